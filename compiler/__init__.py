@@ -1,0 +1,1 @@
+"""mho compiles neural networks to machines of analog tiles."""

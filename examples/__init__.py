@@ -1,0 +1,1 @@
+"""mho.examples: networks to compile, and the trained network of the demo."""

@@ -1,0 +1,28 @@
+"""`Model`: the ONNX graph as imported, the first level of the pipeline."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import onnx_ir as ir
+
+
+@dataclass(frozen=True)
+class Model:
+    """A frozen wrapper of an `onnx_ir.Model`.
+
+    A pass clones the graph (`ir.Model.clone`) and shares the tensors; nothing changes `graph` in place.
+    External tensors stay mapped; each one's path, offset and length was checked at import.
+
+    Attributes:
+        ir: the model; every value of the main graph has a type, and a shape where it is known.
+        name: the file's stem, or the graph's name; for people, never used as a file name.
+        digest: SHA-256 of the model file, hexadecimal.
+        path: where it was read from; None for a model built in memory.
+    """
+
+    ir: ir.Model
+    name: str
+    digest: str
+    path: Path | None = None

@@ -1,0 +1,1 @@
+"""mho.runtime: executes a `Program`; knows no `Network` and no `Plan`."""
