@@ -1,0 +1,210 @@
+"""The instruction set of a core.
+
+A core loads blocks of weights once. A layer then *fires*: for every position, each core that holds a part of the
+layer's matrix runs its kernel for that layer, a straight line of instructions over named buffers. What the
+layer computes (unfolding, scale, bias, activation) is told by its step (`mho.targets.steps`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Annotated, Literal
+
+from pydantic import ConfigDict, Field
+
+STRICT = ConfigDict(extra="forbid")
+
+Span = tuple[Annotated[int, Field(ge=0)], Annotated[int, Field(ge=1)]]
+"""A half-open range (start, stop)."""
+
+
+@dataclass(frozen=True, order=True)
+class Site:
+    """Where a core stands: chip number, column and row of the chip's grid."""
+
+    __pydantic_config__ = STRICT
+
+    chip: int
+    x: int
+    y: int
+
+    def __str__(self) -> str:
+        return f"{self.chip}:{self.x},{self.y}"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Load:
+    """Program a block of a matrix into the core's crossbar.
+
+    Attributes:
+        block: number of the block, unique in the program.
+        rows, columns: the slice of the matrix.
+        scale_rows: rows of the matrix whose largest weight (per column, or of all the block's columns where the
+            machine scales a whole tile) is programmed as full conductance. More than `rows` where several
+            blocks add their charge before one converter.
+        row_offset, column_offset: where it lies in the crossbar.
+    """
+
+    __pydantic_config__ = STRICT
+
+    op: Literal["load"] = "load"
+    block: int
+    matrix: str
+    replica: int
+    rows: Span
+    columns: Span
+    scale_rows: Span
+    row_offset: int = 0
+    column_offset: int = 0
+
+
+@dataclass(frozen=True, kw_only=True)
+class Receive:
+    """Take rows of the layer's unfolded input at this position into a buffer."""
+
+    __pydantic_config__ = STRICT
+
+    op: Literal["receive"] = "receive"
+    buffer: str
+    rows: Span
+
+
+@dataclass(frozen=True, kw_only=True)
+class Mvm:
+    """Convert the source by the DAC over ±input_range and multiply it by a block: the analog sums.
+
+    `destination` has one entry a column of the block and stays in the analog domain until a `Convert`.
+    """
+
+    __pydantic_config__ = STRICT
+
+    op: Literal["mvm"] = "mvm"
+    block: int
+    source: str
+    destination: str
+    input_range: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class Convert:
+    """Convert analog sums by the ADC, in place, and scale them back to the network's units.
+
+    Attributes:
+        adc_range: full scale, in units of the block's largest weight times the input range.
+    """
+
+    __pydantic_config__ = STRICT
+
+    op: Literal["convert"] = "convert"
+    buffer: str
+    adc_range: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class Send:
+    """Send a buffer to one or several cores, under a channel number that is unique in the layer."""
+
+    __pydantic_config__ = STRICT
+
+    op: Literal["send"] = "send"
+    buffer: str
+    to: tuple[Site, ...]
+    channel: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class Accumulate:
+    """Wait for a message and add it to a buffer, digitally after a `Convert` or as charge before it."""
+
+    __pydantic_config__ = STRICT
+
+    op: Literal["accumulate"] = "accumulate"
+    buffer: str
+    source: Site
+    channel: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class Add:
+    """Add one buffer of the core to another."""
+
+    __pydantic_config__ = STRICT
+
+    op: Literal["add"] = "add"
+    buffer: str
+    source: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Affine:
+    """Multiply by the layer's scale and add its bias, column by column."""
+
+    __pydantic_config__ = STRICT
+
+    op: Literal["affine"] = "affine"
+    buffer: str
+    columns: Span
+
+
+@dataclass(frozen=True, kw_only=True)
+class Activate:
+    """Add the layer's addend where it has one, then apply its activation."""
+
+    __pydantic_config__ = STRICT
+
+    op: Literal["activate"] = "activate"
+    buffer: str
+    columns: Span
+
+
+@dataclass(frozen=True, kw_only=True)
+class Store:
+    """Write a buffer to the layer's output at this position."""
+
+    __pydantic_config__ = STRICT
+
+    op: Literal["store"] = "store"
+    buffer: str
+    columns: Span
+
+
+Instruction = Annotated[
+    Receive | Mvm | Convert | Send | Accumulate | Add | Affine | Activate | Store, Field(discriminator="op")
+]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Kernel:
+    """What a core does when a layer fires: the body of the loop over the layer's positions.
+
+    Attributes:
+        replica: of the positions p of a layer, replica r takes those with p mod replicas = r.
+        buffers: name → words, all live for one pass of the body.
+    """
+
+    __pydantic_config__ = STRICT
+
+    layer: str
+    replica: int
+    buffers: dict[str, int]
+    body: tuple[Instruction, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class CoreProgram:
+    """Everything that one core holds and does."""
+
+    __pydantic_config__ = STRICT
+
+    site: Site
+    loads: tuple[Load, ...]
+    kernels: tuple[Kernel, ...]
+
+
+def kernels_of(cores: tuple[CoreProgram, ...], layer: str) -> Iterator[tuple[CoreProgram, Kernel]]:
+    """The cores that fire for a layer, each with its kernel."""
+    for core in cores:
+        for kernel in core.kernels:
+            if kernel.layer == layer:
+                yield core, kernel
