@@ -216,9 +216,7 @@ class Program:
         return next(m for m in self.matrices if m.name == name)
 
 
-def matrix_block(
-    stored: Array, rows: tuple[int, int], columns: tuple[int, int]
-) -> NDArray[np.float32]:
+def matrix_block(stored: Array, rows: tuple[int, int], columns: tuple[int, int]) -> NDArray[np.float32]:
     """The dense float32 slice rows × columns of a matrix stored as [groups, rows / groups, columns / groups]."""
     groups, height, width = stored.shape
     if groups == 1:

@@ -1,0 +1,1 @@
+"""Lowering: the rules that turn ONNX operators into analog layers, one kind a file."""

@@ -1,0 +1,1 @@
+"""Simplification of the ONNX graph, one pass a file."""

@@ -1,0 +1,44 @@
+"""`Effects`: which imperfections of the machine a run computes, and `Conditions`: the state it is in."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields
+
+
+@dataclass(frozen=True, kw_only=True)
+class Effects:
+    """Each effect can be switched off alone; a machine that lacks an effect ignores its switch."""
+
+    dac: bool = True
+    adc: bool = True
+    programming_noise: bool = True
+    drift: bool = True
+    read_noise: bool = True
+    output_noise: bool = True
+    compensation: bool = True
+    digital_format: bool = True
+
+    @staticmethod
+    def ideal() -> Effects:
+        """No noise and no rounding: what the program computes in exact arithmetic."""
+        return Effects(**{f.name: False for f in fields(Effects)})
+
+    @staticmethod
+    def quantised() -> Effects:
+        """Converters and number formats, no noise."""
+        off = ("programming_noise", "drift", "read_noise", "output_noise", "compensation")
+        return Effects(**dict.fromkeys(off, False))
+
+
+@dataclass(frozen=True, kw_only=True)
+class Conditions:
+    """One run of the machine.
+
+    Attributes:
+        seed: of every random draw; two runs of equal conditions are equal.
+        time_s: seconds after programming.
+    """
+
+    effects: Effects = Effects()
+    seed: int = 0
+    time_s: float = 0.0
