@@ -10,6 +10,7 @@ import onnx
 from onnx import TensorProto, helper
 
 Shape = Sequence[int | str]
+Attribute = int | float | str | Sequence[int]
 
 
 class Builder:
@@ -52,15 +53,14 @@ class Builder:
         """A small random float32 initializer."""
         return self.constant(name, np.float32(0.02) * self.random.standard_normal(shape, dtype=np.float32))
 
-    def op(self, kind: str, name: str, *inputs: str, **attributes: int | float | str | Sequence[int]) -> str:
+    def op(self, kind: str, name: str, *inputs: str, **attributes: Attribute) -> str:
         """A node with one output, which has the node's name."""
         return self.ops(kind, name, *inputs, outputs=[name], **attributes)[0]
 
-    def ops(
-        self, kind: str, name: str, *inputs: str, outputs: Sequence[str], **attributes: int | float | str | Sequence[int]
-    ) -> Sequence[str]:
+    def ops(self, kind: str, name: str, *inputs: str, outputs: Sequence[str], **attributes: Attribute) -> Sequence[str]:
         """A node with several outputs; an empty string leaves one out."""
-        self.graph.node.append(helper.make_node(kind, inputs, outputs, name=name, **attributes))
+        node = self.graph.node.add(op_type=kind, name=name, input=inputs, output=outputs)
+        node.attribute.extend(helper.make_attribute(key, value) for key, value in sorted(attributes.items()))
         return outputs
 
     def conv(self, name: str, x: str, channels: tuple[int, int], stride: int = 1) -> str:
@@ -94,7 +94,7 @@ class Builder:
         return self.model
 
 
-def matrices(model: onnx.ModelProto, least_columns: int = 2) -> list[tuple[int, int]]:
+def matrices(model: onnx.ModelProto) -> list[tuple[int, int]]:
     """The (rows, columns) of every weight matrix as a crossbar holds it, in the order of the graph's nodes.
 
     A convolution counts as its im2col matrix, an LSTM as its input and its hidden matrix, a Gather as nothing.

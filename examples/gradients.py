@@ -101,7 +101,8 @@ class _Pass:
         if self.sum_noise == 0:
             return result
         deviation = self.sum_noise * np.abs(result).max()
-        return result + deviation * self.random.standard_normal(result.shape, dtype=np.float32)
+        noisy: Array = result + deviation * self.random.standard_normal(result.shape, dtype=np.float32)
+        return noisy
 
     def backward(self, gradient: Array) -> Parameters:
         """The gradient for every parameter from that of the logits."""

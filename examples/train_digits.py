@@ -1,8 +1,8 @@
 """Trains the demo's network: a small convolutional network that reads handwritten digits of 8 × 8 pixels.
 
-`python -m mho.examples.digits --output DIR` writes digits.onnx, digits.npz and digits_calibration.npz. The data comes
-with scikit-learn (the optional extra `train`). Training adds noise to weights and sums, and clips the weights, so that
-the network survives on analog tiles (Rasch et al., Nat. Commun. 14:5282, 2023).
+`python -m mho.examples.train_digits --output DIR` writes digits.onnx, digits.npz and digits_calibration.npz. The data
+comes with scikit-learn (the optional extra `train`). Training adds noise to weights and sums, and clips the weights, so
+that the network survives on analog tiles (Rasch et al., Nat. Commun. 14:5282, 2023).
 """
 
 from __future__ import annotations
@@ -157,7 +157,7 @@ def write(folder: Path, parameters: Parameters, split: Split) -> None:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(prog="python -m mho.examples.digits", description=__doc__)
+    parser = argparse.ArgumentParser(prog="python -m mho.examples.train_digits", description=__doc__)
     parser.add_argument("--output", type=Path, required=True, metavar="DIR", help="where the three files go")
     parser.add_argument("--epochs", type=int, default=Recipe.epochs)
     parser.add_argument("--seed", type=int, default=Recipe.seed)
