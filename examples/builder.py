@@ -70,6 +70,11 @@ class Builder:
         bias = self.bias(f"{name}.bias", outgoing)
         return self.op("Conv", name, x, weight, bias, pads=[1, 1, 1, 1], strides=[stride, stride])
 
+    def gemm(self, name: str, x: str, rows: int, columns: int, gain: float = 1.0) -> str:
+        """x · weight + bias for x of [N, rows]."""
+        weight = self.weight(f"{name}.weight", rows, columns, gain=gain, fan_in=rows)
+        return self.op("Gemm", name, x, weight, self.bias(f"{name}.bias", columns))
+
     def linear(self, name: str, x: str, rows: int, columns: int, gain: float = 1.0) -> str:
         """x · weight + bias over the last axis of x, whatever its rank."""
         weight = self.weight(f"{name}.weight", rows, columns, gain=gain, fan_in=rows)
@@ -83,32 +88,12 @@ class Builder:
         return self.op("LayerNormalization", name, x, scale, shift, axis=-1, epsilon=1e-5)
 
     def lstm(self, name: str, x: str, rows: int, hidden: int) -> str:
-        """One forward LSTM with zero initial state, from [T, N, rows] to [T, N, hidden]."""
-        wx = self.weight(f"{name}.input_weight", 1, 4 * hidden, rows, fan_in=rows)
+        """One forward LSTM with zero initial state, from [T, N, rows] to [T, N, hidden].
+
+        The gain of 9 keeps the states near 0.2 however many LSTMs follow each other.
+        """
+        wx = self.weight(f"{name}.input_weight", 1, 4 * hidden, rows, gain=9, fan_in=rows)
         wh = self.weight(f"{name}.hidden_weight", 1, 4 * hidden, hidden, fan_in=hidden)
         bias = self.bias(f"{name}.bias", 1, 8 * hidden)
         states = self.ops("LSTM", name, x, wx, wh, bias, outputs=[f"{name}.states"], hidden_size=hidden)[0]
         return self.op("Squeeze", f"{name}.sequence", states, self.constant(f"{name}.direction_axis", np.array([1])))
-
-    def build(self) -> onnx.ModelProto:
-        return self.model
-
-
-def matrices(model: onnx.ModelProto) -> list[tuple[int, int]]:
-    """The (rows, columns) of every weight matrix as a crossbar holds it, in the order of the graph's nodes.
-
-    A convolution counts as its im2col matrix, an LSTM as its input and its hidden matrix, a Gather as nothing.
-    """
-    shapes = {tensor.name: tuple(tensor.dims) for tensor in model.graph.initializer}
-    found: list[tuple[int, int]] = []
-    for node in model.graph.node:
-        if node.op_type in ("Conv", "Gemm", "MatMul", "LSTM"):
-            weights = [shapes[name] for name in node.input[1:3] if len(shapes.get(name, ())) > 1]
-            found.extend(_matrix(node.op_type, shape) for shape in weights)
-    return found
-
-
-def _matrix(kind: str, shape: tuple[int, ...]) -> tuple[int, int]:
-    if kind == "Conv":
-        return int(np.prod(shape[1:])), shape[0]
-    return (shape[2], shape[1]) if kind == "LSTM" else (shape[0], shape[1])

@@ -138,7 +138,7 @@ def to_onnx(parameters: Parameters) -> onnx.ModelProto:
     a4 = net.op("Relu", "dense1.relu", dense)
     net.ops("Gemm", "dense2", a4, values["dense2.weight"], values["dense2.bias"], outputs=["logits"])
     net.output("logits", ["N", 10])
-    return net.build()
+    return net.model
 
 
 def _as_stored(name: str, value: Array) -> Array:

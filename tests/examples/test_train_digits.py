@@ -10,8 +10,8 @@ import onnxruntime
 import pytest
 
 from mho.examples import digits as bundled
-from mho.examples.builder import matrices
 from mho.examples.gradients import Array, Parameters, col2im, forward, im2col, loss_and_gradients
+from mho.examples.matrices import matrices
 from mho.examples.train_digits import (
     MATRICES,
     Recipe,
