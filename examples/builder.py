@@ -58,26 +58,25 @@ class Builder:
         return self.ops(kind, name, *inputs, outputs=[name], **attributes)[0]
 
     def ops(self, kind: str, name: str, *inputs: str, outputs: Sequence[str], **attributes: Attribute) -> Sequence[str]:
-        """A node with several outputs; an empty string leaves one out."""
+        """A node whose outputs have names of their own; an empty string leaves one out."""
         node = self.graph.node.add(op_type=kind, name=name, input=inputs, output=outputs)
         node.attribute.extend(helper.make_attribute(key, value) for key, value in sorted(attributes.items()))
         return outputs
 
-    def conv(self, name: str, x: str, channels: tuple[int, int], stride: int = 1) -> str:
-        """A 3 × 3 convolution with padding 1, from channels[0] to channels[1]."""
-        incoming, outgoing = channels
+    def conv(self, name: str, x: str, incoming: int, outgoing: int) -> str:
+        """A 3 × 3 convolution with padding 1 and stride 1."""
         weight = self.weight(f"{name}.weight", outgoing, incoming, 3, 3, gain=2, fan_in=9 * incoming)
         bias = self.bias(f"{name}.bias", outgoing)
-        return self.op("Conv", name, x, weight, bias, pads=[1, 1, 1, 1], strides=[stride, stride])
+        return self.op("Conv", name, x, weight, bias, pads=[1, 1, 1, 1], strides=[1, 1])
 
     def gemm(self, name: str, x: str, rows: int, columns: int, gain: float = 1.0) -> str:
         """x · weight + bias for x of [N, rows]."""
         weight = self.weight(f"{name}.weight", rows, columns, gain=gain, fan_in=rows)
         return self.op("Gemm", name, x, weight, self.bias(f"{name}.bias", columns))
 
-    def linear(self, name: str, x: str, rows: int, columns: int, gain: float = 1.0) -> str:
+    def linear(self, name: str, x: str, rows: int, columns: int) -> str:
         """x · weight + bias over the last axis of x, whatever its rank."""
-        weight = self.weight(f"{name}.weight", rows, columns, gain=gain, fan_in=rows)
+        weight = self.weight(f"{name}.weight", rows, columns, fan_in=rows)
         product = self.op("MatMul", f"{name}.product", x, weight)
         return self.op("Add", name, product, self.bias(f"{name}.bias", columns))
 

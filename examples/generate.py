@@ -49,6 +49,8 @@ def main() -> None:
     parser.add_argument("-o", "--output", type=Path, required=True, metavar="FILE.onnx")
     parser.add_argument("--seed", type=int, default=0, help="of the random weights")
     arguments = parser.parse_args()
+    if not arguments.output.parent.is_dir():
+        parser.error(f"there is no folder {arguments.output.parent}: create it, or choose another place for FILE.onnx")
     model = NETWORKS[arguments.name](arguments.seed)
     save(model, arguments.output)
     shapes = matrices(model)

@@ -19,7 +19,7 @@ def resnet9(seed: int = 0) -> onnx.ModelProto:
     net = Builder("resnet9", seed)
 
     def conv(index: int, x: str, incoming: int, outgoing: int) -> str:
-        return net.op("Relu", f"conv{index}.relu", net.conv(f"conv{index}", x, (incoming, outgoing)))
+        return net.op("Relu", f"conv{index}.relu", net.conv(f"conv{index}", x, incoming, outgoing))
 
     def pool(index: int, x: str, size: int) -> str:
         return net.op("MaxPool", f"pool{index}", x, kernel_shape=[size, size], strides=[size, size])

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import argparse
 from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
@@ -162,6 +163,8 @@ def main() -> None:
     parser.add_argument("--epochs", type=int, default=Recipe.epochs)
     parser.add_argument("--seed", type=int, default=Recipe.seed)
     arguments = parser.parse_args()
+    if find_spec("sklearn") is None:
+        parser.error("the images come with scikit-learn, which is not installed: pip install 'mho[train]'")
     split = load()
     parameters = train(split.train_images, split.train_labels, Recipe(epochs=arguments.epochs, seed=arguments.seed))
     write(arguments.output, parameters, split)

@@ -154,6 +154,15 @@ def test_large_networks_keep_their_tensors_beside(tmp_path: Path, monkeypatch: p
     assert np.array_equal(actual, expected)
 
 
+def test_a_missing_folder_is_a_sentence(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("sys.argv", ["generate", "rnnt-joint", "-o", str(tmp_path / "absent" / "joint.onnx")])
+    with pytest.raises(SystemExit, match="2"):
+        generate.main()
+    assert "there is no folder" in capsys.readouterr().err
+
+
 def test_the_command_says_what_it_wrote(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
