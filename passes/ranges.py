@@ -102,7 +102,8 @@ def dac_inputs(seen: LayerInputs, rows: int) -> Floats:
     if not len(seen.sample):
         return np.random.default_rng(0).uniform(-1, 1, (VECTORS, rows)).astype(np.float32)
     chosen = np.linspace(0, len(seen.sample) - 1, min(VECTORS, len(seen.sample))).astype(int)
-    return np.clip(seen.sample[chosen] / np.float32(seen.input_range), -1, 1)
+    fractions: Floats = np.clip(seen.sample[chosen] / np.float32(seen.input_range), -1, 1)
+    return fractions
 
 
 def analog_sums(stored: Array, rows: Span, columns: Span, inputs: Floats, scale: WeightScale) -> Floats:
