@@ -1,1 +1,1 @@
-"""Simplification of the ONNX graph, one pass a file."""
+"""mho.passes.simplify: the passes that make a `Model` smaller and plainer before it is lowered, one a file."""
