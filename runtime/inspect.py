@@ -1,22 +1,40 @@
-"""Asks onnxruntime what it thinks of a model without running it: its verdict, and the type and shape of every value.
+"""Asks onnxruntime what it thinks of a model: its verdict, the type and shape of every value, and small constants.
 
-The session is made over the model's skeleton: initializers above a kibibyte become graph inputs, so that nothing
+To inspect runs nothing. The session is made over the model's skeleton: initializers above a kibibyte become graph inputs, so that nothing
 large is loaded, and graph optimisation is off, so that nothing is evaluated.
 """
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
+from typing import TYPE_CHECKING
 
+import numpy as np
+import numpy.typing as npt
 import onnx
 
 from mho.targets.errors import ModelError, plain
 
+if TYPE_CHECKING:
+    from onnxruntime import InferenceSession, SessionOptions
+
 SKELETON_TENSOR_BYTES = 1024
+
+_NUMBERS = frozenset(
+    f"tensor({name})"
+    for name in (
+        "float",
+        "double",
+        "float16",
+        "bool",
+        *(f"{sign}int{bits}" for sign in ("", "u") for bits in (8, 16, 32, 64)),
+    )
+)
 
 _NOISE = (
     re.compile(r"^\[ONNXRuntimeError\] : \d+ : \w+ : "),
@@ -57,31 +75,32 @@ def inspect_model(model: onnx.ModelProto, source: str, folder: Path | None = Non
     Raises:
         ModelError: onnxruntime refuses the model; one sentence with the node and the cause.
     """
-    import onnxruntime as ort
-    from onnxruntime.capi import onnxruntime_pybind11_state as binding
-
-    refusals = (
-        binding.Fail,
-        binding.InvalidArgument,
-        binding.InvalidGraph,
-        binding.InvalidProtobuf,
-        binding.NoSuchFile,
-        binding.NotImplemented,
-        binding.RuntimeException,
-    )
-    options = ort.SessionOptions()
-    options.graph_optimization_level = ort.GraphOptimizationLevel.ORT_DISABLE_ALL
-    options.log_severity_level = 4
-    options.intra_op_num_threads = options.inter_op_num_threads = 1
+    options = _options()
     if folder is not None:
         options.add_session_config_entry("session.model_external_initializers_file_folder_path", str(folder))
     try:
-        bytes_ = _skeleton(model).SerializeToString()
-        session = ort.InferenceSession(bytes_, options, providers=["CPUExecutionProvider"])
-    except refusals as error:
+        session = _session(_skeleton(model), options)
+    except _refusals() as error:
         raise ModelError(f"{source}: {explain(str(error))}") from error
     outputs = session.get_outputs()
     return {value.name: ValueType(value.type, _shape(value.type, value.shape)) for value in outputs}
+
+
+def evaluate(model: onnx.ModelProto, size_limit: int) -> list[npt.NDArray[np.generic]] | None:
+    """The outputs of a small model without inputs, or None where they cannot or should not be computed.
+
+    Args:
+        model: its constants are initializers; its outputs may lack types.
+        size_limit: nothing is computed unless inference shows that each output is a tensor of numbers with at most
+            so many elements.
+    """
+    try:
+        session = _session(model, _options())
+        if not all(_is_small(value.type, value.shape, size_limit) for value in session.get_outputs()):
+            return None
+        return list(session.run(None, {}))
+    except _refusals():
+        return None
 
 
 def unknown_operators(nodes: Iterable[tuple[str, str]]) -> set[tuple[str, str]]:
@@ -103,6 +122,36 @@ def explain(message: str) -> str:
     if found:
         message = f"node '{found['name']}' ({found['op']}): {found['cause']}"
     return plain(message.rstrip(". \n")) + "."
+
+
+def _is_small(type_: str, shape: list[int | str | None], size_limit: int) -> bool:
+    dims = [dim for dim in shape if isinstance(dim, int) and dim >= 0]
+    return type_ in _NUMBERS and len(dims) == len(shape) and math.prod(dims) <= size_limit
+
+
+def _options() -> SessionOptions:
+    import onnxruntime as ort
+
+    options = ort.SessionOptions()
+    options.graph_optimization_level = ort.GraphOptimizationLevel.ORT_DISABLE_ALL
+    options.log_severity_level = 4
+    options.intra_op_num_threads = options.inter_op_num_threads = 1
+    return options
+
+
+def _session(model: onnx.ModelProto, options: SessionOptions) -> InferenceSession:
+    import onnxruntime as ort
+
+    return ort.InferenceSession(model.SerializeToString(), options, providers=["CPUExecutionProvider"])
+
+
+@cache
+def _refusals() -> tuple[type[Exception], ...]:
+    """What onnxruntime raises for a model that it cannot load or compute."""
+    from onnxruntime.capi import onnxruntime_pybind11_state as binding
+
+    names = ("Fail", "InvalidArgument", "InvalidGraph", "InvalidProtobuf", "NoSuchFile", "NotImplemented")
+    return (*(getattr(binding, name) for name in names), binding.RuntimeException)
 
 
 @cache
