@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 
@@ -110,13 +111,17 @@ def _tensors(network: Network) -> dict[str, Callable[[], Array]]:
     makers: dict[str, Callable[[], Array]] = {}
     for matrix in network.matrices.values():
         source = network.tensors[matrix.recipe.tensor]
-        makers[f"matrix/{matrix.name}"] = lambda r=matrix.recipe, s=source: evaluate(r, s)
+        makers[f"matrix/{matrix.name}"] = partial(evaluate, matrix.recipe, source)
     for name in _constants(network):
         makers[f"constant/{name}"] = network.tensors[name].numpy
     for step in walk(network.steps):
         if isinstance(step, Digital):
-            makers[f"graph/{step.graph}"] = lambda s=step: np.frombuffer(serialise_graph(s, network), np.uint8)
+            makers[f"graph/{step.graph}"] = partial(_graph_bytes, step, network)
     return makers
+
+
+def _graph_bytes(step: Digital, network: Network) -> Array:
+    return np.frombuffer(serialise_graph(step, network), np.uint8)
 
 
 def _constants(network: Network) -> Iterator[str]:

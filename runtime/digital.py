@@ -8,6 +8,7 @@ from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from mho.targets.errors import ProgramError, plain
+from mho.targets.program import Array
 
 if TYPE_CHECKING:
     import onnxruntime as ort
@@ -65,11 +66,11 @@ class DigitalUnit:
     """Runs the digital graphs of one program; a graph's session is made when it first runs and then kept.
 
     Args:
-        graphs: name → serialised ONNX model.
+        tensors: of the program; `graph/NAME` holds a serialised ONNX model as bytes.
     """
 
-    def __init__(self, graphs: Mapping[str, bytes]) -> None:
-        self._graphs = graphs
+    def __init__(self, tensors: Mapping[str, Array]) -> None:
+        self._tensors = tensors
         self._sessions: dict[str, ort.InferenceSession] = {}
 
     def run(self, name: str, inputs: Mapping[str, Any], outputs: Sequence[str]) -> list[Any]:
@@ -79,7 +80,7 @@ class DigitalUnit:
             ProgramError: onnxruntime cannot load or run the graph.
         """
         if name not in self._sessions:
-            self._sessions[name] = open_session(checked_graph(name, self._graphs[name]))
+            self._sessions[name] = open_session(checked_graph(name, self._tensors[f"graph/{name}"].tobytes()))
         session = self._sessions[name]
         wanted = {i.name for i in session.get_inputs()}
         try:

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from mho.runtime.sequencer import Sequencer
 from mho.targets.errors import DataError, plain
 from mho.targets.steps import Port
 
@@ -21,23 +20,68 @@ DEFAULT_BATCH = 64
 
 @dataclass(frozen=True)
 class Samples:
-    """Arrays by input name; the first axis counts the samples, but for inputs of rank 0, which are given whole.
+    """Arrays by input name; the first axis counts the samples, but for arrays of rank 0, which every sample shares.
 
     Attributes:
-        count: number of samples.
-        batch: samples in one run.
-        state: output → input of the next sample; such inputs start at zero where they have no array.
+        batch: samples in one run; 0 where each sample is a whole input without a batch axis.
+        fixed: the model takes exactly `batch` samples, so the last batch is filled up.
+        state: output → input of the next sample; initial: input → its value before the first.
     """
 
     arrays: Mapping[str, Array]
-    count: int
     batch: int
+    fixed: bool = False
     state: Mapping[str, str] = field(default_factory=dict)
+    initial: Mapping[str, Array] = field(default_factory=dict)
+
+    @property
+    def count(self) -> int:
+        """Number of samples."""
+        return next((len(a) for a in self.arrays.values() if a.ndim), 1)
 
     def first(self, count: int) -> Samples:
         """The first `count` samples."""
-        kept = {n: a[:count] if a.ndim else a for n, a in self.arrays.items()}
-        return Samples(kept, min(count, self.count), self.batch, self.state)
+        return replace(self, arrays={n: a[:count] if a.ndim else a for n, a in self.arrays.items()})
+
+    def batches(self) -> Iterator[tuple[int, int, dict[str, Array]]]:
+        """(index of the first sample, number of samples, inputs); a filled-up batch repeats its last sample."""
+        size = max(self.batch, 1)
+        for start in range(0, self.count, size):
+            stop = min(start + size, self.count)
+            yield start, stop - start, {n: self._cut(a, start, stop) for n, a in self.arrays.items()}
+
+    def _cut(self, array: Array, start: int, stop: int) -> Array:
+        if array.ndim == 0:
+            return array
+        if self.batch == 0:
+            return array[start]
+        part = array[start:stop]
+        missing = self.batch - len(part) if self.fixed else 0
+        return np.concatenate([part, np.repeat(part[-1:], missing, axis=0)]) if missing else part
+
+
+Run = Callable[[Mapping[str, Array], int], dict[str, Any]]
+"""Runs one batch: (inputs, index of the first sample) → outputs."""
+
+
+def run_samples(samples: Samples, run: Run, advance: Callable[[int], None] = lambda samples: None) -> dict[str, Array]:
+    """All outputs over all samples, one after the other along the first axis.
+
+    Args:
+        advance: told the number of samples after each batch.
+    """
+    state = dict(samples.initial)
+    parts: dict[str, list[Array]] = {}
+    for start, count, inputs in samples.batches():
+        outputs = run(inputs | state, start)
+        state |= {into: outputs[out] for out, into in samples.state.items()}
+        fed = samples.batch if samples.fixed else count
+        for name, value in outputs.items():
+            array = np.asarray(value)
+            along = samples.batch and array.ndim and len(array) == fed
+            parts.setdefault(name, []).append(array[:count] if along else array[None])
+        advance(count)
+    return {name: np.concatenate(arrays) for name, arrays in parts.items()}
 
 
 def match_samples(
@@ -51,11 +95,13 @@ def match_samples(
     Raises:
         DataError: names, shapes or types do not suit, all problems at once.
     """
-    state = dict(state or {})
-    fed = [port for port in inputs if port.name not in state.values() or port.name in data]
-    named = dict(data)
-    if len(fed) == 1 and fed[0].name not in named and "x" in named:
-        named[fed[0].name] = named["x"]
+    carried = dict(state or {})
+    ports = {port.name: port for port in inputs}
+    unknown = [name for name in carried.values() if name not in ports]
+    if unknown:
+        raise DataError(f"--state names inputs that the model lacks: {plain(', '.join(unknown))}")
+    fed = [port for port in inputs if port.name not in carried.values()]
+    named = {**data, fed[0].name: data["x"]} if len(fed) == 1 and fed[0].name not in data and "x" in data else data
     problems = [p for port in fed for p in _problems(port, named)]
     if problems:
         raise DataError(problems)
@@ -64,9 +110,11 @@ def match_samples(
     if len(set(counts.values())) > 1:
         listed = ", ".join(f"{plain(n)} has {c}" for n, c in counts.items())
         raise DataError(f"the inputs have different numbers of samples: {listed}; give each input as many")
-    count = next(iter(counts.values()), 1)
-    zeros = {p.name: _zeros(p) for p in inputs if p.name in state.values() and p.name not in arrays}
-    return Samples(arrays | zeros, count, _batch(inputs, arrays, bool(state)), state)
+    if 0 in counts.values():
+        raise DataError("the data holds no sample")
+    initial = {name: _zeros(ports[name], data.get(name)) for name in carried.values()}
+    batch, fixed = _batch(fed, arrays, bool(carried))
+    return Samples(arrays, batch, fixed, carried, initial)
 
 
 NUMPY_TYPES: Mapping[str, type[np.generic]] = {
@@ -125,17 +173,19 @@ def _text(shape: tuple[int | str | None, ...]) -> str:
     return "(" + ", ".join("?" if d is None else plain(str(d)) for d in shape) + ")"
 
 
-def _zeros(port: Port) -> Array:
-    """One initial state, symbolic dimensions taken as 1, behind an axis that makes it whole for every sample."""
+def _zeros(port: Port, given: Array | None) -> Array:
+    """The initial state: the given array, else zeros, symbolic dimensions taken as 1."""
     shape = tuple(d if isinstance(d, int) else 1 for d in port.shape or ())
-    return np.zeros((1, *shape), NUMPY_TYPES[port.type])
+    kind = NUMPY_TYPES[port.type]
+    return np.zeros(shape, kind) if given is None else np.asarray(given, kind)
 
 
-def _batch(inputs: tuple[Port, ...], arrays: Mapping[str, Array], carried: bool) -> int:
-    if carried:
-        return 1
-    fixed = [p.shape[0] for p in inputs if p.name in arrays and p.shape and isinstance(p.shape[0], int)]
-    single = any(a.ndim == len(p.shape or ()) + 1 for p in inputs if (a := arrays.get(p.name)) is not None)
-    if single:
-        return 1
-    return min(fixed, default=DEFAULT_BATCH)
+def _batch(ports: list[Port], arrays: Mapping[str, Array], carried: bool) -> tuple[int, bool]:
+    """Samples in one run, and whether the model fixes that number."""
+    ranked = [(port.shape, arrays[port.name]) for port in ports if port.shape is not None]
+    if any(array.ndim == len(shape) + 1 for shape, array in ranked):
+        return 0, False
+    fixed = [shape[0] for shape, _ in ranked if shape and isinstance(shape[0], int)]
+    if fixed:
+        return min(fixed), True
+    return (1 if carried else DEFAULT_BATCH), False
