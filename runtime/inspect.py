@@ -1,7 +1,7 @@
 """Asks onnxruntime what it thinks of a model: its verdict, the type and shape of every value, and small constants.
 
-To inspect runs nothing. The session is made over the model's skeleton: initializers above a kibibyte become graph inputs, so that nothing
-large is loaded, and graph optimisation is off, so that nothing is evaluated.
+To inspect runs nothing. The session is made over the model's skeleton: initializers above a kibibyte become graph
+inputs, so that nothing large is loaded, and graph optimisation is off, so that nothing is evaluated.
 """
 
 from __future__ import annotations
@@ -25,16 +25,7 @@ if TYPE_CHECKING:
 
 SKELETON_TENSOR_BYTES = 1024
 
-_NUMBERS = frozenset(
-    f"tensor({name})"
-    for name in (
-        "float",
-        "double",
-        "float16",
-        "bool",
-        *(f"{sign}int{bits}" for sign in ("", "u") for bits in (8, 16, 32, 64)),
-    )
-)
+_NUMBER = re.compile(r"tensor\((?:float|double|float16|bool|u?int(?:8|16|32|64))\)")
 
 _NOISE = (
     re.compile(r"^\[ONNXRuntimeError\] : \d+ : \w+ : "),
@@ -126,7 +117,7 @@ def explain(message: str) -> str:
 
 def _is_small(type_: str, shape: list[int | str | None], size_limit: int) -> bool:
     dims = [dim for dim in shape if isinstance(dim, int) and dim >= 0]
-    return type_ in _NUMBERS and len(dims) == len(shape) and math.prod(dims) <= size_limit
+    return bool(_NUMBER.fullmatch(type_)) and len(dims) == len(shape) and math.prod(dims) <= size_limit
 
 
 def _options() -> SessionOptions:

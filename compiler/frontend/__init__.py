@@ -75,7 +75,7 @@ def _build(origin: Source, keep_inputs: bool) -> ir.Model:
 def _settle_inputs(graph: ir.Graph, keep_inputs: bool) -> None:
     """An initializer that is also an input becomes one or the other."""
     for value in list(graph.inputs):
-        if value.name not in graph.initializers:
+        if value.name is None or value.name not in graph.initializers:
             continue
         if keep_inputs:
             del graph.initializers[value.name]

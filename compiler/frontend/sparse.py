@@ -74,8 +74,9 @@ def _indices_fit(sparse: onnx.SparseTensorProto) -> bool:
 
 
 def _dense_bytes(sparse: onnx.SparseTensorProto) -> int:
-    itemsize = onnx.helper.tensor_dtype_to_np_dtype(sparse.values.data_type).itemsize
-    return math.prod(sparse.dims) * itemsize
+    itemsize: int = onnx.helper.tensor_dtype_to_np_dtype(sparse.values.data_type).itemsize
+    count: int = math.prod(sparse.dims)
+    return count * itemsize
 
 
 def _dense(sparse: onnx.SparseTensorProto) -> onnx.TensorProto:

@@ -50,7 +50,7 @@ def tensor_problems_of(tensor: onnx.TensorProto, folder: Path | None) -> Iterato
 
 def _byte_count(tensor: onnx.TensorProto) -> int:
     """Bytes of the elements; for text, whose length varies, their number."""
-    count = math.prod(tensor.dims)
+    count: int = math.prod(tensor.dims)
     if tensor.data_type == onnx.TensorProto.STRING:
         return count
     return math.ceil(count * ir.DataType(tensor.data_type).bitwidth / 8)

@@ -79,7 +79,7 @@ def _replace_by_initializers(node: ir.Node, tensors: list[ir.TensorProtocol], gr
     """Puts initializers of the main graph in the place of the named outputs of `node`."""
     for old, tensor in zip((value for value in node.outputs if value.name), tensors, strict=True):
         value = ir.Value(
-            name=old.name, type=ir.TensorType(tensor.dtype), shape=ir.Shape(tensor.shape), const_value=tensor
+            name=old.name, type=ir.TensorType(tensor.dtype), shape=ir.Shape(tensor.shape.numpy()), const_value=tensor
         )
         old.replace_all_uses_with(value)
         old.name = None

@@ -47,7 +47,7 @@ def skeleton(model: ir.Model) -> onnx.ModelProto:
         tensor = value.const_value
         if tensor is not None and (tensor.nbytes > SKELETON_TENSOR_BYTES or isinstance(tensor, ir.ExternalTensor)):
             del small.graph.initializers[name]
-            value.dtype, value.shape = tensor.dtype, ir.Shape(tensor.shape)
+            value.dtype, value.shape = tensor.dtype, ir.Shape(tensor.shape.numpy())
             value.const_value = None
             small.graph.inputs.append(value)
     return ir.to_proto(small)

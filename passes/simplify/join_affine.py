@@ -12,8 +12,6 @@ from mho.passes.model import Model
 from mho.passes.simplify.affine import Affine, Array, Channels, identity, is_inference_batch_norm, read_affine
 from mho.passes.simplify.constants import constant_array, is_constant, record_origins, replace_value
 
-_FLOATS = (ir.DataType.FLOAT, ir.DataType.DOUBLE)
-
 
 @dataclass(frozen=True)
 class Chain:
@@ -53,9 +51,9 @@ class JoinAffine:
 
     def _chain(self, node: ir.Node) -> Chain | None:
         """The affine chain that begins behind the matrix `node`, or at `node` if it is a batch norm."""
-        source = node.inputs[0] if is_inference_batch_norm(node) else node.outputs[0]
-        channels = None if source is None or source.dtype not in _FLOATS else _channels(node, source)
-        if source is None or channels is None:
+        source = node.inputs[0] if is_inference_batch_norm(node) else next(iter(node.outputs), None)
+        channels = None if source is None else _channels(node, source)
+        if source is None or channels is None or source.dtype not in (ir.DataType.FLOAT, ir.DataType.DOUBLE):
             return None
         affine, nodes, value = identity(channels.count), [], source
         step = node if is_inference_batch_norm(node) else _only_reader(value)
@@ -63,8 +61,7 @@ class JoinAffine:
             affine, value = affine.then(more), step.outputs[0]
             nodes.append(step)
             step = _only_reader(value)
-        dtype = source.dtype.numpy()
-        if not nodes or not _is_finite(affine.scale.astype(dtype)) or not _is_finite(affine.shift.astype(dtype)):
+        if not nodes or not _is_finite(affine, source.dtype):
             return None
         return Chain(source, tuple(nodes), channels, affine)
 
@@ -109,8 +106,10 @@ def _is_matrix(value: ir.Value | None) -> bool:
     return value is not None and value.shape is not None and len(value.shape) == 2 and is_constant(value)
 
 
-def _is_finite(array: Array) -> bool:
-    return bool(np.isfinite(array).all())
+def _is_finite(affine: Affine, dtype: ir.DataType) -> bool:
+    """Whether no number overflows in `dtype`."""
+    limit = np.finfo(dtype.numpy()).max
+    return bool(np.all(np.abs(affine.scale) <= limit) and np.all(np.abs(affine.shift) <= limit))
 
 
 class _Names:

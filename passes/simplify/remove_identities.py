@@ -16,7 +16,7 @@ _CONSTANT_LIMIT = 4096
 
 @dataclass(frozen=True)
 class RemoveIdentities:
-    """Removes Identity, Dropout at inference, and Transpose, Reshape, Cast, Pad, Slice, Mul by 1, Add of 0, … without effect.
+    """Removes Identity, Dropout at inference, and whatever has no effect: Transpose, Reshape, Cast, Mul by 1, ….
 
     A graph's outputs keep their names; a node that passes an input or initializer straight to an output stays,
     because a graph needs a node there.
@@ -57,20 +57,21 @@ def _same_dtype(node: ir.Node) -> bool:
 
 
 def _keeps_order(node: ir.Node) -> bool:
-    permutation = node.attributes.get_ints("perm")
+    permutation = node.attributes.get_ints("perm", None)
     return permutation is not None and list(permutation) == sorted(permutation)
 
 
 def _same_shape(node: ir.Node) -> bool:
-    """Whether a node that keeps all elements in order keeps the shape: at most one dimension may be unknown."""
+    """Whether a node that keeps all elements in order keeps the shape.
+
+    One dimension may be unknown: with the others equal, and the number of elements too, it is the same.
+    """
     source, result = node.inputs[0], node.outputs[0]
     if source is None or source.shape is None or result.shape is None or len(source.shape) != len(result.shape):
         return False
     pairs = zip(source.shape, result.shape, strict=True)
-    unsure = [(old, new) for old, new in pairs if not (isinstance(old, int) and old == new and old > 0)]
-    if len(unsure) > 1:
-        return False
-    return not unsure or not all(isinstance(dim, int) for dim in unsure[0]) or unsure[0] == (0, 0)
+    unsure = [old for old, new in pairs if old != new or not isinstance(old, int)]
+    return len(unsure) <= 1 and 0 not in source.shape
 
 
 def _same_static_shape(node: ir.Node) -> bool:
@@ -86,7 +87,7 @@ def _slices_all(node: ir.Node) -> bool:
 
 
 def _pads_nothing(node: ir.Node) -> bool:
-    pads = node.attributes.get_ints("pads")
+    pads = node.attributes.get_ints("pads", None)
     if pads is None and len(node.inputs) > 1:
         array = constant_array(node.inputs[1], _CONSTANT_LIMIT)
         return array is not None and not array.any()
