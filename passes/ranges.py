@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
+from mho.passes.full_scale import FullScale, Rule
 from mho.passes.matrix import Array, evaluate
 from mho.passes.network import LayerInputs
 from mho.passes.plan import Ranged
@@ -21,10 +21,6 @@ from mho.targets.target import WeightScale
 VECTORS = 512
 """Inputs of a layer that are multiplied by its blocks; more change a range by less than a percent."""
 
-CANDIDATES = np.geomspace(0.1, 1.0, 24)
-"""Parts of the largest sum that the rule "mse" tries as full scale."""
-
-Rule = Literal["percentile", "mse", "max"]
 Floats = NDArray[np.float32]
 
 
@@ -62,25 +58,14 @@ class SetRanges:
         for group in converter_groups(blocks):
             slots.setdefault((scale_rows(group), group[0].columns), []).extend(group)
         ranges: dict[tuple[str, int], float] = {}
+        full_scale = FullScale(self.rule, self.percentile)
         for layer in uses:
             inputs = dac_inputs(calibrated.layers[layer.name], matrix.rows)
             for (rows, columns), sharing in slots.items():
                 sums = analog_sums(stored, rows, columns, inputs, target.crossbar.weight_scale)
-                full_scale = self.full_scale(sums, target.adc.bits)
-                ranges |= {(layer.name, b.number): full_scale for b in sharing}
+                found = full_scale.choose(sums, target.adc.bits)
+                ranges |= {(layer.name, b.number): found for b in sharing}
         return ranges
-
-    def full_scale(self, sums: Floats, bits: int | None) -> float:
-        """The full scale that the rule gives for analog sums; 1 where they are all zero."""
-        magnitudes = np.abs(sums).ravel()
-        largest = float(magnitudes.max(initial=0.0))
-        if largest == 0.0:
-            return 1.0
-        if self.rule == "percentile":
-            return _percentile(magnitudes, self.percentile) or largest
-        if self.rule == "mse" and bits is not None:
-            return _least_square(magnitudes, largest, 2 ** (bits - 1) - 1)
-        return largest
 
 
 def _layers_by_matrix(tiling: Tiling) -> dict[str, list[Layer]]:
@@ -113,23 +98,3 @@ def analog_sums(stored: Array, rows: Span, columns: Span, inputs: Floats, scale:
     weights /= np.where(largest > 0, largest, 1)
     sums: Floats = inputs[:, slice(*rows)] @ weights
     return sums
-
-
-def _percentile(magnitudes: Floats, percentile: float) -> float:
-    """The smallest magnitude that `percentile` per cent of them do not exceed."""
-    rank = min(len(magnitudes) - 1, int(np.ceil(len(magnitudes) * percentile / 100)) - 1)
-    return float(np.partition(magnitudes, rank)[rank])
-
-
-def _least_square(magnitudes: Floats, largest: float, steps: int) -> float:
-    """The candidate r with the least Σ_{a ≤ r} (r / steps)² / 12 + Σ_{a > r} (a − r)², over a histogram."""
-    bins = 4096
-    place = np.minimum((magnitudes * np.float32(bins / largest)).astype(np.int32), bins - 1)
-    counts = np.bincount(place, minlength=bins)
-    centres = (np.arange(bins) + 0.5) * (largest / bins)
-    above = [np.append(np.cumsum((counts * centres**power)[::-1])[::-1], 0.0) for power in (0, 1, 2)]
-    first = np.rint(CANDIDATES * bins).astype(int)
-    scales = CANDIDATES * largest
-    clipping = above[2][first] - 2 * scales * above[1][first] + scales**2 * above[0][first]
-    rounding = (len(magnitudes) - above[0][first]) * (scales / steps) ** 2 / 12
-    return float(scales[np.argmin(clipping + rounding)])
