@@ -7,6 +7,7 @@ const data = JSON.parse(document.getElementById("data").textContent);
 const PITCH = 10;
 const SIDE = 7.9;
 const EDGE = 0.7;
+const FINEST = 0.16;
 const SMALLEST_LABELLED_TILE_PX = 17;
 const HUES = 10;
 const PATTERNS = 4;
@@ -97,8 +98,8 @@ function drawBlock(block, at, labelled, alone) {
   seat.block = block;
   seat.append(node("rect", { class: grouped ? "block sparse" : "block", ...area, rx: 0.3 }));
   if (grouped) seat.append(node("path", { class: "block", d: drawGroups(block, layer, area) }));
-  if (layer && layer.colour >= HUES) seat.append(node("rect", { class: "hatch", ...area, rx: 0.3 }));
-  if (labelled && layer) seat.append(...drawLabel(layer.number, area, at, alone));
+  if (layer && Math.floor(layer.colour / HUES) % PATTERNS) seat.append(node("rect", { class: "hatch", ...area, rx: 0.3 }));
+  if (labelled && layer) seat.append(...drawLabel(layer.number, area, at, alone, grouped));
   return seat;
 }
 
@@ -117,20 +118,20 @@ function drawGroups(block, layer, area) {
     const down = place(group * height, (group + 1) * height, block.row_start, block.rows, area.height);
     const across = place(group * width, (group + 1) * width, block.column_start, block.columns, area.width);
     if (!down || !across) continue;
-    const extent = `h${across[1].toFixed(3)}v${down[1].toFixed(3)}h${(-across[1]).toFixed(3)}z`;
-    path += `M${(area.x + across[0]).toFixed(3)} ${(area.y + down[0]).toFixed(3)}${extent}`;
+    const [right, under] = [Math.max(across[1], FINEST).toFixed(3), Math.max(down[1], FINEST).toFixed(3)];
+    path += `M${(area.x + across[0]).toFixed(3)} ${(area.y + down[0]).toFixed(3)}h${right}v${under}h-${right}z`;
   }
   return path;
 }
 
-function drawLabel(number, area, at, alone) {
+function drawLabel(number, area, at, alone, grouped) {
   const size = number > 99 ? 2 : 2.5;
   const fits = area.width >= 0.62 * size * String(number).length + 0.5 && area.height >= size;
   if (!fits && !alone) return [];
   const middle = fits
     ? { x: area.x + area.width / 2, y: area.y + area.height / 2 }
     : { x: at.x + SIDE / 2, y: at.y + SIDE / 2 };
-  const label = node("text", { class: fits ? "label" : "label beside", ...middle, "font-size": size });
+  const label = node("text", { class: fits && !grouped ? "label" : "label beside", ...middle, "font-size": size });
   label.textContent = number;
   return [label];
 }

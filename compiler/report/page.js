@@ -114,6 +114,8 @@ for (const floor of document.querySelectorAll(".floor")) {
 }
 for (const heading of document.querySelectorAll("#layers th")) heading.addEventListener("click", () => sortBy(heading));
 for (const card of document.querySelectorAll(".card")) card.addEventListener("click", () => toggleChip(card));
+const chosen = location.hash && document.querySelector(`.card[data-chip="${parseInt(location.hash.slice(6), 10)}"]`);
+if (chosen) toggleChip(chosen);
 const switchLinks = document.getElementById("links");
 if (switchLinks) switchLinks.addEventListener("change", () => main.classList.toggle("quiet", !switchLinks.checked));
 document.body.setAttribute("data-ready", "yes");
