@@ -44,7 +44,7 @@ ACTIVATIONS = tuple(_FUNCTIONS)
 
 
 def run_recurrent(
-    step: Recurrent, constants: Mapping[str, Array], values: Mapping[str, Array], fire: Fire
+    step: Recurrent, given: Mapping[str, Array], fire: Fire
 ) -> dict[str, Array]:
     """The outputs of a recurrent step by name, in the type of its input.
 
@@ -52,11 +52,9 @@ def run_recurrent(
     sequence that has ended fires nothing, keeps its state and gives zeros.
 
     Args:
-        constants: biases and peepholes by name.
-        values: what the step reads by name.
+        given: what the step reads, its biases and its peepholes, by name.
         fire: multiplies vectors by the matrix of a layer.
     """
-    given = {**constants, **values}
     x = given[step.input]
     batch_first = step.layout == 1
     sequence = np.swapaxes(x, 0, 1) if batch_first else x
