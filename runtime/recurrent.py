@@ -19,7 +19,7 @@ Floats = NDArray[np.float32]
 Numbers = NDArray[np.int64]
 
 Fire = Callable[[str, Floats, Numbers], Array]
-"""(layer, rows [n, R], fires [n]) → columns [n, C]; fires[i] = sample · steps + time step, sample by sample."""
+"""(layer, rows [n, R], fires [n]) → columns [n, C], where fires[i] = sample · time steps + time step."""
 
 ALPHAS = {"affine": 1.0, "leakyrelu": 0.01, "thresholdedrelu": 1.0, "scaledtanh": 1.0, "hardsigmoid": 0.2, "elu": 1.0}
 """Activations that take an alpha, with its default."""
@@ -43,31 +43,29 @@ ACTIVATIONS = tuple(_FUNCTIONS)
 """Names of the activations, in lower case."""
 
 
-def run_recurrent(
-    step: Recurrent, given: Mapping[str, Array], fire: Fire
-) -> dict[str, Array]:
+def run_recurrent(step: Recurrent, values: Mapping[str, Array], fire: Fire, first_sample: int = 0) -> dict[str, Array]:
     """The outputs of a recurrent step by name, in the type of its input.
 
     The products with the input are fired for all time steps at once, those with the state once a time step. A
     sequence that has ended fires nothing, keeps its state and gives zeros.
 
     Args:
-        given: what the step reads, its biases and its peepholes, by name.
+        values: what the step reads, and its biases and peepholes, by name.
         fire: multiplies vectors by the matrix of a layer.
+        first_sample: global index of the batch's first sample, for `fires`.
     """
-    x = given[step.input]
+    x = values[step.input]
     batch_first = step.layout == 1
     sequence = np.swapaxes(x, 0, 1) if batch_first else x
-    lengths = _optional(given, step.sequence_lengths)
+    lengths = _optional(values, step.sequence_lengths)
     if lengths is None:
         lengths = np.full(sequence.shape[1], sequence.shape[0])
-    initial = [_optional(given, name) for name in (step.initial_h, step.initial_c)]
+    initial = [_optional(values, name) for name in (step.initial_h, step.initial_c)]
     states = [np.swapaxes(s, 0, 1) if batch_first and s is not None else s for s in initial]
+    timed = _Sequence(sequence, lengths.astype(np.int64), first_sample)
     runs = [
-        _run_direction(
-            step, d, given, _Sequence(sequence, lengths.astype(np.int64)), [_part(s, i) for s in states], fire
-        )
-        for i, d in enumerate(step.directions)
+        _run_direction(step, direction, values, timed, [_part(state, index) for state in states], fire)
+        for index, direction in enumerate(step.directions)
     ]
     y, h, c = (np.stack([run[part] for run in runs]) for part in range(3))
     y = y.transpose(2, 1, 0, 3) if batch_first else y.transpose(1, 0, 2, 3)
@@ -78,14 +76,19 @@ def run_recurrent(
 
 @dataclass(frozen=True)
 class _Sequence:
-    """x [steps, batch, features] and the length of each sample's sequence."""
+    """x [steps, batch, features], the length of each sample's sequence, and the first sample's global index."""
 
     x: Array
     lengths: Numbers
+    first_sample: int
 
     @property
     def size(self) -> tuple[int, int]:
         return self.x.shape[0], self.x.shape[1]
+
+    def fires(self, sample: Numbers, time: Numbers) -> Numbers:
+        """The counters of noise draws: global sample · time steps + time step."""
+        return (self.first_sample + sample) * len(self.x) + time
 
 
 def _optional(given: Mapping[str, Array], name: str | None) -> Array | None:
@@ -115,7 +118,8 @@ def _run_direction(
         if not alive.size:
             break
         time = sequence.lengths[alive] - 1 - turn if direction.reverse else np.full(alive.size, turn)
-        h[alive], c[alive] = _CELLS[step.cell](cell, drive[time, alive], h[alive], c[alive], alive * steps + time)
+        fires = sequence.fires(alive, time)
+        h[alive], c[alive] = _CELLS[step.cell](cell, drive[time, alive], h[alive], c[alive], fires)
         y[time, alive] = h[alive]
     return y, h, c
 
@@ -125,7 +129,7 @@ def _fire_inputs(cell: _Cell, sequence: _Sequence) -> Array:
     steps, batch = sequence.size
     time, sample = np.nonzero(np.arange(steps)[:, None] < sequence.lengths[None, :])
     rows = np.ascontiguousarray(sequence.x[time, sample], dtype=np.float32)
-    fired = cell.fire(cell.layer("x"), rows, sample * steps + time)
+    fired = cell.fire(cell.layer("x"), rows, sequence.fires(sample, time))
     drive = np.zeros((steps, batch, fired.shape[1]), np.float32)
     drive[time, sample] = fired + cell.input_bias
     return drive

@@ -131,13 +131,11 @@ class Sequencer:
 
     def _recurrent(self, step: Recurrent, values: Mapping[str, Any], turn: Turn) -> dict[str, Array]:
         needed = {name: values[name] for name in (*reads(step), *parameters(step))}
-        steps = needed[step.input].shape[step.layout]
-        first = turn.first_sample * steps + turn.iteration * TURN
 
         def fire(layer: str, rows: NDArray[np.float32], fires: NDArray[np.int64]) -> NDArray[np.float32]:
-            return self.unit.fire(layer, rows, fires + first)
+            return self.unit.fire(layer, rows, fires + turn.iteration * TURN)
 
-        return run_recurrent(step, needed, fire)
+        return run_recurrent(step, needed, fire, turn.first_sample)
 
     def _loop(self, step: Loop, values: ChainMap[str, Any], turn: Turn) -> list[Any]:
         trips = None if step.trips is None else int(_scalar(values[step.trips]))

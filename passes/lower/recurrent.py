@@ -14,6 +14,7 @@ from mho.passes.lower.rule import Declined, Lowered, Scope, join, name_of, named
 from mho.passes.lower.weights import Weights, read_array, read_weights
 from mho.passes.matrix import Array
 from mho.passes.network import LayerOrigin
+from mho.passes.simplify.constants import origins
 from mho.runtime.recurrent import ACTIVATIONS, ALPHAS, BETAS
 from mho.targets.errors import ModelError, plain
 from mho.targets.steps import Direction, Gate, Recurrent
@@ -139,9 +140,9 @@ def _direction(layer: _Layer, scope: Scope, index: int) -> tuple[Direction, Lowe
         activations=_activations(layer)[index],
     )
     sources = {w.recipe.tensor: w.source for w in (layer.w, layer.r)}
-    origin = LayerOrigin(layer.node.op_type, (node_name(layer.node),))
-    origins = {gate.name: origin for gate in gates}
-    return direction, Lowered(matrices=matrices, tensors={**sources, **constants.tensors}, origins=origins)
+    origin = LayerOrigin(layer.node.op_type, origins(layer.node))
+    tensors = {**sources, **constants.tensors}
+    return direction, Lowered(matrices=matrices, tensors=tensors, origins={gate.name: origin for gate in gates})
 
 
 @dataclass(frozen=True)
