@@ -18,7 +18,7 @@ from mho.runtime.exact import ExactUnit
 from mho.runtime.probe import Power, ProbedUnit
 from mho.runtime.samples import Samples, match_samples, run_samples
 from mho.runtime.sequencer import Sequencer
-from mho.stages import Progress, Quiet
+from mho.progress import Progress, Quiet
 from mho.targets.errors import OptionError, ProgramError, plain
 
 if TYPE_CHECKING:
