@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -18,7 +19,7 @@ IDEAL = Conditions(effects=Effects.ideal(), time_s=86400.0)
 YEAR = Conditions(time_s=365 * 86400.0)
 
 
-def program_of(target: str, **matrices: NDArray[np.float32] | NDArray[np.float16]) -> Program:
+def program_of(target: str, **matrices: NDArray[Any]) -> Program:
     """A program that holds stored matrices and nothing else."""
     costs = CostFacts(latency_ns=None, interval_ns=None, energy_nj=None, excluded=(), layers_ns={}, layers_nj={})
     return Program(
@@ -48,7 +49,7 @@ def load_of(rows: tuple[int, int], columns: tuple[int, int], **changes: object) 
 @pytest.mark.parametrize("target", ["ideal256", "hermes64", "analog34"])
 @pytest.mark.parametrize("dtype", [np.float32, np.float16])
 def test_ideal_blocks_are_the_stored_matrix(target: str, dtype: type[np.float32] | type[np.float16]) -> None:
-    stored = random_matrix(40, 30).astype(dtype)
+    stored: NDArray[Any] = random_matrix(40, 30).astype(dtype)
     stored[0, :, 7] = 0
     stored.setflags(write=False)
     block = program_block(program_of(target, m=stored), load_of((3, 21), (5, 30)), IDEAL)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from typing import get_args
 
 import numpy as np
 import pytest
@@ -11,6 +12,7 @@ from numpy.typing import NDArray
 
 from mho.runtime.devices import MODELS, PCM, compensation, conductances, effective_weights, program_cells
 from mho.runtime.effects import Conditions, Effects
+from mho.targets.target import DeviceModel
 
 Floats = NDArray[np.float64]
 NODES, WEIGHTS = np.polynomial.hermite_e.hermegauss(60)
@@ -75,6 +77,10 @@ def weights(x: float) -> NDArray[np.float32]:
 def close(found: float, expected: float, spread: float) -> bool:
     """Within five standard errors of a mean over all cells, and float32 rounding."""
     return abs(found - expected) < 5 * spread / math.sqrt(CELLS) + 2e-6
+
+
+def test_every_model_of_a_target_has_its_formulas() -> None:
+    assert {"ideal", *MODELS} == set(get_args(DeviceModel))
 
 
 def test_pcm_programming_check_values() -> None:
