@@ -56,7 +56,7 @@ def machine(tiles: int | None = 64, side: int = 256) -> Target:
 
 
 def crowd(shapes: tuple[Shape, ...], target: Target | None = None, *, pack: bool = False, name: str = "net") -> Program:
-    """A program whose blocks are cut evenly and seated in reading order, two diagonal corners a tile with `pack`."""
+    """A program whose blocks are cut evenly and seated along the rows of the chips, several a tile with `pack`."""
     target = target or machine()
     tiles = tuple(_packed(shapes, target) if pack else ((load,) for load in _loads(shapes, target)))
     cores = tuple(
@@ -135,16 +135,18 @@ def _loads(shapes: tuple[Shape, ...], target: Target) -> Iterator[Load]:
 
 
 def _packed(shapes: tuple[Shape, ...], target: Target) -> Iterator[tuple[Load, ...]]:
-    """Blocks along the diagonal of a tile, as long as they fit."""
+    """Blocks on shelves: along a row as long as they fit, then below the tallest of the row."""
     tile: list[Load] = []
-    row = column = 0
+    row = column = bottom = 0
     for load in _loads(shapes, target):
         height, width = load.rows[1] - load.rows[0], load.columns[1] - load.columns[0]
-        if row + height > target.crossbar.rows or column + width > target.crossbar.columns:
+        if column + width > target.crossbar.columns:
+            row, column = bottom, 0
+        if row + height > target.crossbar.rows:
             yield tuple(tile)
-            tile, row, column = [], 0, 0
+            tile, row, column, bottom = [], 0, 0, 0
         tile.append(replace(load, row_offset=row, column_offset=column))
-        row, column = row + height, column + width
+        column, bottom = column + width, max(bottom, row + height)
     yield tuple(tile)
 
 
