@@ -25,7 +25,8 @@ class InferShapes:
 
     def run(self, model: Model) -> Model:
         graph_model = model.ir.clone()
-        proto = skeleton(model.ir)
+        _forget_untyped_shapes(graph_model)
+        proto = skeleton(graph_model)
         types = inspect_model(proto, plain(model.name), None if model.path is None else model.path.parent)
         if any(
             attribute.type is ir.AttributeType.GRAPH
@@ -37,7 +38,16 @@ class InferShapes:
             for value in node.outputs:
                 if value.name in types:
                     _apply(value, types[value.name])
+        _forget_untyped_shapes(graph_model)
         return replace(model, ir=graph_model)
+
+
+def _forget_untyped_shapes(model: ir.Model) -> None:
+    """Drops the shapes of values without a type, which onnx_ir cannot write."""
+    for node in model.graph.all_nodes():
+        for value in node.outputs:
+            if value.type is None:
+                value.shape = None
 
 
 def skeleton(model: ir.Model) -> onnx.ModelProto:
