@@ -14,6 +14,7 @@ from mho.passes.model import Model
 from mho.passes.simplify import (
     FoldConstants,
     InferShapes,
+    InlineBranches,
     JoinAffine,
     RemoveDead,
     RemoveIdentities,
@@ -93,7 +94,7 @@ def test_golden(parse: Callable[[str], Model], text: Callable[[Model], str], gol
     golden.check("simplify/small.txt", text(Simplify().run(parse(SMALL))))
 
 
-PASSES = (InferShapes(), FoldConstants(), RemoveIdentities(), JoinAffine(), RemoveDead(), Simplify())
+PASSES = (InferShapes(), FoldConstants(), InlineBranches(), RemoveIdentities(), JoinAffine(), RemoveDead(), Simplify())
 
 
 @pytest.mark.parametrize("step", PASSES, ids=lambda step: type(step).__name__)
