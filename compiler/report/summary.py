@@ -142,7 +142,7 @@ class Reason:
 
 @dataclass(frozen=True, kw_only=True)
 class Report:
-    """A program as people read it; made by `summarise`.
+    """A program as people read it; made by `summarise`. It prints as the summary in a terminal.
 
     Attributes:
         grid: width and height of a chip's grid of cores.
@@ -172,19 +172,40 @@ class Report:
         order = ("digital", "core", "analog")
         return tuple(sorted(lines, key=lambda g: (order.index(g.unit), -len(g.decisions))))
 
+    def text(self) -> str:
+        """The report as plain text of 80 columns."""
+        from mho.report.terminal import report_text
+
+        return report_text(self)
+
+    def json(self) -> str:
+        """The report as a JSON document with stable keys."""
+        from mho.report.as_json import json_text
+
+        return json_text(self)
+
+    def html(self) -> str:
+        """The report as one HTML page that needs nothing beside it."""
+        from mho.report.html import html_page
+
+        return html_page(self)
+
+    def __str__(self) -> str:
+        return self.text()
+
     def nodes(self, unit: Literal["analog", "core", "digital"]) -> tuple[Decision, ...]:
         """The ONNX nodes that run on a kind of unit."""
         return tuple(d for d in self.decisions if d.unit == unit)
 
 
-def summarise(program: Program, accuracy: Mapping[str, object] | None = None) -> Report:
+def summarise(program: Program, accuracy: object = None) -> Report:
     """Everything that is to be said about a program.
 
     Args:
-        accuracy: the parsed JSON of `mho validate --json`.
+        accuracy: what `Compiled.validate` returned, or the parsed JSON of `mho validate --json`.
 
     Raises:
-        DataError: `accuracy` is not such a result.
+        DataError: `accuracy` is neither.
     """
     tiles = _tiles(program)
     layers = _layers(program)

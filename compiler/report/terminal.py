@@ -158,7 +158,7 @@ def _warnings(warnings: tuple[str, ...]) -> RenderableType:
 
 def _reference(accuracy: Accuracy) -> Text:
     text = Text.assemble((f"{q.whole(accuracy.samples)} samples", "bold"))
-    text.append(f" against {plain(accuracy.reference.kind)}")
+    text.append(f" against {plain(accuracy.against)}")
     if accuracy.reference.accuracy is not None:
         text.append(f", whose {plain(accuracy.metric)} is {score(accuracy.metric, accuracy.reference.accuracy)}")
     return text
