@@ -8,7 +8,8 @@ from math import ceil, floor, isfinite, log10
 
 from mho.report import quantities as q
 from mho.report.accuracy import Accuracy, moments
-from mho.report.summary import LayerLine, Report
+from mho.report.lines import LayerLine
+from mho.report.summary import Report
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,8 @@ from rich.text import Text
 
 from mho.report import quantities as q
 from mho.report.accuracy import Accuracy, Moment, Spread, moments
-from mho.report.summary import LayerLine, Reason, Report
+from mho.report.lines import LayerLine, Reason
+from mho.report.summary import Report
 from mho.targets.errors import plain
 from mho.targets.program import SolverFacts
 

@@ -9,7 +9,7 @@ import pytest
 
 from mho.report.summary import held, summarise
 from mho.targets.isa import Load
-from mho.targets.program import Decision, MatrixFacts, Program, SolverFacts
+from mho.targets.program import CostFacts, Decision, MatrixFacts, Program, SolverFacts
 from tests.compiler.report.crowd import MVM_NS, Shape, crowd, machine, mobile, resnet9
 
 
@@ -122,8 +122,10 @@ def test_a_program_without_layers_is_a_report_too() -> None:
 
 def test_a_machine_without_limits_or_costs() -> None:
     program = crowd((Shape("fc", 600, 600),), machine(tiles=None))
-    costs = replace(program.mapping.costs, latency_ns=None, interval_ns=None, energy_nj=None, layers_ns={}, layers_nj={})
-    report = summarise(replace(program, mapping=replace(program.mapping, costs=costs, schedule=())))
+    unknown = CostFacts(
+        latency_ns=None, interval_ns=None, energy_nj=None, excluded=("everything",), layers_ns={}, layers_nj={}
+    )
+    report = summarise(replace(program, mapping=replace(program.mapping, costs=unknown, schedule=())))
     assert report.layers[0].busy_ns is None
     assert "latency      not known" in report.text()
     assert "not known" in report.html()
