@@ -1,11 +1,10 @@
-"""`Accuracy`: what `mho validate --json` wrote, read back and checked."""
+"""`Accuracy`: the outcome of a validation, read back from what `mho validate --json` wrote, and checked."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, is_dataclass
 from itertools import groupby
-from statistics import fmean, stdev
+from statistics import fmean, pstdev
 
 from pydantic import ConfigDict, TypeAdapter, ValidationError
 
@@ -70,6 +69,11 @@ class Accuracy:
     layers: tuple[LayerQuality, ...] = ()
     metric: str = "none"
 
+    @property
+    def against(self) -> str:
+        """The reference in words."""
+        return "the program’s own ideal mode" if self.reference.kind == "ideal" else self.reference.kind
+
     def worst_layers(self) -> tuple[LayerQuality, ...]:
         """The layers with an error, the noisiest first, then those without."""
         return tuple(sorted(self.layers, key=lambda q: float("inf") if q.sqnr_db is None else q.sqnr_db))
@@ -77,7 +81,7 @@ class Accuracy:
 
 @dataclass(frozen=True)
 class Spread:
-    """Mean of what is known, and the sample standard deviation where two or more values are."""
+    """Mean of what is known, and the standard deviation (over n, not n − 1) where two or more values are."""
 
     mean: float | None
     deviation: float | None
@@ -85,7 +89,7 @@ class Spread:
     @staticmethod
     def of(values: list[float | None]) -> Spread:
         known = [v for v in values if v is not None]
-        return Spread(fmean(known) if known else None, stdev(known) if len(known) > 1 else None)
+        return Spread(fmean(known) if known else None, pstdev(known) if len(known) > 1 else None)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -118,14 +122,16 @@ def _moment(time_s: float, runs: list[Run]) -> Moment:
 _ADAPTER = TypeAdapter(Accuracy)
 
 
-def read_accuracy(value: Mapping[str, object]) -> Accuracy:
-    """The parsed JSON of `mho validate --json`; keys it does not know are passed over.
+def read_accuracy(value: object) -> Accuracy:
+    """An outcome from the parsed JSON of `mho validate --json`, or a dataclass with its keys as fields.
+
+    Keys beside the stable ones are passed over.
 
     Raises:
         DataError: a key is missing or has a value of another kind; every such key is named.
     """
     try:
-        return _ADAPTER.validate_python(value)
+        return _ADAPTER.validate_python(asdict(value) if is_dataclass(value) and not isinstance(value, type) else value)
     except ValidationError as error:
         raise DataError(
             f"accuracy: {plain('.'.join(map(str, e['loc'])))}: {e['msg']}; give the output of `mho validate --json`"

@@ -7,7 +7,8 @@ from dataclasses import asdict
 from math import isfinite
 from typing import Any
 
-from mho.report.summary import BlockLine, LayerLine, Report, StepLine, Summary, TileLine
+from mho.report.lines import BlockLine, LayerLine, StepLine, Summary, TileLine
+from mho.report.summary import Report
 from mho.targets.isa import Site
 from mho.targets.program import Decision, LinkTraffic, Manifest, SolverFacts
 from mho.targets.target import Target

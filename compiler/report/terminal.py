@@ -12,7 +12,8 @@ from rich.text import Text
 
 from mho.report import quantities as q
 from mho.report.accuracy import Accuracy, Moment, Spread, moments
-from mho.report.summary import LayerLine, Reason, Report
+from mho.report.lines import LayerLine, Reason
+from mho.report.summary import Report
 from mho.targets.errors import plain
 from mho.targets.program import SolverFacts
 
@@ -158,7 +159,7 @@ def _warnings(warnings: tuple[str, ...]) -> RenderableType:
 
 def _reference(accuracy: Accuracy) -> Text:
     text = Text.assemble((f"{q.whole(accuracy.samples)} samples", "bold"))
-    text.append(f" against {plain(accuracy.reference.kind)}")
+    text.append(f" against {plain(accuracy.against)}")
     if accuracy.reference.accuracy is not None:
         text.append(f", whose {plain(accuracy.metric)} is {score(accuracy.metric, accuracy.reference.accuracy)}")
     return text
