@@ -7,6 +7,7 @@ import mmap
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from hashlib import sha256
+from math import prod
 from pathlib import Path
 from typing import Annotated, Any, TypeVar
 
@@ -38,20 +39,22 @@ NATIVE = {
 }
 """NumPy's name of a number format → that of safetensors."""
 
-AS_BYTES: dict[str, np.dtype[Any]] = {"complex64": np.dtype("<c8"), "complex128": np.dtype("<c16")} | {
-    kind.__name__: np.dtype(kind)
-    for kind in (
-        ml_dtypes.bfloat16,
-        ml_dtypes.float8_e4m3fn,
-        ml_dtypes.float8_e4m3fnuz,
-        ml_dtypes.float8_e5m2,
-        ml_dtypes.float8_e5m2fnuz,
-        ml_dtypes.float8_e8m0fnu,
-        ml_dtypes.float4_e2m1fn,
-        ml_dtypes.int4,
-        ml_dtypes.uint4,
-        ml_dtypes.int2,
-        ml_dtypes.uint2,
+AS_BYTES: dict[str, np.dtype[Any]] = {
+    name: np.dtype(getattr(ml_dtypes, name, name))
+    for name in (
+        "complex64",
+        "complex128",
+        "bfloat16",
+        "float8_e4m3fn",
+        "float8_e4m3fnuz",
+        "float8_e5m2",
+        "float8_e5m2fnuz",
+        "float8_e8m0fnu",
+        "float4_e2m1fn",
+        "int4",
+        "uint4",
+        "int2",
+        "uint2",
     )
 }
 """Number formats that safetensors does not give to NumPy: stored as bytes, one element after another."""
@@ -225,7 +228,7 @@ def stored_as(tensor: StoredTensor) -> tuple[str, list[int]]:
     """The number format and the shape under which safetensors knows a tensor."""
     if tensor.dtype in NATIVE:
         return NATIVE[tensor.dtype], list(tensor.shape)
-    return "U8", [int(np.prod(tensor.shape, dtype=object)) * AS_BYTES[tensor.dtype].itemsize]
+    return "U8", [prod(tensor.shape) * AS_BYTES[tensor.dtype].itemsize]
 
 
 def validated(adapter: TypeAdapter[Value], value: object, where: str) -> Value:

@@ -159,7 +159,8 @@ def _write(program: Program, file: BinaryIO) -> None:
     writer = _Writer(file, sorted(program.tensors))
     table = {name: writer.add(name, program.tensors[name]) for name in sorted(program.tensors)}
     parts = {f.name: getattr(program, f.name) for f in fields(_Contents) if f.name != "table"}
-    texts = [_json(program.manifest), _json(_Contents(table=table, **parts))]
+    contents = _Contents(table=table, **parts)
+    texts = [_json(_adapter(Manifest), program.manifest), _json(_adapter(_Contents), contents)]
     for name, text in zip(("manifest", "program"), texts, strict=True):
         writer.add(name, np.frombuffer(text, np.uint8))
     writer.finish(json.dumps({"format": FORMAT_VERSION, "sha256": _digest(*texts)}))
@@ -204,10 +205,10 @@ def _adapter(kind: type[Any]) -> TypeAdapter[Any]:
     return TypeAdapter(kind)
 
 
-def _json(value: Manifest | _Contents) -> bytes:
+def _json(adapter: TypeAdapter[Any], value: Manifest | _Contents) -> bytes:
     """JSON that keeps infinities; pydantic's own writes them as null."""
     try:
-        return json.dumps(_adapter(type(value)).dump_python(value, mode="json"), separators=(",", ":")).encode()
+        return json.dumps(adapter.dump_python(value, mode="json"), separators=(",", ":")).encode()
     except PydanticSerializationError as error:
         raise ProgramError("the network's branches and loops are nested too deeply for a file") from error
 

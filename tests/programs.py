@@ -161,9 +161,7 @@ class _Grid:
 
     def _home(self, load: Load, others: list[Site]) -> list[Instruction]:
         convert = Convert(buffer="a", adc_range=ADC_RANGE)
-        sums = [
-            Accumulate(buffer="a", source=site, channel=load.block + i) for i, site in enumerate(others, start=1)
-        ]
+        sums = [Accumulate(buffer="a", source=site, channel=load.block + i) for i, site in enumerate(others, start=1)]
         meet: list[Instruction] = [*sums, convert] if self.charge else [convert, *sums]
         ends = (Affine, Activate, Store)
         return [*_multiply(load), *meet, *(end(buffer="a", columns=load.columns) for end in ends)]
@@ -189,7 +187,7 @@ def _site(number: int) -> Site:
 
 
 def _twice(columns: int) -> onnx.ModelProto:
-    shape = ["batch", columns]
+    shape: list[str | int | None] = ["batch", columns]
     graph = helper.make_graph(
         [helper.make_node("Add", ["y", "y"], ["z"])],
         "twice",
