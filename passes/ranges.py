@@ -95,6 +95,5 @@ def analog_sums(stored: Array, rows: Span, columns: Span, inputs: Floats, scale:
     """
     weights = matrix_block(stored, rows, columns)
     largest = np.abs(weights).max(axis=0 if scale == "column" else None)
-    weights /= np.where(largest > 0, largest, 1)
-    sums: Floats = inputs[:, slice(*rows)] @ weights
+    sums: Floats = (inputs[:, slice(*rows)] @ weights) / np.where(largest > 0, largest, np.float32(1))
     return sums
