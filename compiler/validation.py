@@ -18,7 +18,7 @@ from mho.runtime.exact import ExactUnit
 from mho.runtime.probe import Power, ProbedUnit
 from mho.runtime.samples import Samples, match_samples, run_samples
 from mho.runtime.sequencer import Sequencer
-from mho.stages import Progress, Quiet
+from mho.progress import Progress, Quiet
 from mho.targets.errors import OptionError, ProgramError, plain
 
 if TYPE_CHECKING:
@@ -145,7 +145,7 @@ class Validation:
             sequencer = Sequencer(compiled.program, ExactUnit(compiled.program), compiled.digital)
             return "ideal", run_samples(samples, sequencer.run, self.progress.advance)
         self.progress.start("reference: onnxruntime", samples.count)
-        session = open_session(str(self.model))
+        session = open_session(str(self.model), threads=0)
         names = [port.name for port in compiled.program.outputs]
         missing = set(names) - {o.name for o in session.get_outputs()}
         if missing:

@@ -15,7 +15,7 @@ from mho.passes.merge_digital import MergeDigital
 from mho.passes.network import Network
 from mho.passes.plan import Plan
 from mho.targets.program import Array, LayerFacts, Manifest, MappingFacts, MatrixFacts, Program
-from mho.targets.steps import Analog, Digital, Port, Recurrent, Step, bodies, layers, reads, walk
+from mho.targets.steps import Digital, Port, Step, bodies, layers, parameters, reads, walk
 
 
 @dataclass(frozen=True)
@@ -131,16 +131,5 @@ def _constants(network: Network) -> Iterator[str]:
         inputs = reads(step)
         if isinstance(step, Digital):
             inputs = tuple(n for n in inputs if n not in network.tensors or not embeds(network.tensors[n]))
-        named |= dict.fromkeys((*inputs, *_parameters(step), *(n for b in bodies(step) for n in b.outputs)))
+        named |= dict.fromkeys((*inputs, *parameters(step), *(n for b in bodies(step) for n in b.outputs)))
     return (name for name in named if name in network.tensors)
-
-
-def _parameters(step: Step) -> tuple[str, ...]:
-    match step:
-        case Analog():
-            found: tuple[str | None, ...] = (step.scale, step.bias)
-        case Recurrent():
-            found = tuple(n for d in step.directions for n in (d.input_bias, d.hidden_bias, d.peepholes))
-        case _:
-            found = ()
-    return tuple(name for name in found if name is not None)

@@ -11,7 +11,7 @@ from mho.passes.full_scale import FullScale, Rule
 from mho.passes.matrix import Array, evaluate
 from mho.passes.network import LayerInputs
 from mho.passes.plan import Ranged
-from mho.passes.tile import converter_groups, scale_rows
+from mho.passes.tile import blocks_by_matrix, converter_groups, scale_rows
 from mho.passes.tiling import Block, Tiling
 from mho.targets.isa import Span
 from mho.targets.program import matrix_block
@@ -40,7 +40,7 @@ class SetRanges:
     def run(self, tiling: Tiling) -> Ranged:
         """Ranges for every layer and block. A layer that never fired gets those of uniform random inputs."""
         ranges: dict[tuple[str, int], float] = {}
-        blocks = _blocks_by_matrix(tiling)
+        blocks = blocks_by_matrix(tiling.blocks)
         for matrix, uses in _layers_by_matrix(tiling).items():
             fixed = tiling.target.adc.range
             if fixed == "observed":
@@ -72,13 +72,6 @@ def _layers_by_matrix(tiling: Tiling) -> dict[str, list[Layer]]:
     found: dict[str, list[Layer]] = {}
     for layer in layers(tiling.calibrated.network.steps):
         found.setdefault(layer.matrix, []).append(layer)
-    return found
-
-
-def _blocks_by_matrix(tiling: Tiling) -> dict[str, list[Block]]:
-    found: dict[str, list[Block]] = {}
-    for block in tiling.blocks:
-        found.setdefault(block.matrix, []).append(block)
     return found
 
 

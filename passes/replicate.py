@@ -10,7 +10,7 @@ from math import ceil
 from typing import Literal
 
 from mho.passes.network import Calibrated
-from mho.passes.tile import renumber, volume_bound
+from mho.passes.tile import blocks_by_matrix, renumber, volume_bound
 from mho.passes.tiling import Seat, Tiling
 from mho.targets.errors import OptionError
 from mho.targets.program import SolverFacts
@@ -93,13 +93,12 @@ def fill(fires: Mapping[str, float], tiles: Mapping[str, int], budget: int) -> d
 
 def copied(tiling: Tiling, replicas: Mapping[str, int]) -> Tiling:
     """The tiling with that many copies of each matrix, every block in its own tile."""
-    first = [b for b in tiling.blocks if b.replica == 0]
-    by_matrix = {name: [b for b in first if b.matrix == name] for name in replicas}
+    first = blocks_by_matrix(b for b in tiling.blocks if b.replica == 0)
     blocks = renumber(
         replace(b, replica=replica)
         for name, copies in replicas.items()
         for replica in range(copies)
-        for b in by_matrix[name]
+        for b in first[name]
     )
     return replace(
         tiling,

@@ -125,6 +125,14 @@ def renumber(blocks: Iterable[Block]) -> tuple[Block, ...]:
     return tuple(numbered)
 
 
+def blocks_by_matrix(blocks: Iterable[Block]) -> dict[str, list[Block]]:
+    """Matrix → its blocks, in order."""
+    found: dict[str, list[Block]] = {}
+    for block in blocks:
+        found.setdefault(block.matrix, []).append(block)
+    return found
+
+
 ConverterKey = tuple[str, int, Span, int]
 
 

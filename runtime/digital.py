@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping, Sequence
 from functools import cache
 from typing import TYPE_CHECKING, Any
@@ -17,29 +16,27 @@ OPTIMISATION = "ORT_ENABLE_BASIC"
 """onnxruntime's graph optimisation level for digital steps and for the reference alike."""
 
 
-@cache
-def _onnxruntime() -> Any:
-    """onnxruntime with one global thread pool, so that hundreds of sessions share the cores' threads."""
-    import onnxruntime
+def open_session(graph: bytes | str, threads: int = 1) -> ort.InferenceSession:
+    """A session on a serialised model or on a model file.
 
-    onnxruntime.set_default_logger_severity(4)
-    onnxruntime.set_global_thread_pool_sizes(os.cpu_count() or 1, 1)
-    return onnxruntime
+    One thread needs no pool, so hundreds of digital steps start none. onnxruntime's pool for all sessions would be
+    an alternative, but a process that uses it refuses every session that was made without it.
 
-
-def open_session(graph: bytes | str) -> ort.InferenceSession:
-    """A session on a serialised model or on a model file, in the shared thread pool.
+    Args:
+        threads: of the session's own pool; 0 takes all cores.
 
     Raises:
         ProgramError: onnxruntime refuses the graph.
     """
-    runtime = _onnxruntime()
-    options = runtime.SessionOptions()
-    options.use_per_session_threads = False
+    import onnxruntime
+
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = threads
+    options.inter_op_num_threads = 1
     options.log_severity_level = 4
-    options.graph_optimization_level = getattr(runtime.GraphOptimizationLevel, OPTIMISATION)
+    options.graph_optimization_level = getattr(onnxruntime.GraphOptimizationLevel, OPTIMISATION)
     try:
-        return runtime.InferenceSession(graph, options, providers=["CPUExecutionProvider"])
+        return onnxruntime.InferenceSession(graph, options, providers=["CPUExecutionProvider"])
     except _failures() as error:
         raise ProgramError(f"onnxruntime refuses a digital graph: {plain(str(error))}") from error
 
@@ -73,8 +70,8 @@ class DigitalUnit:
         self._tensors = tensors
         self._sessions: dict[str, ort.InferenceSession] = {}
 
-    def run(self, name: str, inputs: Mapping[str, Any], outputs: Sequence[str]) -> list[Any]:
-        """Runs a graph: values by name in, the values named by `outputs` back in that order.
+    def run(self, name: str, values: Mapping[str, Any], outputs: Sequence[str]) -> list[Any]:
+        """Runs a graph on what it reads of `values`; the values named by `outputs` come back in that order.
 
         Raises:
             ProgramError: onnxruntime cannot load or run the graph.
@@ -82,9 +79,8 @@ class DigitalUnit:
         if name not in self._sessions:
             self._sessions[name] = open_session(checked_graph(name, self._tensors[f"graph/{name}"].tobytes()))
         session = self._sessions[name]
-        wanted = {i.name for i in session.get_inputs()}
         try:
-            return list(session.run(list(outputs), {k: v for k, v in inputs.items() if k in wanted}))
+            return list(session.run(list(outputs), {i.name: values[i.name] for i in session.get_inputs()}))
         except _failures() as error:
             raise ProgramError(f"digital step {plain(name)} failed: {plain(str(error))}") from error
 

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mho.runtime.converters import convert
-from mho.runtime.crossbar import output_noise, program_block
+from mho.runtime.crossbar import ProgrammedBlock, output_noise, program_blocks
 from mho.runtime.effects import Conditions
 from mho.runtime.epilogue import apply_epilogue
 from mho.runtime.layers import LayerMath, layer_math
@@ -32,6 +32,7 @@ class Machine:
         self.conditions = conditions
         self._math: dict[str, LayerMath] = {m.layer: m for m in layer_math(program)}
         self._matrices = {m.name: m for m in program.matrices}
+        self._programmed: dict[str, dict[int, ProgrammedBlock]] = {}
         self._linked: dict[str, LinkedLayer] = {}
 
     def fire(
@@ -77,12 +78,12 @@ class Machine:
 
     def _link(self, layer: str) -> LinkedLayer:
         if layer not in self._linked:
-            wanted = self._math[layer].matrix
-            blocks = {
-                load.block: program_block(self.program, load, self.conditions)
-                for core in self.program.cores
-                for load in core.loads
-                if load.matrix == wanted
-            }
-            self._linked[layer] = link_layer(self.program.cores, layer, blocks)
+            self._linked[layer] = link_layer(self.program.cores, layer, self._blocks(self._math[layer].matrix))
         return self._linked[layer]
+
+    def _blocks(self, matrix: str) -> dict[int, ProgrammedBlock]:
+        """The programmed blocks of a matrix; layers that share it share them."""
+        if matrix not in self._programmed:
+            loads = [load for core in self.program.cores for load in core.loads if load.matrix == matrix]
+            self._programmed[matrix] = program_blocks(self.program, loads, self.conditions)
+        return self._programmed[matrix]

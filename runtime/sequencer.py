@@ -18,7 +18,7 @@ from mho.runtime.digital import DigitalUnit
 from mho.runtime.recurrent import run_recurrent
 from mho.runtime.unfold import fold, unfold
 from mho.targets.errors import ProgramError, plain
-from mho.targets.steps import Analog, Body, Branch, Dense, Digital, Loop, Port, Recurrent, Scan, Step, bodies, captures, reads
+from mho.targets.steps import Analog, Body, Branch, Dense, Digital, Loop, Port, Recurrent, Scan, Step, bodies, captures, parameters, reads
 
 Array = NDArray[Any]
 Values = MutableMapping[str, Any]
@@ -100,11 +100,10 @@ class Sequencer:
             case Analog():
                 values[step.output] = self._analog(step, values, turn)
             case Digital():
-                inputs = {name: values[name] for name in step.inputs}
-                results = self.digital.run(step.graph, inputs, step.outputs)
+                results = self.digital.run(step.graph, values, step.outputs)
                 values.update(zip(step.outputs, results, strict=True))
             case Recurrent():
-                values.update(run_recurrent(step, values, self._recurrent_fire(turn)))
+                values.update(self._recurrent(step, values, turn))
             case Branch():
                 body = step.then if _scalar(values[step.condition]) else step.otherwise
                 results = self._body(body, values.new_child(), turn)
@@ -130,11 +129,13 @@ class Sequencer:
         moved = np.moveaxis(value, axis, -1)
         return np.ascontiguousarray(moved.reshape(int(np.prod(shape)), -1), dtype=np.float32)
 
-    def _recurrent_fire(self, turn: Turn) -> Any:
+    def _recurrent(self, step: Recurrent, values: Mapping[str, Any], turn: Turn) -> dict[str, Array]:
+        needed = {name: values[name] for name in (*reads(step), *parameters(step))}
+
         def fire(layer: str, rows: NDArray[np.float32], fires: NDArray[np.int64]) -> NDArray[np.float32]:
             return self.unit.fire(layer, rows, fires + turn.iteration * TURN)
 
-        return fire
+        return run_recurrent(step, needed, fire, turn.first_sample)
 
     def _loop(self, step: Loop, values: ChainMap[str, Any], turn: Turn) -> list[Any]:
         trips = None if step.trips is None else int(_scalar(values[step.trips]))

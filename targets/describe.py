@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from operator import attrgetter
 
@@ -14,8 +13,8 @@ UNITS = {"_ns": "ns", "_nj": "nJ", "_mm2": "mm²"}
 
 ABSENT = {
     "crossbar.analog_rows": "none: every tile converts its own partial sum",
-    "dac.bits": "not published: not rounded",
-    "adc.bits": "not published: not rounded",
+    "dac.bits": "none: not rounded",
+    "adc.bits": "none: not rounded",
     "core.buffer_words": "not published: unlimited",
     "mesh.tiles": "not published: unlimited",
     "mesh.width": "not published: the smallest near-square grid",
@@ -73,7 +72,7 @@ def _text(dotted: str, value: object) -> str:
         return ABSENT.get(dotted, "not published")
     if isinstance(value, tuple):
         return ", ".join(value) if value else "none"
-    return value if isinstance(value, str) else f"{value:,}" if isinstance(value, int) else json.dumps(value)
+    return value if isinstance(value, str) else f"{value:,}" if isinstance(value, int) else f"{value:g}"
 
 
 def _line(key: str, value: str, source: str) -> str:
@@ -91,7 +90,6 @@ def _derived(target: Target) -> list[tuple[str, str, str]]:
         tops = 2 * weights * tiles / latency_ns / 1000
         found.append(("peak rate", f"{tops:.4g} TOPS", "2 · weights a chip / mvm_latency_ns"))
     if energy_nj:
-        found.append(
-            ("efficiency", f"{2 * weights / energy_nj / 1000:.4g} TOPS/W", "2 · weights a tile / mvm_energy_nj")
-        )
+        efficiency = 2 * weights / energy_nj / 1000
+        found.append(("efficiency", f"{efficiency:.4g} TOPS/W", "2 · weights a tile / mvm_energy_nj"))
     return found

@@ -110,7 +110,7 @@ def _problem(detail: ErrorDetails, table: Table) -> Problem:
 
 def _unknown(key: str) -> Problem:
     known = tuple(keys())
-    guess = nearest(key, (*SECTIONS, *known))
+    guess = nearest(key, known if "." in key else (*SECTIONS, *known))
     if guess is not None:
         return Problem(key, f"is not a known key; the nearest one is {guess}")
     section = key.rpartition(".")[0]

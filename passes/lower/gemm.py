@@ -18,6 +18,7 @@ from mho.passes.lower.layer import (
     declined_input,
     lower_product,
     output_name,
+    same_kind,
     type_of,
 )
 from mho.passes.lower.rule import Declined, Lowered, Scope, join, name_of, named
@@ -62,11 +63,11 @@ def _product(node: ir.Node, scope: Scope, weights: Weights, constant: int) -> Pr
     rows_first = constant == 1
     if transposed[constant] == rows_first:
         weights = weights.transpose(1, 0)
-    axis = 1 if rows_first != transposed[1 - constant] else 0
+    axis = -1 if rows_first != transposed[1 - constant] else -2
     alpha = node.attributes.get_float("alpha", 1.0)
     weights = weights.reshape(1, *weights.shape)
     scale = None if alpha == 1 else np.full(weights.shape[2], alpha, np.float32)
-    unfolding = Dense(axis=axis, output_axis=1 if rows_first else 0)
+    unfolding = Dense(axis=axis, output_axis=-1 if rows_first else -2)
     return Product(weights, unfolding, batch_axis(value, scope, axis), scale)
 
 
@@ -109,5 +110,4 @@ def _added(node: ir.Node, scope: Scope, product: Product, source: str, addend: i
         other, scaled = glue.step("Mul", (other, factor))
         steps += [Lowered(tensors=tensors), scaled]
     steps.append(glue.step("Add", (between, other), output_name(node))[1])
-    types = {between: node.outputs[0].type} if node.outputs[0].type is not None else {}
-    return join((*steps, Lowered(value_types=types, decisions=(analog_decision(node, layer),))))
+    return join((*steps, same_kind(between, node), Lowered(decisions=(analog_decision(node, layer),))))

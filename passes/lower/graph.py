@@ -51,6 +51,7 @@ class Lower:
         own = Lowered(
             tensors={name: v.const_value for name, v in graph.initializers.items() if v.const_value is not None},
             value_types={v.name: v.type for v in values if v.name and v.type is not None},
+            value_shapes={v.name: shape for v in values if v.name and (shape := dimensions(v)) is not None},
         )
         return join((own, *(self._node(node, scope) for node in graph)))
 
@@ -99,6 +100,7 @@ def _network(model: Model, graph: ir.Graph, lowered: Lowered) -> Network:
         decisions=tuple(_settled(d, lowered, alive) for d in lowered.decisions),
         opset_imports=dict(graph.opset_imports),
         value_types=lowered.value_types,
+        value_shapes=lowered.value_shapes,
     )
 
 

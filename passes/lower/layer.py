@@ -13,6 +13,7 @@ from mho.passes.lower.rule import Declined, Lowered, Scope, dimensions, join, na
 from mho.passes.lower.weights import Weights, read_array
 from mho.passes.matrix import Array, Matrix
 from mho.passes.network import LayerOrigin
+from mho.passes.simplify.constants import origins
 from mho.targets.program import Decision
 from mho.targets.steps import Analog, Dense, Digital, Window
 
@@ -89,7 +90,7 @@ def lower_product(product: Product, node: ir.Node, scope: Scope, source: str, ta
         steps=(step,),
         matrices={name: matrix_of(name, node, product.weights)},
         tensors={product.weights.recipe.tensor: product.weights.source, **scales, **biases},
-        origins={name: LayerOrigin(node.op_type, (name,))},
+        origins={name: LayerOrigin(node.op_type, origins(node))},
     )
 
 
@@ -159,6 +160,14 @@ class Glue:
         """A constant under a new name."""
         name = self.scope.values.fresh(f"{self.layer}/{what}")
         return name, {name: ir.tensor(array, name=name)}
+
+
+def same_kind(name: str, node: ir.Node) -> Lowered:
+    """That the new value `name` has the type and shape of a node's output."""
+    value = node.outputs[0]
+    types = {} if value.type is None else {name: value.type}
+    shape = dimensions(value)
+    return Lowered(value_types=types, value_shapes={} if shape is None else {name: shape})
 
 
 def type_of(value: ir.Value | None) -> ir.TypeProtocol | None:

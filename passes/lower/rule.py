@@ -42,6 +42,7 @@ class Lowered:
     graphs: Mapping[str, tuple[ir.Node, ...]] = field(default_factory=dict)
     origins: Mapping[str, LayerOrigin] = field(default_factory=dict)
     value_types: Mapping[str, ir.TypeProtocol] = field(default_factory=dict)
+    value_shapes: Mapping[str, tuple[Dimension, ...]] = field(default_factory=dict)
     decisions: tuple[Decision, ...] = ()
 
 

@@ -6,12 +6,23 @@ from dataclasses import dataclass
 
 import onnx_ir as ir
 
+from mho.passes.lower.control import IfRule, LoopRule, ScanRule
 from mho.passes.lower.conv import ConvRule, ConvTransposeRule
 from mho.passes.lower.gemm import GemmRule
 from mho.passes.lower.matmul import MatMulRule
+from mho.passes.lower.recurrent import RecurrentRule
 from mho.passes.lower.rule import Rule
 
-RULES: tuple[Rule, ...] = (ConvRule(), ConvTransposeRule(), GemmRule(), MatMulRule())
+RULES: tuple[Rule, ...] = (
+    ConvRule(),
+    ConvTransposeRule(),
+    GemmRule(),
+    MatMulRule(),
+    RecurrentRule(),
+    IfRule(),
+    LoopRule(),
+    ScanRule(),
+)
 
 
 @dataclass(frozen=True)
