@@ -1,11 +1,11 @@
 """mho compiles neural networks to machines of analog tiles, and proves how close the results are.
 
-    import mho
+import mho
 
-    program = mho.compile("m.onnx", target="hermes64", data=x)
-    program.run(x)
-    program.validate(x, y, runs=5)
-    program.report()
+program = mho.compile("m.onnx", target="hermes64", data=x)
+program.run(x)
+program.validate(x, y, runs=5)
+program.report()
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from mho.compiled import Compiled
-    from mho.driver import compile  # noqa: A004
+    from mho.driver import compile
     from mho.pipeline import Pipeline
     from mho.runtime.effects import Effects
     from mho.targets.catalog import load_target

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass, is_dataclass
 from itertools import groupby
 from statistics import fmean, pstdev
+from typing import Any
 
 from pydantic import ConfigDict, TypeAdapter, ValidationError
 
@@ -59,6 +60,8 @@ class Accuracy:
 
     Attributes:
         metric: what `accuracy` counts, such as `top1`.
+        output: the output that is compared.
+        mean, std: of the runs' accuracies, of their agreements where there are none; None where neither is.
     """
 
     __pydantic_config__ = TOLERANT
@@ -68,6 +71,13 @@ class Accuracy:
     runs: tuple[Run, ...]
     layers: tuple[LayerQuality, ...] = ()
     metric: str = "none"
+    output: str = ""
+    mean: float | None = None
+    std: float | None = None
+
+    def as_json(self) -> dict[str, Any]:
+        """The stable keys of `mho validate --json`."""
+        return asdict(self)
 
     @property
     def against(self) -> str:
