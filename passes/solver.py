@@ -1,0 +1,164 @@
+"""The one importer of ortools: CP-SAT solves that give the same answer on every machine.
+
+Several CP-SAT workers find another solution every time, so a search is a fixed list of solves by one worker each,
+cut off by CP-SAT's deterministic clock; the list runs in parallel and the best answer is chosen by (objective,
+position), which does not depend on the number of cores. Efforts in seconds and `max` use the wall clock and all
+cores and give up that promise.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal, TypeVar
+
+if TYPE_CHECKING:
+    from ortools.sat.python.cp_model import CpModel, IntVar
+
+Effort = Literal["fast", "normal", "max"] | float
+"""How hard to search; a number is seconds of wall clock for one search."""
+
+Status = Literal["OPTIMAL", "FEASIBLE", "INFEASIBLE", "LIMIT"]
+"""LIMIT: nothing was found and nothing was proved within the budget."""
+
+Given = TypeVar("Given")
+Found = TypeVar("Found")
+
+DETERMINISTIC_SECONDS = {"fast": 1.0, "normal": 5.0}
+WALL_SECONDS_AT_MAX = 60.0
+
+
+@dataclass(frozen=True)
+class Budget:
+    """The limits of one search or of one solve.
+
+    Attributes:
+        seconds: of CP-SAT's deterministic clock, or of the wall clock where `wall`.
+        wall: whether the result may depend on the speed of the machine.
+        workers: of one solve.
+    """
+
+    seconds: float
+    wall: bool = False
+    workers: int = 1
+
+    def share(self, solves: int) -> Budget:
+        """What each of so many equal solves may use."""
+        return Budget(self.seconds / max(solves, 1), self.wall, self.workers)
+
+
+def budget(effort: Effort) -> Budget:
+    """The limits of one search at an effort.
+
+    Raises:
+        ValueError: the effort is not positive, or is a word that does not exist.
+    """
+    if isinstance(effort, str):
+        if effort == "max":
+            return Budget(WALL_SECONDS_AT_MAX, wall=True, workers=os.cpu_count() or 1)
+        if effort not in DETERMINISTIC_SECONDS:
+            raise ValueError(f"effort {effort!r} is none of fast, normal, max and a number of seconds")
+        return Budget(DETERMINISTIC_SECONDS[effort])
+    if not 0 < effort < float("inf"):
+        raise ValueError(f"an effort of {effort} seconds is not positive and finite")
+    return Budget(float(effort), wall=True, workers=os.cpu_count() or 1)
+
+
+@dataclass(frozen=True)
+class Problem:
+    """A CP-SAT model, and the variables whose values are wanted."""
+
+    model: CpModel
+    variables: tuple[IntVar, ...]
+
+
+@dataclass(frozen=True)
+class Solution:
+    """What a solve found.
+
+    Attributes:
+        objective: of the values; None where none were found. A problem without an objective has 0.
+        bound: no solution is better.
+        values: of the problem's variables, in their order; empty where none were found.
+    """
+
+    status: Status
+    objective: float | None
+    bound: float | None
+    values: tuple[int, ...] = ()
+
+
+def new_model() -> CpModel:
+    """An empty CP-SAT model."""
+    from ortools.sat.python.cp_model import CpModel
+
+    return CpModel()
+
+
+def solve(problem: Problem, limit: Budget, seed: int = 0) -> Solution:
+    """Solve one problem.
+
+    Raises:
+        ValueError: CP-SAT does not accept the model (a mistake of the pass that built it).
+    """
+    from ortools.sat.python import cp_model
+
+    solver = cp_model.CpSolver()
+    solver.parameters.num_workers = limit.workers
+    solver.parameters.random_seed = seed & 0x7FFFFFFF
+    if limit.wall:
+        solver.parameters.max_time_in_seconds = limit.seconds
+    else:
+        solver.parameters.max_deterministic_time = limit.seconds
+    code = solver.solve(problem.model)
+    if code == cp_model.MODEL_INVALID:
+        raise ValueError(problem.model.validate())
+    if code == cp_model.INFEASIBLE:
+        return Solution("INFEASIBLE", None, None)
+    bound = float(solver.best_objective_bound)
+    if code not in (cp_model.OPTIMAL, cp_model.FEASIBLE):
+        return Solution("LIMIT", None, bound)
+    status: Status = "OPTIMAL" if code == cp_model.OPTIMAL else "FEASIBLE"
+    values = tuple(int(solver.value(v)) for v in problem.variables)
+    return Solution(status, float(solver.objective_value), bound, values)
+
+
+def solve_all(problems: Sequence[Problem], limit: Budget, seed: int = 0) -> tuple[Solution, ...]:
+    """Solve independent problems side by side, each within `limit`; the answers are in their order."""
+    jobs = list(enumerate(problems))
+    return in_parallel(lambda job: solve(job[1], limit, seed + job[0]), jobs, limit)
+
+
+def in_parallel(task: Callable[[Given], Found], jobs: Iterable[Given], limit: Budget) -> tuple[Found, ...]:
+    """`task` of every job, in order, on all cores where one job uses one worker.
+
+    CP-SAT and numpy's large operations let other threads run, so threads are enough.
+    """
+    threads = (os.cpu_count() or 1) if limit.workers == 1 else 1
+    with ThreadPoolExecutor(threads) as pool:
+        return tuple(pool.map(task, jobs))
+
+
+def best(solutions: Sequence[Solution]) -> Solution:
+    """The solution of the least objective, the first of equals, with the largest bound of all.
+
+    The solutions are those of one problem to be minimised, tried in several ways.
+
+    Raises:
+        ValueError: there are no solutions to choose from.
+    """
+    if not solutions:
+        raise ValueError("no solutions to choose from")
+    bounds = [s.bound for s in solutions if s.bound is not None]
+    bound = max(bounds, default=None)
+    for proved in ("OPTIMAL", "INFEASIBLE"):
+        for solution in solutions:
+            if solution.status == proved:
+                return solution
+    found = [(s.objective, i) for i, s in enumerate(solutions) if s.objective is not None]
+    if not found:
+        return Solution("LIMIT", None, bound)
+    chosen = solutions[min(found)[1]]
+    return Solution(chosen.status, chosen.objective, bound, chosen.values)

@@ -1,0 +1,78 @@
+from __future__ import annotations
+
+import threading
+
+import pytest
+
+from mho.passes.solver import Budget, Problem, Solution, best, budget, in_parallel, new_model, solve, solve_all
+
+
+def assignment(costs: list[list[int]]) -> Problem:
+    """Give every row a column of its own at the least cost."""
+    model = new_model()
+    n = len(costs)
+    chosen = [[model.new_bool_var("") for _ in range(n)] for _ in range(n)]
+    for i in range(n):
+        model.add_exactly_one(chosen[i])
+        model.add_exactly_one(row[i] for row in chosen)
+    model.minimize(sum(costs[i][j] * chosen[i][j] for i in range(n) for j in range(n)))
+    return Problem(model, tuple(v for row in chosen for v in row))
+
+
+def infeasible() -> Problem:
+    model = new_model()
+    x = model.new_int_var(0, 3, "x")
+    model.add(x >= 2)
+    model.add(x <= 1)
+    return Problem(model, (x,))
+
+
+def test_optimal_solution_has_objective_bound_and_values() -> None:
+    found = solve(assignment([[4, 1], [2, 9]]), budget("fast"))
+    assert found == Solution("OPTIMAL", 3.0, 3.0, (0, 1, 1, 0))
+
+
+def test_infeasible_problem_has_no_values() -> None:
+    assert solve(infeasible(), budget("fast")) == Solution("INFEASIBLE", None, None)
+
+
+def test_no_time_means_limit() -> None:
+    costs = [[(7 * i * j + i + 3 * j) % 23 for j in range(30)] for i in range(30)]
+    assert solve(assignment(costs), Budget(1e-9)).status == "LIMIT"
+
+
+def test_solve_all_keeps_order_and_repeats_exactly() -> None:
+    problems = [assignment([[(5 * i * j + k) % 11 for j in range(8)] for i in range(8)]) for k in range(4)]
+    first = solve_all(problems, budget("fast"), seed=3)
+    assert first == solve_all(problems, budget("fast"), seed=3)
+    assert [s.objective for s in first] == [solve(p, budget("fast")).objective for p in problems]
+
+
+def test_jobs_run_side_by_side() -> None:
+    both = threading.Barrier(2, timeout=20)
+    if budget("max").workers < 2:
+        pytest.skip("one core")
+    assert len(in_parallel(lambda _: both.wait(), range(2), Budget(1.0))) == 2
+
+
+def test_best_takes_the_least_objective_then_the_first() -> None:
+    solutions = [
+        Solution("LIMIT", None, 1.0),
+        Solution("FEASIBLE", 5.0, 2.0, (1,)),
+        Solution("FEASIBLE", 4.0, 0.0, (2,)),
+        Solution("FEASIBLE", 4.0, 3.0, (3,)),
+    ]
+    assert best(solutions) == Solution("FEASIBLE", 4.0, 3.0, (2,))
+    assert best([*solutions, Solution("OPTIMAL", 4.0, 4.0, (4,))]).values == (4,)
+    assert best(solutions[:1]) == Solution("LIMIT", None, 1.0)
+
+
+def test_budgets() -> None:
+    assert budget("normal").seconds > budget("fast").seconds
+    assert budget("normal").workers == 1
+    assert budget(2.5).wall
+    assert budget("fast").share(4).seconds == budget("fast").seconds / 4
+    with pytest.raises(ValueError, match="not positive"):
+        budget(0)
+    with pytest.raises(ValueError, match="slow"):
+        budget("slow")  # type: ignore[arg-type]
