@@ -72,7 +72,9 @@ class Pipeline:
         return stage("emit", Emit().run, plan, manifest)
 
 
-STAGES = ("simplify", "lower", "check_weights", "fuse", "observe") + tuple(
-    f.name for f in fields(Pipeline) if f.name not in ("simplify", "lower", "observe")
-) + ("emit",)
+STAGES = (
+    ("simplify", "lower", "check_weights", "fuse", "observe")
+    + tuple(f.name for f in fields(Pipeline) if f.name not in ("simplify", "lower", "observe"))
+    + ("emit",)
+)
 """The names of all stages in order."""

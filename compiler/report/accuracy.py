@@ -79,7 +79,7 @@ class Accuracy:
     runs: tuple[Run, ...]
     layers: tuple[LayerQuality, ...] = ()
     metric: str = "none"
-    output: str | None = None
+    output: str = ""
     mean: float | None = None
     std: float | None = None
 
