@@ -20,7 +20,7 @@ from markupsafe import Markup
 from mho.report import charts
 from mho.report import quantities as q
 from mho.report.accuracy import moments
-from mho.report.as_json import as_json
+from mho.report.document import as_json
 from mho.report.lines import TileLine
 from mho.report.summary import Report
 from mho.report.terminal import moment_cells, score
