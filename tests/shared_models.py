@@ -117,13 +117,9 @@ LABELLED = (
     SharedModel("resnet20-cifar10-external-data", CIFAR, _x("input"), _y),
     SharedModel("resnet32-cifar10", CIFAR, _x("input"), _y),
     SharedModel("mnist-lstm", "mnist-lstm/data.npz", _x("input"), _y),
-    SharedModel(
-        "mnist-cnn", "mnist-cnn/data.npz", lambda a: {"Input3": a["x_u8"][:, None].astype(np.float32)}, _y
-    ),
+    SharedModel("mnist-cnn", "mnist-cnn/data.npz", lambda a: {"Input3": a["x_u8"][:, None].astype(np.float32)}, _y),
     SharedModel("all-minilm-l6-v2-f16", "all-minilm-l6-v2-f16/data.npz", _pairs, lambda a: a["score"], _similarity),
-    SharedModel(
-        "super-resolution-x3", "super-resolution-x3/data.npz", _x("input"), lambda a: a["y_hr_u8"], _psnr
-    ),
+    SharedModel("super-resolution-x3", "super-resolution-x3/data.npz", _x("input"), lambda a: a["y_hr_u8"], _psnr),
 )
 
 UNLABELLED = (
