@@ -13,7 +13,9 @@ from mho.targets.steps import Activation, Analog
 
 ALL = ("accumulate", "add", "relu")
 X = np.random.default_rng(5).standard_normal((2, 3, 4)).astype(np.float32)
-CONV = "<float[2, 3, 1] w = {1, -2, 3, 4, 5, -6}, float[2] b = {1, 2}, float[2, 1] s = {2, 3}, float[1, 2, 1] a = {4, 5}>"
+CONV = (
+    "<float[2, 3, 1] w = {1, -2, 3, 4, 5, -6}, float[2] b = {1, 2}, float[2, 1] s = {2, 3}, float[1, 2, 1] a = {4, 5}>"
+)
 DENSE = "<float[4, 2] w = {1, -2, 3, 4, 5, -6, 7, 8}, float[2] s = {2, 3}, float[1] a = {4}>"
 
 
@@ -59,8 +61,9 @@ def test_affine_behind_a_product(bench: Any) -> None:
     assert column(network, layer(network).bias) == [8, 12]
 
 
-@pytest.mark.parametrize("constant", ["float[3, 2] k = {1, 2, 3, 4, 5, 6}", "float[3, 1] k = {1, 2, 3}",
-                                      "float[1, 1, 1, 1] k = {2}"])
+@pytest.mark.parametrize(
+    "constant", ["float[3, 2] k = {1, 2, 3, 4, 5, 6}", "float[3, 1] k = {1, 2, 3}", "float[1, 1, 1, 1] k = {2}"]
+)
 def test_other_constants_stay_digital(bench: Any, constant: str) -> None:
     network = fused(
         bench,

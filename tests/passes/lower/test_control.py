@@ -77,7 +77,5 @@ def test_layers_in_nested_bodies(bench: Any) -> None:
                        else_branch = q () => (float[3, 2] t) {{ t = Sub(v, x) }}>(c) }}>(trips, going, x) }}"""
     )
     for condition in (True, False):
-        network = bench.check(
-            model, {"c": np.array(condition), "trips": np.array(2), "going": np.array(True), "x": X}
-        )
+        network = bench.check(model, {"c": np.array(condition), "trips": np.array(2), "going": np.array(True), "x": X})
     assert [layer.name for layer in layers(network.steps)] == ["m"]
