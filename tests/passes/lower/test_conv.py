@@ -20,7 +20,10 @@ def numbers(*shape: int) -> Any:
 @st.composite
 def geometry(draw: st.DrawFn) -> dict[str, Any]:
     rank = draw(st.integers(1, 3))
-    each = lambda low, high: tuple(draw(st.integers(low, high)) for _ in range(rank))  # noqa: E731
+
+    def each(low: int, high: int) -> tuple[int, ...]:
+        return tuple(draw(st.integers(low, high)) for _ in range(rank))
+
     return {
         "rank": rank,
         "group": draw(st.integers(1, 3)),

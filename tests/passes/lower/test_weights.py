@@ -26,7 +26,8 @@ CHAINS = {
         { t = Flatten<axis = 2>(w) [m] y = MatMul(x, t) }""",
     "squeeze": """<float[1, 4, 1, 3] w = {0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11}, int64[2] a = {0, -2}>
         { i = Identity(w) t = Squeeze(i, a) [m] y = MatMul(x, t) }""",
-    "unsqueeze": """<float[12] w = {0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11}, int64[1] a = {0}, int64[2] s = {4, 3}, int64[1] b = {0}>
+    "unsqueeze": """<float[12] w = {0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11},
+        int64[1] a = {0}, int64[2] s = {4, 3}, int64[1] b = {0}>
         { u = Unsqueeze(w, a) q = Squeeze(u, b) t = Reshape(q, s) [m] y = MatMul(x, t) }""",
     "slice": """<float[5, 4] w = {0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16, 17, 18, 19},
         int64[2] from = {-1, 1}, int64[2] to = {-9, 100}, int64[2] axes = {0, 1}, int64[2] by = {-1, 1},
@@ -101,7 +102,8 @@ def test_equal_names_in_two_branches(bench: Any) -> None:
         """agraph (bool c, float[2, 4] x) => (float[2, 4] y)
         <float[4, 4] w = {0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15}>
         { [if] y = If<then_branch = a () => (float[2, 4] t) { [m] u = MatMul(x, w) t = Relu(u) },
-                      else_branch = b () => (float[2, 4] t) { [m] u = MatMul(x, w) [n] v = MatMul(u, w) t = Neg(v) }>(c) }"""
+                      else_branch = b () => (float[2, 4] t)
+                        { [m] u = MatMul(x, w) [n] v = MatMul(u, w) t = Neg(v) }>(c) }"""
     )
     for condition in (True, False):
         network = bench.check(model, {"c": np.array(condition), "x": X})
