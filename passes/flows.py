@@ -13,9 +13,37 @@ SMALLEST_SHARE = 1 / 32
 """A layer that made less of a value than this is forgotten: sums over a residual stream would name every layer."""
 
 KEEPS_ORDER = frozenset(
-    "Add AveragePool BatchNormalization Cast Clip Div Dropout Elu Erf Flatten Gelu HardSigmoid HardSwish Identity "
-    "InstanceNormalization LayerNormalization LeakyRelu MaxPool Mish Mul PRelu Pow Relu Sigmoid Softplus Sqrt "
-    "Squeeze Sub Tanh".split()
+    [
+        "Add",
+        "AveragePool",
+        "BatchNormalization",
+        "Cast",
+        "Clip",
+        "Div",
+        "Dropout",
+        "Elu",
+        "Erf",
+        "Flatten",
+        "Gelu",
+        "HardSigmoid",
+        "HardSwish",
+        "Identity",
+        "InstanceNormalization",
+        "LayerNormalization",
+        "LeakyRelu",
+        "MaxPool",
+        "Mish",
+        "Mul",
+        "PRelu",
+        "Pow",
+        "Relu",
+        "Sigmoid",
+        "Softplus",
+        "Sqrt",
+        "Squeeze",
+        "Sub",
+        "Tanh",
+    ]
 )
 """Operators whose output has its channels where the input had them."""
 
