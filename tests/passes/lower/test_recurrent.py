@@ -132,11 +132,7 @@ def test_fires_do_not_depend_on_the_batch(bench: Any) -> None:
 
 
 def test_batch_first(bench: Any) -> None:
-<<<<<<< HEAD
-    """onnxruntime does not run layout 1, so it is compared with layout 0 of the swapped arrays."""
-=======
     """onnxruntime does not run layout 1, so it is compared with layout 0 of the swapped arrays, whatever is fired."""
->>>>>>> lower
     given = {
         "kind": "LSTM",
         "count": 2,
