@@ -174,7 +174,8 @@ def spectral_bound(flows: TileFlows, tiles: int, capacity: int) -> float:
     """No cut into parts of at most `capacity` tiles is lighter.
 
     Half the sum of the Laplacian's smallest eigenvalues times the parts' sizes, the largest part first
-    (Donath and Hoffman, IBM J. Res. Dev. 17(5), 1973, theorem 1); sizes as unequal as allowed give the least.
+    (Donath and Hoffman, IBM J. Res. Dev. 17(5), 1973); sizes as unequal as allowed give the least. Six digits are
+    kept, because eigenvalues differ between machines in the last ones.
     """
     if tiles > LARGEST_SPECTRUM:
         return 0.0
@@ -183,7 +184,8 @@ def spectral_bound(flows: TileFlows, tiles: int, capacity: int) -> float:
     parts = -(-tiles // capacity)
     part_sizes = np.full(parts, capacity)
     part_sizes[-1] = tiles - capacity * (parts - 1)
-    return round(max(0.0, float(eigenvalues[:parts] @ part_sizes) / 2 * (1 - 1e-9)), 6)
+    bound = max(0.0, float(eigenvalues[:parts] @ part_sizes) / 2)
+    return float(f"{bound * (1 - 1e-6):.6g}") * (1 - 1e-6)
 
 
 def _words_inside(flows: TileFlows, units: int, span: int) -> Floats:
