@@ -29,7 +29,7 @@ class Value:
 
 @dataclass(frozen=True)
 class Child:
-    """A line below its owner's line: an instance of the dataclass `kind` for `field`, which takes one or `many` of them."""
+    """A line below its owner's line: of the dataclass `kind`, for `field`, which takes one or `many`."""
 
     field: str
     kind: Any
