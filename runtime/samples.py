@@ -54,8 +54,8 @@ class Samples:
         if array.ndim == 0:
             return array
         if self.batch == 0:
-            return array[start]
-        part = array[start:stop]
+            return np.asarray(array[start])
+        part: Array = array[start:stop]
         missing = self.batch - len(part) if self.fixed else 0
         return np.concatenate([part, np.repeat(part[-1:], missing, axis=0)]) if missing else part
 
@@ -164,9 +164,7 @@ def _fits(shape: tuple[int, ...], port: tuple[int | str | None, ...]) -> bool:
     else:
         tail = port[1:]
         shape = shape[1:] if len(shape) == len(port) else (-1,) * (len(port) + 1)
-    return len(shape) == len(tail) and all(
-        not isinstance(p, int) or s == p for s, p in zip(shape, tail, strict=True)
-    )
+    return len(shape) == len(tail) and all(not isinstance(p, int) or s == p for s, p in zip(shape, tail, strict=True))
 
 
 def _text(shape: tuple[int | str | None, ...]) -> str:

@@ -65,7 +65,7 @@ class Report:
 
     def json(self) -> str:
         """The report as a JSON document with stable keys."""
-        from mho.report.as_json import json_text
+        from mho.report.document import json_text
 
         return json_text(self)
 
