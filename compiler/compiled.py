@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from mho.data import Data, read_data
+from mho.metrics import Metric
+from mho.report.accuracy import Accuracy
 from mho.runtime.digital import DigitalUnit
 from mho.runtime.effects import Conditions, Effects
 from mho.runtime.machine import Machine
@@ -17,8 +19,10 @@ from mho.runtime.samples import match_samples, run_samples
 from mho.runtime.sequencer import Sequencer
 from mho.targets.program import Program
 from mho.targets.program_file import read_program, write_program
-from mho.metrics import Metric
-from mho.validation import Accuracy, Validation
+from mho.validation import Validation
+
+if TYPE_CHECKING:
+    from mho.report import Report
 
 Array = NDArray[Any]
 
@@ -101,8 +105,8 @@ class Compiled:
         validation = Validation(runs=runs, metric=metric, **options)
         return validation.run(self, data, None if labels is None else np.asarray(labels))
 
-    def report(self, accuracy: Accuracy | None = None) -> Any:
-        """The report: it prints as a summary, and has `json()`, `html()` and `text()`."""
-        from mho.report import report
+    def report(self, accuracy: Accuracy | None = None) -> Report:
+        """What the program needs and where everything went; it has `text()`, `json()` and `html()`."""
+        from mho.report import summarise
 
-        return report(self.program, accuracy)
+        return summarise(self.program, accuracy)

@@ -8,7 +8,6 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-
 from mho.compiled import Compiled
 from mho.data import Data, generated_samples, read_data
 from mho.frontend import load_model
@@ -33,7 +32,7 @@ NO_DATA = (
 )
 
 
-def compile(  # noqa: A001
+def compile(
     model: str | Path | onnx.ModelProto,
     target: str | Path | Target = "ideal256",
     data: Data | None = None,
@@ -115,5 +114,3 @@ def _version(name: str) -> str:
         return version(name)
     except PackageNotFoundError:
         return "unknown"
-
-

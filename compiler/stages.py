@@ -6,35 +6,16 @@ import logging
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import ParamSpec, Protocol, TypeVar
+from typing import ParamSpec, TypeVar
 
 from mho.passes.dump import level_text
 from mho.passes.verify import verify_level
+from mho.progress import Progress, Quiet
 
 P = ParamSpec("P")
 Level = TypeVar("Level")
 
 log = logging.getLogger("mho")
-
-
-class Progress(Protocol):
-    """Shows what is being done and how long it may take."""
-
-    def start(self, what: str, total: int | None = None) -> None:
-        """A new piece of work begins; `total` is its size in samples or the like, where known."""
-
-    def advance(self, amount: int) -> None:
-        """Part of the current piece is done."""
-
-
-class Quiet:
-    """Shows nothing."""
-
-    def start(self, what: str, total: int | None = None) -> None:
-        return
-
-    def advance(self, amount: int) -> None:
-        return
 
 
 class StoppedError(Exception):

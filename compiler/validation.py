@@ -12,13 +12,14 @@ from numpy.typing import NDArray
 
 from mho.data import Data, read_data
 from mho.metrics import Metric, default_metric, measure, winners
+from mho.progress import Progress, Quiet
+from mho.report.accuracy import Accuracy, LayerQuality, Reference, Run
 from mho.runtime.digital import open_session
 from mho.runtime.effects import Conditions, Effects
 from mho.runtime.exact import ExactUnit
 from mho.runtime.probe import Power, ProbedUnit
 from mho.runtime.samples import Samples, match_samples, run_samples
 from mho.runtime.sequencer import Sequencer
-from mho.stages import Progress, Quiet
 from mho.targets.errors import OptionError, ProgramError, plain
 
 if TYPE_CHECKING:
@@ -28,53 +29,6 @@ Array = NDArray[Any]
 
 PROBED_SAMPLES = 64
 """Samples over which each layer's own error is measured."""
-
-
-@dataclass(frozen=True)
-class Reference:
-    """What the program is compared with: `onnxruntime` on the model, or the program's own `ideal` mode."""
-
-    kind: str
-    accuracy: float | None
-
-
-@dataclass(frozen=True)
-class RunResult:
-    """One run. `agreement` is the part of samples with the reference's winner; None where outputs are no classes."""
-
-    seed: int
-    time_s: float
-    accuracy: float | None
-    agreement: float | None
-    sqnr_db: float | None
-    max_abs_error: float
-
-
-@dataclass(frozen=True)
-class LayerResult:
-    """A layer's own signal-to-error ratio, on the inputs that the machine gave it."""
-
-    name: str
-    sqnr_db: float | None
-
-
-@dataclass(frozen=True)
-class Accuracy:
-    """The outcome of a validation.
-
-    Attributes:
-        mean, std: of the runs' accuracy, of their agreement where there is no accuracy; None where neither is.
-        layers: worst first.
-    """
-
-    samples: int
-    metric: str
-    output: str
-    reference: Reference
-    runs: tuple[RunResult, ...]
-    mean: float | None
-    std: float | None
-    layers: tuple[LayerResult, ...]
 
 
 @dataclass(frozen=True)
@@ -124,7 +78,7 @@ class Validation:
             samples=samples.count,
             metric=metric if isinstance(metric, str) else getattr(metric, "__name__", "custom"),
             output=output,
-            reference=Reference(kind, measure(metric, expected, output, labels)),
+            reference=Reference(kind=kind, accuracy=measure(metric, expected, output, labels)),
             runs=tuple(results),
             mean=mean,
             std=std,
@@ -156,7 +110,7 @@ class Validation:
 
         return "onnxruntime", run_samples(samples, run, self.progress.advance)
 
-    def _layers(self, compiled: Compiled, samples: Samples) -> tuple[LayerResult, ...]:
+    def _layers(self, compiled: Compiled, samples: Samples) -> tuple[LayerQuality, ...]:
         """Each layer's own error under the conditions of the first run."""
         program = compiled.program
         conditions = Conditions(effects=self.effects, seed=program.manifest.seed, time_s=self.times_s[0])
@@ -164,7 +118,7 @@ class Validation:
         probed = ProbedUnit(compiled.machine(conditions), ExactUnit(program))
         sequencer = Sequencer(program, probed, compiled.digital)
         run_samples(samples, sequencer.run, self.progress.advance)
-        found = [LayerResult(name, power.sqnr_db) for name, power in probed.layers.items()]
+        found = [LayerQuality(name=name, sqnr_db=power.sqnr_db) for name, power in probed.layers.items()]
         return tuple(sorted(found, key=lambda layer: float("inf") if layer.sqnr_db is None else layer.sqnr_db))
 
 
@@ -175,14 +129,14 @@ def _compare(
     metric: Metric,
     labels: Array | None,
     conditions: Conditions,
-) -> RunResult:
+) -> Run:
     value, reference = found[output], expected[output]
     power = Power()
     numbers = value.dtype.kind in "fiub"
     if numbers:
         power.add(reference, value)
     difference = np.abs(value.astype(np.float64) - reference) if numbers else np.zeros(0)
-    return RunResult(
+    return Run(
         seed=conditions.seed,
         time_s=conditions.time_s,
         accuracy=measure(metric, found, output, labels),
@@ -201,7 +155,7 @@ def _agreement(value: Array, reference: Array, metric: Metric) -> float | None:
     return float(np.mean(winners(value) == winners(reference)))
 
 
-def _spread(results: list[RunResult]) -> tuple[float | None, float | None]:
+def _spread(results: list[Run]) -> tuple[float | None, float | None]:
     """Mean and standard deviation of the accuracies, else of the agreements."""
     for values in ([r.accuracy for r in results], [r.agreement for r in results]):
         known = [v for v in values if v is not None]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -10,7 +11,7 @@ from numpy.typing import NDArray
 from mho.runtime.devices import program_cells
 from mho.runtime.effects import Conditions
 from mho.runtime.random import firing_normals, key
-from mho.targets.isa import Load
+from mho.targets.isa import Load, Span
 from mho.targets.program import Program, matrix_block
 from mho.targets.target import Target, WeightScale
 
@@ -31,23 +32,38 @@ class ProgrammedBlock:
 
 
 def program_block(program: Program, load: Load, conditions: Conditions) -> ProgrammedBlock:
-    """Program a block into its cells and look at it at `conditions.time_s`.
+    """Program one block into its cells and look at it at `conditions.time_s`: see `program_blocks`."""
+    return program_blocks(program, (load,), conditions)[load.block]
 
-    The draws are named by matrix, replica and slice: where a block stands, and what else stands in its tile, does
-    not change its devices.
+
+def program_blocks(program: Program, loads: Iterable[Load], conditions: Conditions) -> dict[int, ProgrammedBlock]:
+    """Program blocks into their cells and look at them at `conditions.time_s`.
+
+    What adds its charge before one converter (the rows of `scale_rows`) is scaled, drawn and compensated as one,
+    even where only some of its blocks are asked for. The draws are named by matrix, replica and slice: where a
+    block stands, and what else stands in its tile, does not change its devices.
+
+    Returns:
+        Number of the block → the block.
     """
-    target, stored = program.target, program.tensors[f"matrix/{load.matrix}"]
-    block = matrix_block(stored, load.rows, load.columns)
-    whole = block if load.scale_rows == load.rows else matrix_block(stored, load.scale_rows, load.columns)
-    scale = largest_weights(whole, target.crossbar.weight_scale)
-    cells = program_cells(
-        block / scale,
-        target.device.model,
-        conditions,
-        (load.matrix, load.replica, *load.rows, *load.columns),
-        compensate=target.device.compensation == "global",
-    )
-    return ProgrammedBlock(load, cells.weights, scale * np.float32(cells.compensation))
+    shared: dict[tuple[str, int, Span, Span], list[Load]] = {}
+    for load in loads:
+        shared.setdefault((load.matrix, load.replica, load.scale_rows, load.columns), []).append(load)
+    return {block.load.block: block for group in shared.values() for block in _program(program, group, conditions)}
+
+
+def _program(program: Program, loads: list[Load], conditions: Conditions) -> Iterator[ProgrammedBlock]:
+    """Blocks of the same columns whose charge meets before one converter."""
+    target, first = program.target, loads[0]
+    weights = matrix_block(program.tensors[f"matrix/{first.matrix}"], first.scale_rows, first.columns)
+    scale = largest_weights(weights, target.crossbar.weight_scale)
+    name = (first.matrix, first.replica, *first.scale_rows, *first.columns)
+    compensate = target.device.compensation == "global"
+    cells = program_cells(weights / scale, target.device.model, conditions, name, compensate)
+    top = first.scale_rows[0]
+    for load in loads:
+        rows = slice(load.rows[0] - top, load.rows[1] - top)
+        yield ProgrammedBlock(load, cells.weights[rows], scale * np.float32(cells.compensation))
 
 
 def largest_weights(weights: NDArray[np.float32], per: WeightScale) -> NDArray[np.float32]:

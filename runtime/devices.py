@@ -38,7 +38,7 @@ class Logarithm:
     def at(self, x: Array) -> Array:
         """The value for every x, which is floored at 1e-7."""
         floored = np.maximum(x, np.float32(SMALLEST_TARGET))
-        small = np.clip(np.log(floored) * np.float32(self.slope) + np.float32(self.offset), self.low, self.high)
+        small: Array = np.clip(np.log(floored) * np.float32(self.slope) + np.float32(self.offset), self.low, self.high)
         if self.threshold == inf:
             return small
         return np.where(floored < self.threshold, small, polynomial(self.polynomial, floored))
@@ -85,11 +85,13 @@ class DeviceModel:
 
     def exponents(self, x: Array, n: Array) -> Array:
         """Drift exponents ν of devices of target x, for standard normal numbers n."""
-        return np.abs(self.drift_mean.at(x) + self.drift_std.at(x) * n)
+        exponents: Array = np.abs(self.drift_mean.at(x) + self.drift_std.at(x) * n)
+        return exponents
 
     def retained(self, exponents: Array, time_s: float) -> Array:
         """The part of a conductance that is left after a time: ((t + t0) / t0)^−ν."""
-        return np.exp(exponents * np.float32(-log((time_s + self.t0_s) / self.t0_s)))
+        left: Array = np.exp(exponents * np.float32(-log((time_s + self.t0_s) / self.t0_s)))
+        return left
 
     def read_sigma(self, programmed: Array, present: Array, time_s: float) -> Array:
         """Standard deviation of reading devices that were programmed to one conductance and have another now."""

@@ -147,8 +147,6 @@ def _product(group: list[Conversion], blocks: dict[int, ProgrammedBlock]) -> Pro
     )
 
 
-
-
 def _columns(spans: list[Span]) -> slice | NDArray[np.intp]:
     """The columns of all spans; a slice where they follow each other, which is much faster to add to."""
     if all(before[1] == after[0] for before, after in pairwise(spans)):

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mho.runtime.converters import convert
-from mho.runtime.crossbar import output_noise, program_block
+from mho.runtime.crossbar import ProgrammedBlock, output_noise, program_blocks
 from mho.runtime.effects import Conditions
 from mho.runtime.epilogue import apply_epilogue
 from mho.runtime.layers import LayerMath, layer_math
@@ -32,6 +32,7 @@ class Machine:
         self.conditions = conditions
         self._math: dict[str, LayerMath] = {m.layer: m for m in layer_math(program)}
         self._matrices = {m.name: m for m in program.matrices}
+        self._programmed: dict[str, dict[int, ProgrammedBlock]] = {}
         self._linked: dict[str, LinkedLayer] = {}
 
     def fire(
@@ -63,26 +64,27 @@ class Machine:
         fires: NDArray[np.int64],
     ) -> None:
         target, effects = self.program.target, self.conditions.effects
-        drive = rows[:, slice(*product.rows)] / np.float32(product.input_range)
+        drive = np.divide(rows[:, slice(*product.rows)], product.input_range, dtype=np.float32)
         if effects.dac:
-            drive = convert(drive, 1.0, target.dac.bits)
-        analog = drive @ product.weights
+            convert(drive, 1.0, target.dac.bits, out=drive)
+        analog = np.matmul(drive, product.weights, dtype=np.float32)
         for block, first, last in product.noise_blocks:
             noise = output_noise(target, self.conditions, layer, block, fires, last - first)
             if noise is not None:
                 analog[:, first:last] += noise
         if effects.adc:
-            analog = convert(analog, product.adc_range, target.adc.bits)
-        sums[:, product.columns] += analog * product.unit
+            convert(analog, product.adc_range, target.adc.bits, out=analog)
+        analog *= product.unit
+        sums[:, product.columns] += analog
 
     def _link(self, layer: str) -> LinkedLayer:
         if layer not in self._linked:
-            wanted = self._math[layer].matrix
-            blocks = {
-                load.block: program_block(self.program, load, self.conditions)
-                for core in self.program.cores
-                for load in core.loads
-                if load.matrix == wanted
-            }
-            self._linked[layer] = link_layer(self.program.cores, layer, blocks)
+            self._linked[layer] = link_layer(self.program.cores, layer, self._blocks(self._math[layer].matrix))
         return self._linked[layer]
+
+    def _blocks(self, matrix: str) -> dict[int, ProgrammedBlock]:
+        """The programmed blocks of a matrix; layers that share it share them."""
+        if matrix not in self._programmed:
+            loads = [load for core in self.program.cores for load in core.loads if load.matrix == matrix]
+            self._programmed[matrix] = program_blocks(self.program, loads, self.conditions)
+        return self._programmed[matrix]

@@ -1,7 +1,9 @@
 """Random numbers that are addressed, not consumed: a draw depends on its key and its place alone.
 
-So no draw depends on threads, on how a batch is split, or on which executor asks. The generator is Philox-4x64
-(Salmon et al., Parallel random numbers: as easy as 1, 2, 3, SC 2011), whose counter is the address.
+So no draw depends on threads, on how a batch is split, or on which executor asks. The state of devices comes from
+numpy's Philox-4x64 (Salmon et al., Parallel random numbers: as easy as 1, 2, 3, SC 2011), a whole array at a time.
+Noise of single fires comes from a keyed SplitMix64 (Steele et al., Fast splittable pseudorandom number generators,
+OOPSLA 2014; the constants are Stafford's 13th), whose place is a product away and which vectorises over fires.
 """
 
 from __future__ import annotations
@@ -9,7 +11,6 @@ from __future__ import annotations
 import json
 from functools import cache
 from hashlib import blake2b
-from itertools import pairwise
 from statistics import NormalDist
 
 import numpy as np
@@ -17,17 +18,16 @@ from numpy.random import Generator, Philox
 from numpy.typing import NDArray
 
 LEVELS = 1 << 16
-COUNTER_DRAWS = 16
-"""16-bit numbers that one counter of Philox-4x64 yields."""
+WORD_DRAWS = 4
+"""16-bit numbers in a word."""
 
-PERIOD = 1 << 256
-"""Counters of Philox-4x64."""
-
-PIECE_DRAWS = 1 << 17
+PIECE_DRAWS = 1 << 16
 """Draws at a time: the scratch arrays stay in the cache."""
 
-SKIPPED_DRAWS = 2048
-"""Draws between two fires that are made and thrown away, since jumping over them costs about as much."""
+WORD = (1 << 64) - 1
+STEP = 0x9E3779B97F4A7C15
+MIXERS = (np.uint64(0xBF58476D1CE4E5B9), np.uint64(0x94D049BB133111EB))
+SHIFTS = (np.uint64(30), np.uint64(27), np.uint64(31))
 
 
 def key(seed: int, *parts: str | int) -> int:
@@ -44,22 +44,21 @@ def normals(key: int, shape: tuple[int, ...]) -> NDArray[np.float32]:
 def firing_normals(key: int, fires: NDArray[np.int64], columns: int) -> NDArray[np.float32]:
     """A row of standard normal numbers a fire, for noise that is fresh at every MVM.
 
-    Row i depends on the key and fires[i] alone (its first numbers do not even depend on `columns` up to the next
-    multiple of 16). The numbers take 65,536 values, the quantiles of the normal distribution, out to 4.3 sigma.
+    Row i depends on the key, fires[i] and the number of columns alone. The numbers take 65,536 values, the
+    quantiles of the normal distribution, out to 4.3 sigma.
 
     Args:
-        fires: [n] numbers of fires, none negative; neighbours should be near to each other for speed.
+        fires: [n] numbers of fires.
 
     Returns:
         [n, columns]
     """
-    counters = -(-columns // COUNTER_DRAWS)
     rows = np.empty((len(fires), columns), np.float32)
-    stream = _Stream(key)
-    step = max(1, PIECE_DRAWS // max(1, counters * COUNTER_DRAWS))
-    for start in range(0, len(fires), step):
-        drawn = stream.rows(fires[start : start + step], counters)[:, :columns]
-        np.take(quantiles(), drawn.astype(np.intp), out=rows[start : start + step], mode="clip")
+    words = -(-columns // WORD_DRAWS)
+    piece = max(1, PIECE_DRAWS // max(1, words * WORD_DRAWS))
+    for start in range(0, len(fires), piece):
+        drawn = _words(key, fires[start : start + piece], words).astype("<u8", copy=False).view("<u2")
+        np.take(quantiles(), drawn[:, :columns].astype(np.intp), out=rows[start : start + piece], mode="clip")
     return rows
 
 
@@ -69,29 +68,25 @@ def quantiles() -> NDArray[np.float32]:
     distribution = NormalDist()
     upper = np.array([distribution.inv_cdf(0.5 + (i + 0.5) / LEVELS) for i in range(LEVELS // 2)])
     both = np.concatenate([-upper[::-1], upper])
-    return (both / np.sqrt(np.mean(both**2))).astype(np.float32)
+    table: NDArray[np.float32] = (both / np.sqrt(np.mean(both**2))).astype(np.float32)
+    table.setflags(write=False)
+    return table
 
 
-class _Stream:
-    """Philox with a counter that can be set, which jumps much faster than a new generator is made."""
+def _words(key: int, fires: NDArray[np.int64], words: int) -> NDArray[np.uint64]:
+    """[n, words] of 64 random bits: SplitMix64 at place fire · words + word, one half of the key as its seed.
 
-    def __init__(self, key: int) -> None:
-        self._philox = Philox(key=key)
-        self._counter = 0
-
-    def rows(self, fires: NDArray[np.int64], counters: int) -> NDArray[np.uint16]:
-        """[n, 16 · counters] 16-bit numbers, those of fire f at the counters from f · counters on."""
-        farthest = max(1, SKIPPED_DRAWS // max(1, counters * COUNTER_DRAWS))
-        gaps = np.diff(fires)
-        cuts = np.flatnonzero((gaps < 1) | (gaps > farthest)) + 1
-        runs = [self._run(fires[a:b], counters) for a, b in pairwise([0, *cuts.tolist(), len(fires)])]
-        return runs[0] if len(runs) == 1 else np.concatenate(runs)
-
-    def _run(self, fires: NDArray[np.int64], counters: int) -> NDArray[np.uint16]:
-        """The rows of ascending fires that lie close together."""
-        first, count = int(fires[0]), int(fires[-1] - fires[0]) + 1
-        self._philox.advance((first * counters - self._counter) % PERIOD)
-        self._counter = (first + count) * counters
-        raw = self._philox.random_raw(count * counters * 4).astype("<u8", copy=False).view("<u2")
-        drawn = raw.reshape(count, counters * COUNTER_DRAWS)
-        return drawn if count == len(fires) else drawn[fires - first]
+    The other half enters between the two multiplications, so that keys differ by more than a shift of places.
+    Keys must be hashed, as those of `key` are: keys that differ in a single bit may give related numbers.
+    """
+    seed, twist = key & WORD, np.uint64(key >> 64)
+    firsts = fires.astype(np.uint64) * np.uint64(words * STEP & WORD) + np.uint64(seed)
+    z = firsts[:, None] + np.arange(words, dtype=np.uint64) * np.uint64(STEP)
+    scratch = np.empty_like(z)
+    z ^= np.right_shift(z, SHIFTS[0], out=scratch)
+    z *= MIXERS[0]
+    z ^= twist
+    z ^= np.right_shift(z, SHIFTS[1], out=scratch)
+    z *= MIXERS[1]
+    z ^= np.right_shift(z, SHIFTS[2], out=scratch)
+    return z

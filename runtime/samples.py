@@ -164,9 +164,7 @@ def _fits(shape: tuple[int, ...], port: tuple[int | str | None, ...]) -> bool:
     else:
         tail = port[1:]
         shape = shape[1:] if len(shape) == len(port) else (-1,) * (len(port) + 1)
-    return len(shape) == len(tail) and all(
-        not isinstance(p, int) or s == p for s, p in zip(shape, tail, strict=True)
-    )
+    return len(shape) == len(tail) and all(not isinstance(p, int) or s == p for s, p in zip(shape, tail, strict=True))
 
 
 def _text(shape: tuple[int | str | None, ...]) -> str:

@@ -18,7 +18,22 @@ from mho.runtime.digital import DigitalUnit
 from mho.runtime.recurrent import run_recurrent
 from mho.runtime.unfold import fold, unfold
 from mho.targets.errors import ProgramError, plain
-from mho.targets.steps import Analog, Body, Branch, Dense, Digital, Loop, Port, Recurrent, Scan, Step, bodies, captures, parameters, reads
+from mho.targets.steps import (
+    Analog,
+    Body,
+    Branch,
+    Dense,
+    Digital,
+    Loop,
+    Port,
+    Recurrent,
+    Scan,
+    Step,
+    bodies,
+    captures,
+    parameters,
+    reads,
+)
 
 Array = NDArray[Any]
 Values = MutableMapping[str, Any]

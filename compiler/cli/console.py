@@ -10,7 +10,7 @@ from typing import Any
 
 import click
 
-from mho.stages import Progress, Quiet
+from mho.progress import Progress, Quiet
 
 
 @contextmanager

@@ -15,7 +15,9 @@ program_argument = click.argument("program", type=click.Path(path_type=Path))
 @click.command("report")
 @program_argument
 @click.option("--format", "kind", type=click.Choice(["html", "json", "text"]), help="By the suffix of -o, else text.")
-@click.option("--accuracy", type=click.Path(path_type=Path), help="What 'mho validate --json' printed, to be shown too.")
+@click.option(
+    "--accuracy", type=click.Path(path_type=Path), help="What 'mho validate --json' printed, to be shown too."
+)
 @click.option("-o", "--output", type=click.Path(path_type=Path), help="Standard output by default.")
 def report_command(program: Path, kind: str | None, accuracy: Path | None, output: Path | None) -> None:
     """Show where every tile of a PROGRAM went, what it costs, and what is digital and why.

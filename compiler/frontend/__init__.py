@@ -42,8 +42,8 @@ def load_model(source: Path | str | onnx.ModelProto, *, keep_inputs: bool = Fals
     """
     origin = read_source(source)
     name_nodes(origin.proto)
-    _refuse(origin, structure_problems(origin.proto))
     densify(origin.proto, origin.label)
+    _refuse(origin, structure_problems(origin.proto))
     _refuse(origin, tensor_problems(origin.proto, origin.folder))
     inspect_model(origin.proto, origin.label, origin.folder)
     model = Model(_build(origin, keep_inputs), origin.name, origin.digest, origin.path)

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
 import onnx
-from google.protobuf.message import DecodeError
+from google.protobuf.descriptor import FieldDescriptor
+from google.protobuf.message import DecodeError, Message
 
 from mho.targets.errors import ModelError, plain
 
@@ -80,6 +82,8 @@ def _parse(data: bytes, label: str) -> onnx.ModelProto:
         raise ModelError(
             f"{label}: not an ONNX model: the protobuf is damaged or the file is something else"
         ) from error
+    if not _is_text(proto):
+        raise ModelError(f"{label}: not an ONNX model: a name in it is not UTF-8 text")
     if not proto.HasField("graph"):
         raise ModelError(f"{label}: not an ONNX model: it holds no graph")
     opsets = {entry.domain: entry.version for entry in proto.opset_import}
@@ -89,3 +93,21 @@ def _parse(data: bytes, label: str) -> onnx.ModelProto:
     if opset is not None and opset < OLDEST_OPSET:
         raise ModelError(f"{label}: opset {opset} is older than {OLDEST_OPSET}, the oldest that is read: convert it")
     return proto
+
+
+def _is_text(message: Message) -> bool:
+    """Whether every string in `message` is UTF-8: protobuf hands others over as bytes, which no name may be."""
+    for field, value in message.ListFields():
+        if field.type == FieldDescriptor.TYPE_STRING and not _all_str(value):
+            return False
+        if field.type == FieldDescriptor.TYPE_MESSAGE:
+            inner = [value] if isinstance(value, Message) else value
+            if not all(_is_text(each) for each in inner):
+                return False
+    return True
+
+
+def _all_str(value: object) -> bool:
+    return isinstance(value, str) or (
+        not isinstance(value, bytes) and isinstance(value, Iterable) and all(isinstance(each, str) for each in value)
+    )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import defaultdict
 from collections.abc import Iterator, Mapping
 from graphlib import CycleError, TopologicalSorter
@@ -12,15 +13,22 @@ from mho.frontend.walk import describe, subgraphs, walk_body, walk_nodes
 from mho.runtime.inspect import unknown_operators
 from mho.targets.errors import plain
 
-MAX_INLINED_NODES = 1_000_000
+MAX_INLINED_NODES = 100_000
 _SHOWN_NODES = 5
+
+_CONSTANT_ATTRIBUTE = re.compile("value|value_(float|int|string)s?")
 
 Function = tuple[str, str, str]
 
 
 def structure_problems(model: onnx.ModelProto) -> list[str]:
     """One sentence for each fault, of the first kind of fault that is found."""
-    return _operator_problems(model) or _function_problems(model) or list(_order_problems(model.graph, {}))
+    return (
+        _operator_problems(model)
+        or _function_problems(model)
+        or list(_constant_problems(model))
+        or list(_order_problems(model.graph, {}))
+    )
 
 
 def _operator_problems(model: onnx.ModelProto) -> list[str]:
@@ -61,6 +69,13 @@ def _function_problems(model: onnx.ModelProto) -> list[str]:
 
 def _callee(node: onnx.NodeProto) -> Function:
     return node.domain, node.op_type, node.overload
+
+
+def _constant_problems(model: onnx.ModelProto) -> Iterator[str]:
+    for where, node in walk_nodes(model):
+        names = [attribute.name for attribute in node.attribute]
+        if node.op_type == "Constant" and (len(names) != 1 or not _CONSTANT_ATTRIBUTE.fullmatch(names[0])):
+            yield f"{where} needs one value as its only attribute, but has {[plain(name) for name in names]}"
 
 
 def _order_problems(graph: onnx.GraphProto, outer: Mapping[str, str]) -> Iterator[str]:

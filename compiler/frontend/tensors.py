@@ -53,7 +53,7 @@ def _byte_count(tensor: onnx.TensorProto) -> int:
     count: int = math.prod(tensor.dims)
     if tensor.data_type == onnx.TensorProto.STRING:
         return count
-    return math.ceil(count * ir.DataType(tensor.data_type).bitwidth / 8)
+    return (count * ir.DataType(tensor.data_type).bitwidth + 7) // 8
 
 
 def _inline_problems(tensor: onnx.TensorProto) -> Iterator[str]:
@@ -80,7 +80,7 @@ def _entry_count(data_type: int, count: int) -> int:
     if data_type == onnx.TensorProto.STRING:
         return count
     bits = ir.DataType(data_type).bitwidth
-    return math.ceil(count * bits / 8) if bits < 8 else count
+    return (count * bits + 7) // 8 if bits < 8 else count
 
 
 def _external_problems(tensor: onnx.TensorProto, folder: Path | None) -> Iterator[str]:

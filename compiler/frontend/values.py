@@ -37,7 +37,7 @@ def _kernel_problems(node: ir.Node) -> Iterator[str]:
     shape = weight.shape.numpy()
     if math.prod(shape) == 0:
         yield f"its weight '{plain(weight.name or '')}' of shape {_text(weight.shape)} has no elements"
-    kernel = tuple(node.attributes.get_ints("kernel_shape", None) or shape[2:])
+    kernel = tuple(node.attributes.get_ints("kernel_shape", shape[2:]))
     if kernel != shape[2:]:
         yield f"its kernel_shape is {list(kernel)}, but its weight has the kernel {list(shape[2:])}"
 

@@ -1,22 +1,29 @@
-"""`Accuracy`: what `mho validate --json` wrote, read back and checked."""
+"""`Accuracy`: the outcome of a validation, as validating makes it, as JSON has it, and read back."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+import json
+from dataclasses import asdict, dataclass, is_dataclass
 from itertools import groupby
-from statistics import fmean, stdev
+from pathlib import Path
+from statistics import fmean, pstdev
+from typing import Any
 
 from pydantic import ConfigDict, TypeAdapter, ValidationError
 
+from mho.report.jsonable import jsonable
 from mho.targets.errors import DataError, plain
 
 TOLERANT = ConfigDict(extra="ignore")
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True)
 class Reference:
-    """What the program is compared with; its accuracy is None without labels."""
+    """What the program is compared with; its accuracy is None without labels.
+
+    Attributes:
+        kind: `onnxruntime` on the model, or the program's own `ideal` mode.
+    """
 
     __pydantic_config__ = TOLERANT
 
@@ -44,7 +51,7 @@ class Run:
     max_abs_error: float | None = None
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True)
 class LayerQuality:
     """Signal to error of one layer in decibels; None where there is no error."""
 
@@ -60,6 +67,9 @@ class Accuracy:
 
     Attributes:
         metric: what `accuracy` counts, such as `top1`.
+        output: name of the output that was compared.
+        mean, std: of the runs' accuracy, of their agreement where there is no accuracy; None where neither is.
+        layers: the layers' own errors.
     """
 
     __pydantic_config__ = TOLERANT
@@ -69,6 +79,19 @@ class Accuracy:
     runs: tuple[Run, ...]
     layers: tuple[LayerQuality, ...] = ()
     metric: str = "none"
+    output: str = ""
+    mean: float | None = None
+    std: float | None = None
+
+    @property
+    def against(self) -> str:
+        """The reference in words."""
+        return "the program’s own ideal mode" if self.reference.kind == "ideal" else self.reference.kind
+
+    def as_json(self) -> dict[str, Any]:
+        """Plain data for `json.dumps` under the stable keys; what is unknown or infinite is None."""
+        found: dict[str, Any] = jsonable(asdict(self))
+        return found
 
     def worst_layers(self) -> tuple[LayerQuality, ...]:
         """The layers with an error, the noisiest first, then those without."""
@@ -77,7 +100,7 @@ class Accuracy:
 
 @dataclass(frozen=True)
 class Spread:
-    """Mean of what is known, and the sample standard deviation where two or more values are."""
+    """Mean of what is known, and the standard deviation (over n, not n − 1) where two or more values are."""
 
     mean: float | None
     deviation: float | None
@@ -85,7 +108,7 @@ class Spread:
     @staticmethod
     def of(values: list[float | None]) -> Spread:
         known = [v for v in values if v is not None]
-        return Spread(fmean(known) if known else None, stdev(known) if len(known) > 1 else None)
+        return Spread(fmean(known) if known else None, pstdev(known) if len(known) > 1 else None)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -118,14 +141,33 @@ def _moment(time_s: float, runs: list[Run]) -> Moment:
 _ADAPTER = TypeAdapter(Accuracy)
 
 
-def read_accuracy(value: Mapping[str, object]) -> Accuracy:
-    """The parsed JSON of `mho validate --json`; keys it does not know are passed over.
+def load_accuracy(path: Path) -> Accuracy:
+    """The outcome in a JSON file that `mho validate --json` wrote.
+
+    Raises:
+        DataError: the file cannot be read or is no such outcome.
+    """
+    try:
+        value = json.loads(path.read_bytes())
+    except (OSError, ValueError) as error:
+        raise DataError(
+            f"accuracy: {plain(str(path))}: {plain(str(error))}; give the output of `mho validate --json`"
+        ) from None
+    return read_accuracy(value)
+
+
+def read_accuracy(value: object) -> Accuracy:
+    """An outcome from the parsed JSON of `mho validate --json`, or a dataclass with its keys as fields.
+
+    Keys beside the stable ones are passed over.
 
     Raises:
         DataError: a key is missing or has a value of another kind; every such key is named.
     """
+    if isinstance(value, Accuracy):
+        return value
     try:
-        return _ADAPTER.validate_python(value)
+        return _ADAPTER.validate_python(asdict(value) if is_dataclass(value) and not isinstance(value, type) else value)
     except ValidationError as error:
         raise DataError(
             f"accuracy: {plain('.'.join(map(str, e['loc'])))}: {e['msg']}; give the output of `mho validate --json`"

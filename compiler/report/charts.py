@@ -8,7 +8,8 @@ from math import ceil, floor, isfinite, log10
 
 from mho.report import quantities as q
 from mho.report.accuracy import Accuracy, moments
-from mho.report.summary import LayerLine, Report
+from mho.report.lines import LayerLine
+from mho.report.summary import Report
 
 
 @dataclass(frozen=True)
@@ -81,13 +82,19 @@ class Chips:
     def strength(self, source: int, target: int) -> float:
         return self.words.get((source, target), 0.0) / max(self.words.values())
 
+    def strongest(self, most: int = 50) -> tuple[tuple[int, int, float], ...]:
+        """(source, target, words) of the pairs that exchange most."""
+        ordered = sorted(self.words.items(), key=lambda item: (-item[1], item[0]))
+        return tuple((source, target, words) for (source, target), words in ordered[:most])
+
 
 def stacks(report: Report) -> tuple[Stack, ...]:
-    """Where the weights, the work, the tiles, the time and the energy are."""
+    """Where the weights, the work, the time and the energy are, and the tiles where no two layers share one."""
+    shared = sum(layer.tiles for layer in report.layers) != len(report.tiles)
     wanted: tuple[tuple[str, Callable[[LayerLine], float | None], Callable[[float], str]], ...] = (
         ("weights", lambda layer: layer.weights, q.short),
         ("multiplications", lambda layer: layer.macs, q.short),
-        ("tiles", lambda layer: layer.tiles, q.whole),
+        ("tiles", lambda layer: None if shared else layer.tiles, q.whole),
         ("busy time", lambda layer: layer.busy_ns, q.duration),
         ("energy", lambda layer: layer.energy_nj, q.energy),
     )

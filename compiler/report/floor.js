@@ -8,7 +8,8 @@ const PITCH = 10;
 const SIDE = 7.9;
 const EDGE = 0.7;
 const FINEST = 0.16;
-const SMALLEST_LABELLED_TILE_PX = 17;
+const LABEL = 2.5;
+const SMALLEST_LABEL_PX = 7.5;
 const HUES = 10;
 const PATTERNS = 4;
 
@@ -16,7 +17,7 @@ const layersOf = new Map();
 data.layers.forEach((layer, index) => {
   if (!layersOf.has(layer.matrix)) layersOf.set(layer.matrix, { number: index + 1, ...layer });
 });
-const tilesOf = Map.groupBy ? Map.groupBy(data.tiles, (tile) => tile.chip) : gather(data.tiles, (tile) => tile.chip);
+const tilesOf = gather(data.tiles, (tile) => tile.chip);
 const linksOf = gather(
   data.links.filter((link) => link.source.chip === link.target.chip),
   (link) => link.source.chip,
@@ -51,7 +52,7 @@ function corner(site) {
 function drawChip(chip, width) {
   const { width: across, height: down } = data.grid;
   const tiles = tilesOf.get(chip) || [];
-  const labelled = (width / across) * (SIDE / PITCH) >= SMALLEST_LABELLED_TILE_PX;
+  const smallest = (SMALLEST_LABEL_PX * across * PITCH) / width;
   const box = [-EDGE, -EDGE, across * PITCH + 2 * EDGE, down * PITCH + 2 * EDGE];
   const shape = { class: "package", x: box[0], y: box[1], width: box[2], height: box[3], rx: 1.6 };
   return node(
@@ -59,7 +60,7 @@ function drawChip(chip, width) {
     { viewBox: box.join(" "), role: "img", "aria-label": `chip ${chip}: ${tiles.length} tiles hold weights` },
     node("rect", shape),
     drawFree(tiles, across, down),
-    ...tiles.map((tile) => drawTile(tile, labelled)),
+    ...tiles.map((tile) => drawTile(tile, smallest)),
     node("g", { class: "wedges" }, ...(linksOf.get(chip) || []).map(drawLink)),
   );
 }
@@ -75,16 +76,16 @@ function drawFree(tiles, across, down) {
   return node("path", { class: "free", d: path });
 }
 
-function drawTile(tile, labelled) {
+function drawTile(tile, smallest) {
   const at = corner(tile);
   const cells = node("rect", { class: "cells", x: at.x, y: at.y, width: SIDE, height: SIDE, rx: 0.35 });
   const group = node("g", { class: "tile" }, cells);
   group.tile = tile;
-  for (const block of tile.blocks) group.append(drawBlock(block, at, labelled, tile.blocks.length === 1));
+  for (const block of tile.blocks) group.append(drawBlock(block, at, smallest, tile.blocks.length === 1));
   return group;
 }
 
-function drawBlock(block, at, labelled, alone) {
+function drawBlock(block, at, smallest, alone) {
   const { rows, columns } = data.target.crossbar;
   const layer = layersOf.get(block.matrix);
   const area = {
@@ -96,10 +97,10 @@ function drawBlock(block, at, labelled, alone) {
   const grouped = layer && layer.groups > 1;
   const seat = node("g", { class: `seat ${look(layer)}`, "data-matrix": block.matrix });
   seat.block = block;
-  seat.append(node("rect", { class: grouped ? "block sparse" : "block", ...area, rx: 0.3 }));
+  seat.append(node("rect", { class: grouped ? "block edge sparse" : "block edge", ...area, rx: 0.3 }));
   if (grouped) seat.append(node("path", { class: "block", d: drawGroups(block, layer, area) }));
   if (layer && Math.floor(layer.colour / HUES) % PATTERNS) seat.append(node("rect", { class: "hatch", ...area, rx: 0.3 }));
-  if (labelled && layer) seat.append(...drawLabel(layer.number, area, at, alone, grouped));
+  if (layer) seat.append(...drawLabel(layer.number, area, smallest, alone ? at : null, grouped));
   return seat;
 }
 
@@ -124,14 +125,17 @@ function drawGroups(block, layer, area) {
   return path;
 }
 
-function drawLabel(number, area, at, alone, grouped) {
-  const size = number > 99 ? 2 : 2.5;
-  const fits = area.width >= 0.62 * size * String(number).length + 0.5 && area.height >= size;
-  if (!fits && !alone) return [];
+// A layer's number: in its block as large as fits, or in the middle of the tile that the block has for itself.
+function drawLabel(number, area, smallest, tile, grouped) {
+  const digits = String(number).length;
+  const size = Math.min(LABEL, (area.width - 0.4) / (0.62 * digits), area.height - 0.3);
+  const fits = size >= Math.max(smallest, 1);
+  if (!fits && (!tile || LABEL < smallest)) return [];
   const middle = fits
     ? { x: area.x + area.width / 2, y: area.y + area.height / 2 }
-    : { x: at.x + SIDE / 2, y: at.y + SIDE / 2 };
-  const label = node("text", { class: fits && !grouped ? "label" : "label beside", ...middle, "font-size": size });
+    : { x: tile.x + SIDE / 2, y: tile.y + SIDE / 2 };
+  const name = fits && !grouped ? "label" : "label beside";
+  const label = node("text", { class: name, ...middle, "font-size": (fits ? size : LABEL).toFixed(2) });
   label.textContent = number;
   return [label];
 }

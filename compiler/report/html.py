@@ -20,8 +20,9 @@ from markupsafe import Markup
 from mho.report import charts
 from mho.report import quantities as q
 from mho.report.accuracy import moments
-from mho.report.as_json import as_json
-from mho.report.summary import Report, TileLine
+from mho.report.document import as_json
+from mho.report.lines import TileLine
+from mho.report.summary import Report
 from mho.report.terminal import moment_cells, score
 from mho.targets.errors import plain
 
@@ -54,21 +55,25 @@ def html_page(report: Report) -> str:
     """The page; a browser needs nothing else to show it."""
     script = "\n".join(_read(name) for name in _SCRIPTS)
     chips = _chips(report)
-    return _environment().from_string(_read("template.html")).render(
-        report=report,
-        summary=report.summary,
-        chips=chips,
-        columns=_columns(len(chips)),
-        on_demand=len(report.tiles) > MOST_TILES,
-        stacks=charts.stacks(report),
-        gantt=charts.gantt(report),
-        traffic=charts.between_chips(report),
-        scatter=None if report.accuracy is None else charts.scatter(report.accuracy, score),
-        moments=() if report.accuracy is None else moments(report.accuracy),
-        style=Markup(_read("page.css")),
-        script=Markup(script),
-        script_digest=b64encode(sha256(script.encode()).digest()).decode(),
-        data=Markup(_embedded(report)),
+    return (
+        _environment()
+        .from_string(_read("template.html"))
+        .render(
+            report=report,
+            summary=report.summary,
+            chips=chips,
+            columns=_columns(len(chips)),
+            on_demand=len(report.tiles) > MOST_TILES,
+            stacks=charts.stacks(report),
+            gantt=charts.gantt(report),
+            traffic=charts.between_chips(report),
+            scatter=None if report.accuracy is None else charts.scatter(report.accuracy, score),
+            moments=() if report.accuracy is None else moments(report.accuracy),
+            style=Markup(_read("page.css")),
+            script=Markup(script),
+            script_digest=b64encode(sha256(script.encode()).digest()).decode(),
+            data=Markup(_embedded(report)),
+        )
     )
 
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Literal
 
 from mho.report.accuracy import Accuracy, read_accuracy
+from mho.report.lines import BlockLine, LayerLine, Reason, StepLine, Summary, TileLine, Unit
 from mho.targets.isa import CoreProgram, Load, Site
 from mho.targets.program import (
     Decision,
@@ -26,123 +26,8 @@ _WORST_FIRST = ("INFEASIBLE", "LIMIT", "FEASIBLE", "OPTIMAL")
 
 
 @dataclass(frozen=True, kw_only=True)
-class Summary:
-    """Totals of one inference of one sample.
-
-    Attributes:
-        weights: stored weights, every matrix once, whatever its replicas.
-        macs: products of a weight and an input.
-        tiles: tiles that hold weights.
-        utilisation: cells that hold a weight / cells of those tiles.
-        excluded: what nobody published; where it names anything, times and energies are lower bounds.
-        solver: the search that proved least: the worst status, then the largest gap.
-    """
-
-    weights: int
-    macs: float
-    tiles: int
-    tiles_lower_bound: int
-    chips: int
-    utilisation: float
-    latency_ns: float | None
-    interval_ns: float | None
-    energy_nj: float | None
-    excluded: tuple[str, ...]
-    solver: SolverFacts | None
-
-
-@dataclass(frozen=True, kw_only=True)
-class LayerLine:
-    """A use of a matrix.
-
-    Attributes:
-        blocks, tiles: of all replicas together.
-        busy_ns: time its slowest tile works; energy_nj: of all its tiles. None is unknown.
-        colour: number of the first layer that uses the matrix; layers that share one look alike.
-    """
-
-    name: str
-    matrix: str
-    operator: str
-    origins: tuple[str, ...]
-    rows: int
-    columns: int
-    groups: int
-    weights: int
-    macs: float
-    blocks: int
-    tiles: int
-    replicas: int
-    fires: float
-    input_range: float
-    busy_ns: float | None
-    energy_nj: float | None
-    colour: int
-
-
-@dataclass(frozen=True, kw_only=True)
-class BlockLine:
-    """A block in its tile.
-
-    Attributes:
-        layer: the first layer that uses the block's matrix.
-        rows, columns: its size; row_start, column_start: its place in the matrix.
-        row_offset, column_offset: its upper left cell in the tile.
-        weights: cells that hold a weight, the zeros between groups not counted.
-    """
-
-    number: int
-    layer: str
-    matrix: str
-    replica: int
-    rows: int
-    columns: int
-    row_start: int
-    column_start: int
-    row_offset: int
-    column_offset: int
-    weights: int
-
-
-@dataclass(frozen=True, kw_only=True)
-class TileLine:
-    """A tile that holds weights."""
-
-    site: Site
-    blocks: tuple[BlockLine, ...]
-    utilisation: float
-
-
-@dataclass(frozen=True, kw_only=True)
-class StepLine:
-    """When a step runs; `layer` is the first of its layers, None for a digital step."""
-
-    step: str
-    layer: str | None
-    start_ns: float
-    end_ns: float
-
-
-@dataclass(frozen=True, kw_only=True)
-class Reason:
-    """The nodes that run on one kind of unit for one reason."""
-
-    unit: Literal["analog", "core", "digital"]
-    reason: str
-    decisions: tuple[Decision, ...]
-
-    @property
-    def operators(self) -> tuple[tuple[str, int], ...]:
-        """Operators and how often they occur, the most frequent first."""
-        counts: dict[str, int] = {}
-        for decision in self.decisions:
-            counts[decision.operator] = counts.get(decision.operator, 0) + 1
-        return tuple(sorted(counts.items(), key=lambda item: (-item[1], item[0])))
-
-
-@dataclass(frozen=True, kw_only=True)
 class Report:
-    """A program as people read it; made by `summarise`.
+    """A program as people read it; made by `summarise`. It prints as the summary in a terminal.
 
     Attributes:
         grid: width and height of a chip's grid of cores.
@@ -165,26 +50,47 @@ class Report:
     @cached_property
     def reasons(self) -> tuple[Reason, ...]:
         """Decisions grouped by unit and reason: digital ones first, then the largest groups."""
-        groups: dict[tuple[Literal["analog", "core", "digital"], str], list[Decision]] = {}
+        groups: dict[tuple[Unit, str], list[Decision]] = {}
         for decision in self.decisions:
             groups.setdefault((decision.unit, decision.reason), []).append(decision)
         lines = [Reason(unit=u, reason=r, decisions=tuple(d)) for (u, r), d in groups.items()]
         order = ("digital", "core", "analog")
         return tuple(sorted(lines, key=lambda g: (order.index(g.unit), -len(g.decisions))))
 
-    def nodes(self, unit: Literal["analog", "core", "digital"]) -> tuple[Decision, ...]:
+    def text(self) -> str:
+        """The report as plain text of 80 columns."""
+        from mho.report.terminal import report_text
+
+        return report_text(self)
+
+    def json(self) -> str:
+        """The report as a JSON document with stable keys."""
+        from mho.report.document import json_text
+
+        return json_text(self)
+
+    def html(self) -> str:
+        """The report as one HTML page that needs nothing beside it."""
+        from mho.report.html import html_page
+
+        return html_page(self)
+
+    def __str__(self) -> str:
+        return self.text()
+
+    def nodes(self, unit: Unit) -> tuple[Decision, ...]:
         """The ONNX nodes that run on a kind of unit."""
         return tuple(d for d in self.decisions if d.unit == unit)
 
 
-def summarise(program: Program, accuracy: Mapping[str, object] | None = None) -> Report:
+def summarise(program: Program, accuracy: object = None) -> Report:
     """Everything that is to be said about a program.
 
     Args:
-        accuracy: the parsed JSON of `mho validate --json`.
+        accuracy: what `Compiled.validate` returned, or the parsed JSON of `mho validate --json`.
 
     Raises:
-        DataError: `accuracy` is not such a result.
+        DataError: `accuracy` is neither.
     """
     tiles = _tiles(program)
     layers = _layers(program)

@@ -12,7 +12,8 @@ from rich.text import Text
 
 from mho.report import quantities as q
 from mho.report.accuracy import Accuracy, Moment, Spread, moments
-from mho.report.summary import LayerLine, Reason, Report
+from mho.report.lines import LayerLine, Reason
+from mho.report.summary import Report
 from mho.targets.errors import plain
 from mho.targets.program import SolverFacts
 
@@ -27,9 +28,19 @@ def compile_summary(report: Report, most_layers: int = 16) -> RenderableType:
     parts += [_layers(report.layers, most_layers), Text(), _where(report)]
     if report.manifest.warnings:
         parts += [Text(), _warnings(report.manifest.warnings)]
-    if report.accuracy is not None:
-        parts += [Text(), accuracy_summary(report.accuracy)]
     return Group(*parts)
+
+
+def explanation(report: Report) -> RenderableType:
+    """Where each ONNX node runs and why, node by node."""
+    table = Table(box=None, padding=(0, 1), header_style="dim", pad_edge=False)
+    table.add_column("node", overflow="fold", ratio=4)
+    table.add_column("operator", overflow="fold", ratio=2)
+    table.add_column("runs", no_wrap=True)
+    table.add_column("because", overflow="fold", ratio=5)
+    for d in report.decisions:
+        table.add_row(Text(plain(d.node)), Text(plain(d.operator)), _UNITS[d.unit], Text(plain(d.reason)))
+    return table
 
 
 def accuracy_summary(accuracy: Accuracy, most_layers: int = 8) -> RenderableType:
@@ -48,8 +59,11 @@ def as_text(renderable: RenderableType, width: int = WIDTH) -> str:
 
 
 def report_text(report: Report) -> str:
-    """The whole report as plain text, every layer listed."""
-    return as_text(compile_summary(report, most_layers=len(report.layers)))
+    """The whole report as plain text: every layer listed, and the accuracy where there is one."""
+    parts = [compile_summary(report, most_layers=len(report.layers))]
+    if report.accuracy is not None:
+        parts += [Text(), accuracy_summary(report.accuracy, most_layers=len(report.accuracy.layers))]
+    return as_text(Group(*parts))
 
 
 def _title(report: Report) -> Text:
@@ -158,7 +172,7 @@ def _warnings(warnings: tuple[str, ...]) -> RenderableType:
 
 def _reference(accuracy: Accuracy) -> Text:
     text = Text.assemble((f"{q.whole(accuracy.samples)} samples", "bold"))
-    text.append(f" against {plain(accuracy.reference.kind)}")
+    text.append(f" against {plain(accuracy.against)}")
     if accuracy.reference.accuracy is not None:
         text.append(f", whose {plain(accuracy.metric)} is {score(accuracy.metric, accuracy.reference.accuracy)}")
     return text

@@ -9,6 +9,7 @@ from mho.passes.simplify.bind_dimensions import BindDimensions, bind_dimensions,
 from mho.passes.simplify.constants import origins
 from mho.passes.simplify.fold_constants import FoldConstants
 from mho.passes.simplify.infer_shapes import InferShapes
+from mho.passes.simplify.inline_branches import InlineBranches
 from mho.passes.simplify.join_affine import JoinAffine
 from mho.passes.simplify.remove_dead import RemoveDead
 from mho.passes.simplify.remove_identities import RemoveIdentities
@@ -17,6 +18,7 @@ __all__ = [
     "BindDimensions",
     "FoldConstants",
     "InferShapes",
+    "InlineBranches",
     "JoinAffine",
     "RemoveDead",
     "RemoveIdentities",
@@ -41,6 +43,7 @@ class Simplify:
 
     def run(self, model: Model) -> Model:
         model = FoldConstants(self.fold_size_limit).run(model)
+        model = InlineBranches().run(model)
         model = RemoveIdentities().run(model)
         model = JoinAffine(self.join_size_limit).run(model)
         return RemoveDead().run(model)

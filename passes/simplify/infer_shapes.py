@@ -6,9 +6,9 @@ from dataclasses import dataclass, replace
 
 import onnx
 import onnx_ir as ir
-import onnx_ir.passes.common
 
 from mho.passes.model import Model
+from mho.passes.simplify.loop_shapes import infer_subgraph_shapes
 from mho.runtime.inspect import SKELETON_TENSOR_BYTES, ValueType, inspect_model
 from mho.targets.errors import plain
 
@@ -25,19 +25,24 @@ class InferShapes:
 
     def run(self, model: Model) -> Model:
         graph_model = model.ir.clone()
-        proto = skeleton(model.ir)
+        _forget_untyped_shapes(graph_model)
+        proto = skeleton(graph_model)
         types = inspect_model(proto, plain(model.name), None if model.path is None else model.path.parent)
-        if any(
-            attribute.type is ir.AttributeType.GRAPH
-            for node in graph_model.graph
-            for attribute in node.attributes.values()
-        ):
-            ir.passes.common.ShapeInferencePass(check_type=False, strict_mode=False)(graph_model)
         for node in graph_model.graph:
             for value in node.outputs:
                 if value.name in types:
                     _apply(value, types[value.name])
+        infer_subgraph_shapes(graph_model)
+        _forget_untyped_shapes(graph_model)
         return replace(model, ir=graph_model)
+
+
+def _forget_untyped_shapes(model: ir.Model) -> None:
+    """Drops the shapes of values without a type, which onnx_ir cannot write."""
+    for node in model.graph.all_nodes():
+        for value in node.outputs:
+            if value.type is None:
+                value.shape = None
 
 
 def skeleton(model: ir.Model) -> onnx.ModelProto:

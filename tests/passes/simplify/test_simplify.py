@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import Protocol
 
 import onnx_ir as ir
 import pytest
@@ -13,12 +14,20 @@ from mho.passes.model import Model
 from mho.passes.simplify import (
     FoldConstants,
     InferShapes,
+    InlineBranches,
     JoinAffine,
     RemoveDead,
     RemoveIdentities,
     Simplify,
     bind_dimensions,
 )
+
+
+class Golden(Protocol):
+    """Compares a text with a kept one."""
+
+    def check(self, name: str, text: str) -> None: ...
+
 
 NETWORKS = (
     "alibaba-ad-autoencoder",
@@ -81,11 +90,11 @@ small (float[N, 2, 4, 4] x) => (float[N, 3] y)
 """
 
 
-def test_golden(parse: Callable[[str], Model], text: Callable[[Model], str], golden: object) -> None:
+def test_golden(parse: Callable[[str], Model], text: Callable[[Model], str], golden: Golden) -> None:
     golden.check("simplify/small.txt", text(Simplify().run(parse(SMALL))))
 
 
-PASSES = (InferShapes(), FoldConstants(), RemoveIdentities(), JoinAffine(), RemoveDead(), Simplify())
+PASSES = (InferShapes(), FoldConstants(), InlineBranches(), RemoveIdentities(), JoinAffine(), RemoveDead(), Simplify())
 
 
 @pytest.mark.parametrize("step", PASSES, ids=lambda step: type(step).__name__)
