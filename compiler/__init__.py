@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from mho.targets.catalog import load_target
     from mho.targets.errors import MhoError
 
+    __version__: str
+
 __all__ = ["Compiled", "Effects", "MhoError", "Pipeline", "compile", "load", "load_target"]
 
 _HOMES = {
@@ -42,6 +44,10 @@ def load(path: str) -> Compiled:
 def __getattr__(name: str) -> Any:
     """Imports a public name when it is first used, so that `mho --help` need not wait for onnxruntime and ortools."""
     from importlib import import_module
+    from importlib.metadata import version
+
+    if name == "__version__":
+        return version("mho")
 
     if name not in _HOMES:
         raise AttributeError(f"module 'mho' has no attribute {name!r}")

@@ -77,7 +77,7 @@ def solve_qaps(
             bound = max(bound, proved)
         cost = cost_of(flow, distance, chosen)
         rounding = flow.size * float(distance.max(initial=0)) / scales[i] / 2 if scales[i] != 1 else 0.0
-        answers.append(Assignment(chosen, cost, min(cost, max(0.0, bound / scales[i] - rounding))))
+        answers.append(Assignment(chosen, cost, float(min(cost, max(0.0, bound / scales[i] - rounding)))))
     return answers
 
 
@@ -108,15 +108,18 @@ def tabu_search(flows: Floats, distance: Floats, start: Indices, iterations: int
     until = np.zeros((count, n, n), np.int32)
     cost = np.einsum("bij,bij->b", flows, near) / 2
     best, site_of, best_cost = start.copy(), start.copy(), cost.copy()
-    ignored = np.where(np.tri(n, dtype=bool), np.inf, 0.0)
+    change = np.empty_like(product)
+    own, itself = np.einsum("bii->bi", product), np.einsum("bii->bi", change)
     for now in range(1, iterations + 1):
-        own = np.einsum("bii->bi", product)
-        change = product + product.transpose(0, 2, 1) + double * near + ignored
+        np.multiply(double, near, out=change)
+        change += product
+        change += product.transpose(0, 2, 1)
         change -= own[:, :, None]
         change -= own[:, None, :]
+        itself[...] = np.inf
         barred = until > now
         barred &= barred.transpose(0, 2, 1)
-        barred &= (change + cost[:, None, None]) >= best_cost[:, None, None]
+        barred &= change >= (best_cost - cost)[:, None, None]
         change[barred] = np.inf
         pick = change.reshape(count, -1).argmin(axis=1)
         r, s = pick // n, pick % n

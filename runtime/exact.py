@@ -45,7 +45,8 @@ def multiply(rows: NDArray[np.float32], stored: Array) -> NDArray[np.float32]:
     groups, height, width = stored.shape
     weights = stored.astype(np.float32, copy=False)
     if groups == 1:
-        return np.matmul(rows, weights[0], dtype=np.float32)
+        product: NDArray[np.float32] = np.matmul(rows, weights[0], dtype=np.float32)
+        return product
     parts = rows.reshape(len(rows), groups, height).transpose(1, 0, 2)
     columns = np.empty((len(rows), groups, width), np.float32)
     np.matmul(parts, weights, out=columns.transpose(1, 0, 2))

@@ -11,6 +11,7 @@ from typing import Any
 
 from pydantic import ConfigDict, TypeAdapter, ValidationError
 
+from mho.report import quantities as q
 from mho.report.jsonable import jsonable
 from mho.targets.errors import DataError, plain
 
@@ -95,7 +96,7 @@ class Accuracy:
 
     def worst_layers(self) -> tuple[LayerQuality, ...]:
         """The layers with an error, the noisiest first, then those without."""
-        return tuple(sorted(self.layers, key=lambda q: float("inf") if q.sqnr_db is None else q.sqnr_db))
+        return tuple(sorted(self.layers, key=lambda layer: float("inf") if layer.sqnr_db is None else layer.sqnr_db))
 
 
 @dataclass(frozen=True)
@@ -110,6 +111,13 @@ class Spread:
         known = [v for v in values if v is not None]
         return Spread(fmean(known) if known else None, pstdev(known) if len(known) > 1 else None)
 
+    def words(self, metric: str) -> str:
+        """`92.80 % ± 0.16`, as the metric is written."""
+        if self.mean is None:
+            return "–"
+        mean = q.score(metric, self.mean)
+        return mean if self.deviation is None else f"{mean} ± {q.score(metric, self.deviation).removesuffix(' %')}"
+
 
 @dataclass(frozen=True, kw_only=True)
 class Moment:
@@ -120,6 +128,11 @@ class Moment:
     accuracy: Spread
     agreement: Spread
     sqnr_db: Spread
+
+    def cells(self, metric: str) -> tuple[str, ...]:
+        """Time, runs, accuracy, agreement and signal to error in words, with the spread where there is one."""
+        agreement, sqnr = self.agreement.words("top1"), q.decibels(self.sqnr_db.mean)
+        return q.elapsed(self.time_s), q.whole(self.runs), self.accuracy.words(metric), agreement, sqnr
 
 
 def moments(accuracy: Accuracy) -> tuple[Moment, ...]:

@@ -11,7 +11,7 @@ from rich.table import Table
 from rich.text import Text
 
 from mho.report import quantities as q
-from mho.report.accuracy import Accuracy, Moment, Spread, moments
+from mho.report.accuracy import Accuracy, moments
 from mho.report.lines import LayerLine, Reason
 from mho.report.summary import Report
 from mho.targets.errors import plain
@@ -174,7 +174,7 @@ def _reference(accuracy: Accuracy) -> Text:
     text = Text.assemble((f"{q.whole(accuracy.samples)} samples", "bold"))
     text.append(f" against {plain(accuracy.against)}")
     if accuracy.reference.accuracy is not None:
-        text.append(f", whose {plain(accuracy.metric)} is {score(accuracy.metric, accuracy.reference.accuracy)}")
+        text.append(f", whose {plain(accuracy.metric)} is {q.score(accuracy.metric, accuracy.reference.accuracy)}")
     return text
 
 
@@ -184,32 +184,8 @@ def _moments(accuracy: Accuracy) -> RenderableType:
     for heading in headings:
         table.add_column(heading, justify="right", no_wrap=True)
     for moment in moments(accuracy):
-        table.add_row(*moment_cells(moment, accuracy.metric))
+        table.add_row(*moment.cells(accuracy.metric))
     return Padding(table, (0, 0, 0, 2))
-
-
-def moment_cells(moment: Moment, metric: str) -> tuple[str, ...]:
-    """Time, runs, accuracy, agreement and SQNR of one row, each with its spread where it has one."""
-    return (
-        q.elapsed(moment.time_s),
-        q.whole(moment.runs),
-        _spread(moment.accuracy, metric),
-        _spread(moment.agreement, "top1"),
-        "–" if moment.sqnr_db.mean is None else f"{moment.sqnr_db.mean:.1f} dB",
-    )
-
-
-def _spread(spread: Spread, metric: str) -> str:
-    if spread.mean is None:
-        return "–"
-    if spread.deviation is None:
-        return score(metric, spread.mean)
-    return f"{score(metric, spread.mean)} ± {score(metric, spread.deviation).removesuffix(' %')}"
-
-
-def score(metric: str, value: float) -> str:
-    """A metric's value: a fraction of hits as per cent, anything else as a number."""
-    return f"{100 * value:.2f} %" if metric == "top1" else f"{value:.4g}"
 
 
 def _qualities(accuracy: Accuracy, most: int) -> RenderableType:

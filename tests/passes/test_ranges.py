@@ -30,6 +30,14 @@ def test_the_largest_sum_is_the_range_of_the_rule_max(scale: WeightScale) -> Non
         assert ranges["l0", block.number] == pytest.approx(np.abs(sums).max(), rel=1e-5)
 
 
+def test_a_matrix_that_is_read_only_stays_as_it_is() -> None:
+    stored = np.full((1, 4, 2), 3, np.float32)
+    stored.setflags(write=False)
+    sums = analog_sums(stored, (0, 4), (0, 2), np.ones((1, 4), np.float32), "column")
+    assert sums.tolist() == [[4.0, 4.0]]
+    assert sums.dtype == np.float32
+
+
 def test_blocks_before_one_converter_are_summed_and_scaled_together() -> None:
     network = calibrated([Shape(120, 10)], vectors=50)
     ranges = SetRanges("max").run(Tile().run(network, machine(64, 64, analog_rows=128))).adc_ranges
