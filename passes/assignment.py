@@ -86,9 +86,7 @@ def cost_of(flow: Floats, distance: Floats, site_of: Indices) -> float:
     return float((flow * distance[np.ix_(site_of, site_of)]).sum())
 
 
-def tabu_search(
-    flows: Floats, distance: Floats, start: Indices, iterations: int, rng: np.random.Generator
-) -> Indices:
+def tabu_search(flows: Floats, distance: Floats, start: Indices, iterations: int, rng: np.random.Generator) -> Indices:
     """The best assignments met by exchanging two tiles at a time, for a batch of instances at once.
 
     In each iteration every instance makes its best exchange that does not bring both tiles back to sites that they

@@ -19,6 +19,8 @@ from mho.targets.steps import layers
 LARGEST_SPECTRUM = 2000
 """The bound needs all eigenvalues of a matrix of this side (about a second); beyond it the bound is 0."""
 
+FEWER_TILES = "pack several blocks into a tile (--pack sequential) or use fewer replicas (--replicate 1)."
+
 
 @dataclass(frozen=True)
 class PartitionChips:
@@ -66,7 +68,8 @@ class PartitionChips:
         return Partition(ranged, chips, tuple(chip_of[unit_of].tolist()), (facts,))
 
     def _check(self, tiling: Tiling, capacity: int, largest: int, needed: int) -> None:
-        limits = [n for n in (self.chips, tiling.target.mesh.chips) if n is not None]
+        published = tiling.target.mesh.chips
+        allowed = min((n for n in (self.chips, published) if n is not None), default=needed)
         name, count = plain(tiling.target.name), len(tiling.tiles)
         problems = []
         if largest > capacity:
@@ -74,30 +77,24 @@ class PartitionChips:
                 f"{largest} tiles add their charge before one converter and need one chip, but a chip of {name} has "
                 f"{capacity} tiles. Lower crossbar.analog_rows of the machine."
             )
-        elif limits and needed > min(limits):
-            allowed = min(limits)
-            over = max(count - allowed * capacity, 1)
+        elif needed > allowed:
+            knob = f"Allow more chips (--chips {needed})"
+            if published is not None and needed > published:
+                knob = f"Take a machine with more than the {_count(published, 'chip')} of {name} (-t)"
             problems.append(
                 f"The network needs {_count(count, 'tile')}, but {_count(allowed, 'chip')} of {name} with {capacity} "
-                f"tiles each {'is' if allowed == 1 else 'are'} allowed: {_count(over, 'tile')} too many; "
-                f"{needed} chips would do. {_heaviest(tiling)} {self._advice(tiling, needed)}"
+                f"tiles each {'is' if allowed == 1 else 'are'} allowed: "
+                f"{_count(max(count - allowed * capacity, 1), 'tile')} too many; {needed} chips would do. "
+                f"{_heaviest(tiling)} {knob}, {FEWER_TILES}"
             )
         if self.tiles is not None and count > self.tiles:
             problems.append(
                 f"The network needs {_count(count, 'tile')}, but {self.tiles} are allowed: "
-                f"{_count(count - self.tiles, 'tile')} too many. {_heaviest(tiling)} Allow more tiles (--tiles {count}), "
-                "pack several blocks into a tile (--pack sequential) or use fewer replicas (--replicate 1)."
+                f"{_count(count - self.tiles, 'tile')} too many. {_heaviest(tiling)} "
+                f"Allow more tiles (--tiles {count}), {FEWER_TILES}"
             )
         if problems:
             raise FitError(problems)
-
-    def _advice(self, tiling: Tiling, needed: int) -> str:
-        published = tiling.target.mesh.chips
-        if published is not None and needed > published:
-            first = f"Take a machine with more than the {_count(published, 'chip')} of {plain(tiling.target.name)} (-t)"
-        else:
-            first = f"Allow more chips (--chips {needed})"
-        return f"{first}, pack several blocks into a tile (--pack sequential) or use fewer replicas (--replicate 1)."
 
 
 def converter_units(tiling: Tiling) -> Indices:
@@ -185,10 +182,11 @@ def spectral_bound(flows: TileFlows, tiles: int, capacity: int) -> float:
     (Donath and Hoffman, IBM J. Res. Dev. 17(5), 1973); sizes as unequal as allowed give the least. Six digits are
     kept, because eigenvalues differ between machines in the last ones.
     """
-    if tiles > LARGEST_SPECTRUM:
+    if not 0 < tiles <= LARGEST_SPECTRUM:
         return 0.0
     weights = flows.symmetric(tiles)
     eigenvalues = np.linalg.eigvalsh(np.diag(weights.sum(axis=1)) - weights)
+    eigenvalues = np.maximum(eigenvalues - 1e-12 * eigenvalues[-1:], 0.0)
     parts = -(-tiles // capacity)
     part_sizes = np.full(parts, capacity)
     part_sizes[-1] = tiles - capacity * (parts - 1)

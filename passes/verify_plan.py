@@ -82,7 +82,10 @@ def _chips(placement: Placement) -> Iterator[str]:
 
 def _links(plan: Plan) -> Iterator[str]:
     placement = plan.routing.placement
-    flows = tile_flows(placement.partition.ranged.tiling)
+    tiling = placement.partition.ranged.tiling
+    if len(placement.site_of) != len(tiling.tiles):
+        return
+    flows = tile_flows(tiling)
     expected: Counter[tuple[Site, Site]] = Counter()
     for source, target, words in zip(flows.source, flows.target, flows.words.tolist(), strict=True):
         way = route(placement.site_of[int(source)], placement.site_of[int(target)], placement.grid[0])
