@@ -44,6 +44,17 @@ class Slice:
 
 
 @dataclass(frozen=True)
+class Parts:
+    """Half-open ranges of one axis, one behind the other, as where gates are brought into another order."""
+
+    axis: int
+    spans: tuple[tuple[int, int], ...]
+
+    def apply(self, array: Array) -> Array:
+        return np.concatenate([Slice(self.axis, *span).apply(array) for span in self.spans], self.axis)
+
+
+@dataclass(frozen=True)
 class Cast:
     """To float32, through the number format `through` (onnxruntime's rounding of a Cast) where it is given."""
 
@@ -72,7 +83,7 @@ class Dequantize:
         return (array.astype(np.int32) - zero_point).astype(np.float32) * scale
 
 
-Operation = Reshape | Transpose | Slice | Cast | Dequantize
+Operation = Reshape | Transpose | Slice | Parts | Cast | Dequantize
 
 
 @dataclass(frozen=True)

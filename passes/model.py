@@ -15,6 +15,10 @@ class Model:
     A pass clones the graph (`ir.Model.clone`) and shares the tensors; nothing changes `graph` in place.
     External tensors stay mapped; each one's path, offset and length was checked at import.
 
+    There are no functions and no sparse tensors; all initializers belong to the main graph and none is an input;
+    nodes are sorted; names of nodes and of values are unique across the graph and its subgraphs. A node that a pass
+    made names the user's nodes that it stands for (`mho.passes.simplify.origins`).
+
     Attributes:
         ir: the model; every value of the main graph has a type, and a shape where it is known.
         name: the file's stem, or the graph's name; for people, never used as a file name.

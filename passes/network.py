@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 import onnx_ir as ir
@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from mho.passes.matrix import Matrix
 from mho.targets.program import Decision
-from mho.targets.steps import Port, Step
+from mho.targets.steps import Dimension, Port, Step
 
 
 @dataclass(frozen=True)
@@ -35,6 +35,7 @@ class Network:
         decisions: every ONNX node of the simplified model, where it runs, and why.
         opset_imports: of the model, for the digital graphs.
         value_types: value → its ONNX type as far as known, for the digital graphs' inputs and outputs.
+        value_shapes: value → its shape where its rank is known.
     """
 
     name: str
@@ -49,6 +50,7 @@ class Network:
     decisions: tuple[Decision, ...]
     opset_imports: Mapping[str, int]
     value_types: Mapping[str, ir.TypeProtocol]
+    value_shapes: Mapping[str, tuple[Dimension, ...]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

@@ -19,7 +19,7 @@ from mho.targets.steps import layers
 LARGEST_SPECTRUM = 2000
 """The bound needs all eigenvalues of a matrix of this side (about a second); beyond it the bound is 0."""
 
-FEWER_TILES = "pack several blocks into a tile (--pack sequential) or use fewer replicas (--replicate 1)."
+KNOBS = "pack several blocks into a tile (--pack sequential) or use fewer replicas (--replicate 1)."
 
 
 @dataclass(frozen=True)
@@ -30,7 +30,7 @@ class PartitionChips:
     the best of its kind, is improved between pairs of chips.
 
     Attributes:
-        chips: the most chips to use; None is as many as needed, up to the machine's published maximum.
+        chips: the most chips to use; None is as many as needed, even if no system of so many was published.
         tiles: the most tiles to use in all; None is no limit.
     """
 
@@ -68,8 +68,6 @@ class PartitionChips:
         return Partition(ranged, chips, tuple(chip_of[unit_of].tolist()), (facts,))
 
     def _check(self, tiling: Tiling, capacity: int, largest: int, needed: int) -> None:
-        published = tiling.target.mesh.chips
-        allowed = min((n for n in (self.chips, published) if n is not None), default=needed)
         name, count = plain(tiling.target.name), len(tiling.tiles)
         problems = []
         if largest > capacity:
@@ -77,21 +75,18 @@ class PartitionChips:
                 f"{largest} tiles add their charge before one converter and need one chip, but a chip of {name} has "
                 f"{capacity} tiles. Lower crossbar.analog_rows of the machine."
             )
-        elif needed > allowed:
-            knob = f"Allow more chips (--chips {needed})"
-            if published is not None and needed > published:
-                knob = f"Take a machine with more than the {_count(published, 'chip')} of {name} (-t)"
+        elif self.chips is not None and needed > self.chips:
+            over = max(count - self.chips * capacity, 1)
             problems.append(
-                f"The network needs {_count(count, 'tile')}, but {_count(allowed, 'chip')} of {name} with {capacity} "
-                f"tiles each {'is' if allowed == 1 else 'are'} allowed: "
-                f"{_count(max(count - allowed * capacity, 1), 'tile')} too many; {needed} chips would do. "
-                f"{_heaviest(tiling)} {knob}, {FEWER_TILES}"
+                f"The network needs {_count(count, 'tile')}, but {_count(self.chips, 'chip')} of {name} with {capacity} "
+                f"tiles each {'is' if self.chips == 1 else 'are'} allowed: {_count(over, 'tile')} too many; "
+                f"{needed} chips would do. {_heaviest(tiling)} Allow more chips (--chips {needed}), {KNOBS}"
             )
         if self.tiles is not None and count > self.tiles:
             problems.append(
                 f"The network needs {_count(count, 'tile')}, but {self.tiles} are allowed: "
                 f"{_count(count - self.tiles, 'tile')} too many. {_heaviest(tiling)} "
-                f"Allow more tiles (--tiles {count}), {FEWER_TILES}"
+                f"Allow more tiles (--tiles {count}), {KNOBS}"
             )
         if problems:
             raise FitError(problems)

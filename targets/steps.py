@@ -327,6 +327,18 @@ def reads(step: Step) -> tuple[str, ...]:
     return tuple(name for name in named if name is not None)
 
 
+def parameters(step: Step) -> tuple[str, ...]:
+    """The constants that the step itself names beside its inputs."""
+    match step:
+        case Analog():
+            named: tuple[str | None, ...] = (step.scale, step.bias)
+        case Recurrent():
+            named = tuple(n for d in step.directions for n in (d.input_bias, d.hidden_bias, d.peepholes))
+        case _:
+            named = ()
+    return tuple(name for name in named if name is not None)
+
+
 def writes(step: Step) -> tuple[str, ...]:
     """The values that the step defines."""
     match step:

@@ -1,1 +1,49 @@
-"""Simplification of the ONNX graph, one pass a file."""
+"""mho.passes.simplify: the passes that make a `Model` smaller and plainer before it is lowered, one a file."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from mho.passes.model import Model
+from mho.passes.simplify.bind_dimensions import BindDimensions, bind_dimensions, symbolic_dimensions
+from mho.passes.simplify.constants import origins
+from mho.passes.simplify.fold_constants import FoldConstants
+from mho.passes.simplify.infer_shapes import InferShapes
+from mho.passes.simplify.inline_branches import InlineBranches
+from mho.passes.simplify.join_affine import JoinAffine
+from mho.passes.simplify.remove_dead import RemoveDead
+from mho.passes.simplify.remove_identities import RemoveIdentities
+
+__all__ = [
+    "BindDimensions",
+    "FoldConstants",
+    "InferShapes",
+    "InlineBranches",
+    "JoinAffine",
+    "RemoveDead",
+    "RemoveIdentities",
+    "Simplify",
+    "bind_dimensions",
+    "origins",
+    "symbolic_dimensions",
+]
+
+
+@dataclass(frozen=True)
+class Simplify:
+    """All simplifications in their order.
+
+    Attributes:
+        fold_size_limit: the largest constant that is computed at compile time, in elements.
+        join_size_limit: the largest per-channel constant that is joined with its neighbours, in elements.
+    """
+
+    fold_size_limit: int = 4096
+    join_size_limit: int = 65536
+
+    def run(self, model: Model) -> Model:
+        model = FoldConstants(self.fold_size_limit).run(model)
+        model = InlineBranches().run(model)
+        model = RemoveIdentities().run(model)
+        model = JoinAffine(self.join_size_limit).run(model)
+        return RemoveDead().run(model)

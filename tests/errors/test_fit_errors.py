@@ -28,11 +28,11 @@ def test_too_few_chips_allowed() -> None:
     )
 
 
-def test_published_system_is_too_small() -> None:
-    assert problem(network(Mesh(tiles=29, chips=1))) == (
+def test_one_tile_too_many_for_one_chip() -> None:
+    assert problem(network(Mesh(tiles=29)), chips=1) == (
         "The network needs 30 tiles, but 1 chip of bench with 29 tiles each is allowed: 1 tile too many; 2 chips "
-        "would do. Most tiles go to l0 (16), l1 (8), l2 (4). Take a machine with more than the 1 chip of bench (-t), "
-        "pack several blocks into a tile (--pack sequential) or use fewer replicas (--replicate 1)."
+        "would do. Most tiles go to l0 (16), l1 (8), l2 (4). Allow more chips (--chips 2), pack several blocks into a "
+        "tile (--pack sequential) or use fewer replicas (--replicate 1)."
     )
 
 

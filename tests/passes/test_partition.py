@@ -101,3 +101,7 @@ def test_packing_counts_room() -> None:
 def test_chips_are_an_upper_limit() -> None:
     tiled = tiling(chain((8, 8)), machine(Mesh(tiles=2)))
     assert PartitionChips(chips=5, effort="fast").run(Ranged(tiled, {})).chips == 2
+
+
+def test_more_chips_than_the_published_system_are_allowed() -> None:
+    assert partition(tiling(chain((8, 8)), machine(Mesh(tiles=2, chips=1)))).chips == 2

@@ -1,0 +1,164 @@
+"""mho compile, mho demo."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from mho.cli import console
+from mho.cli.options import Copies, Effort, Pairs, data_help, json_option, merged, state_option
+
+if TYPE_CHECKING:
+    from mho.compiled import Compiled
+    from mho.stages import Stages
+
+SUFFIX = ".mho"
+
+
+@click.command("compile")
+@click.argument("model", type=click.Path(path_type=Path))
+@click.option("-t", "--target", required=True, help="A machine by name ('mho targets list') or a path to a TOML file.")
+@click.option("-o", "--output", type=click.Path(path_type=Path), help="The program file; MODEL.mho by default.")
+@click.option("--data", type=click.Path(path_type=Path), help=f"Calibration data. {data_help}")
+@click.option("--calibrate", type=click.Choice(["percentile", "mse", "max"]), help="Rule for the converters' ranges.")
+@click.option("--dim", type=Pairs("=", int), multiple=True, metavar="NAME=N,…", help="Fix symbolic dimensions.")
+@state_option
+@click.option("--chips", type=click.IntRange(1), help="The most chips; as many as needed by default.")
+@click.option("--tiles", type=click.IntRange(1), help="The most tiles in all.")
+@click.option("--pack", type=click.Choice(["none", "pipelined", "sequential"]), help="Which blocks may share a tile.")
+@click.option("--replicate", type=Copies(), help="Copies of each matrix, or fill the chips.  [default: 1]")
+@click.option("--effort", type=Effort(), help="How hard to search.  [default: normal]")
+@click.option("--seed", type=int, help="Of every random draw and search.  [default: 0]")
+@click.option("--config", type=click.Path(path_type=Path), help="A TOML file with a table of options for each pass.")
+@click.option("--explain", is_flag=True, help="List every ONNX node with where it runs and why.")
+@click.option("--verify", is_flag=True, help="Check every level that a pass returns.")
+@click.option("--dump-after", multiple=True, metavar="PASS|all", help="Print the level after a pass on standard error.")
+@click.option("--stop-after", metavar="PASS", help="Stop after a pass; nothing is written.")
+@click.option("--keep-inputs", is_flag=True, help="Initializers that are also inputs stay inputs.")
+@json_option
+def compile_command(model: Path, target: str, output: Path | None, as_json: bool, explain: bool, **flags: Any) -> None:
+    """Compile an ONNX MODEL into a tile program and show what went where.
+
+    \b
+    Example: mho compile resnet20.onnx -t hermes64 --data calibration.npz -o resnet20.mho
+    """
+    from mho.stages import StoppedError
+
+    with console.progress() as progress:
+        try:
+            compiled = _compile(model, target, progress, flags)
+        except StoppedError as stop:
+            click.echo(f"mho: stopped after {stop}; nothing was written", err=True)
+            return
+        progress.start("write")
+        path = output or Path(model.stem + SUFFIX)
+        compiled.save(path)
+    _show(compiled, as_json, explain)
+    click.echo(f"wrote {path}", err=True)
+
+
+def _compile(model: Path, target: str, progress: Any, flags: dict[str, Any]) -> Compiled:
+    from mho.config import build_pipeline, read_config
+    from mho.driver import compile as compile_model
+
+    config = read_config(flags["config"]) if flags["config"] else {}
+    return compile_model(
+        model,
+        target,
+        flags["data"],
+        pipeline=build_pipeline(config, pipeline_flags(flags)),
+        dimensions=merged(flags["dim"]),
+        state=merged(flags["state"]),
+        keep_inputs=flags["keep_inputs"],
+        seed=flags["seed"] or 0,
+        stages=_stages(progress, flags),
+    )
+
+
+def pipeline_flags(flags: dict[str, Any]) -> dict[str, dict[str, Any]]:
+    """The flags that are options of passes, as tables: flag → the options that it sets."""
+    options = {
+        "calibrate": ("observe.rule", "ranges.rule"),
+        "chips": ("partition.chips",),
+        "tiles": ("partition.tiles", "replicate.tiles"),
+        "pack": ("pack.mode",),
+        "replicate": ("replicate.replicas",),
+        "effort": ("pack.effort", "partition.effort", "place.effort"),
+        "seed": ("pack.seed", "partition.seed", "place.seed"),
+    }
+    tables: dict[str, dict[str, Any]] = {}
+    for flag, keys in options.items():
+        for key in keys if flags[flag] is not None else ():
+            name, _, option = key.partition(".")
+            tables.setdefault(name, {})[option] = flags[flag]
+    return tables
+
+
+def _stages(progress: Any, flags: dict[str, Any]) -> Stages:
+    from mho.pipeline import STAGES
+    from mho.stages import Stages
+    from mho.targets.errors import OptionError
+
+    asked = [*flags["dump_after"], *([flags["stop_after"]] if flags["stop_after"] else [])]
+    unknown = [name for name in asked if name not in (*STAGES, "all")]
+    if unknown:
+        raise OptionError(f"there is no pass {', '.join(unknown)}; the passes are {', '.join(STAGES)}")
+
+    def write(stage: str, text: str) -> None:
+        click.echo(f"==== after {stage} ====\n{text}", err=True)
+
+    return Stages(progress, flags["verify"], tuple(flags["dump_after"]), flags["stop_after"], write)
+
+
+def _show(compiled: Compiled, as_json: bool, explain: bool) -> None:
+    from mho.report import as_json as report_json
+    from mho.report import compile_summary, explanation, summarise
+
+    report = summarise(compiled.program)
+    if as_json:
+        console.emit_json(report_json(report))
+        return
+    console.show(compile_summary(report))
+    if explain:
+        console.show(explanation(report))
+
+
+@click.command("demo")
+@click.option("-t", "--target", default="hermes64", show_default=True, help="The machine.")
+@click.option(
+    "-o",
+    "--output",
+    type=click.Path(path_type=Path, file_okay=False),
+    default="mho-demo",
+    show_default=True,
+    help="Folder for the program and its report.",
+)
+@click.option("--runs", type=click.IntRange(1), default=5, show_default=True, help="Seeds to run.")
+@json_option
+def demo_command(target: str, output: Path, runs: int, as_json: bool) -> None:
+    """Compile, validate and report a bundled network: handwritten digits on an analog chip."""
+    from mho.data import read_npz
+    from mho.driver import compile as compile_model
+    from mho.examples import digits
+    from mho.report import accuracy_summary, compile_summary, summarise, write_html
+    from mho.stages import Stages
+
+    example = digits()
+    test = read_npz(example.test_data)
+    with console.progress() as progress:
+        compiled = compile_model(example.model, target, example.calibration_data, stages=Stages(progress))
+        accuracy = compiled.validate(
+            test, test["y"], runs=runs, times_s=(0.0, 86_400.0), model=example.model, progress=progress
+        )
+    output.mkdir(parents=True, exist_ok=True)
+    compiled.save(output / "digits.mho")
+    report = summarise(compiled.program, accuracy)
+    write_html(report, output / "report.html")
+    if as_json:
+        console.emit_json(accuracy.as_json())
+    else:
+        console.show(compile_summary(report))
+        console.show(accuracy_summary(accuracy))
+    click.echo(f"wrote {output / 'digits.mho'} and {output / 'report.html'}", err=True)

@@ -1,0 +1,54 @@
+"""What commands show: progress on a terminal, results on standard output."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import click
+
+from mho.progress import Progress, Quiet
+
+
+@contextmanager
+def progress() -> Iterator[Progress]:
+    """A progress display on standard error, where that is a terminal; otherwise nothing."""
+    if not sys.stderr.isatty():
+        yield Quiet()
+        return
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, SpinnerColumn, TextColumn, TimeRemainingColumn
+    from rich.progress import Progress as Bars
+
+    columns = (SpinnerColumn(), TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
+    with Bars(*columns, TimeRemainingColumn(), console=Console(stderr=True), transient=True) as bars:
+        yield _Bar(bars)
+
+
+class _Bar:
+    """One bar that is renamed whenever a new piece of work begins."""
+
+    def __init__(self, bars: Any) -> None:
+        self._bars = bars
+        self._task = bars.add_task("starting", total=None)
+
+    def start(self, what: str, total: int | None = None) -> None:
+        self._bars.reset(self._task, description=what, total=total)
+
+    def advance(self, amount: int) -> None:
+        self._bars.advance(self._task, amount)
+
+
+def show(renderable: Any) -> None:
+    """Prints a rich renderable to standard output, in colour on a terminal, 80 columns wide elsewhere."""
+    from rich.console import Console
+
+    Console(width=None if sys.stdout.isatty() else 80, highlight=False).print(renderable)
+
+
+def emit_json(value: Any) -> None:
+    """Prints a value as JSON to standard output."""
+    click.echo(json.dumps(value, indent=2, allow_nan=False))

@@ -1,0 +1,93 @@
+"""Option types that several commands share."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+import click
+
+UNITS_S = {"": 1.0, "s": 1.0, "m": 60.0, "min": 60.0, "h": 3600.0, "d": 86_400.0, "w": 604_800.0, "y": 31_536_000.0}
+
+
+class Pairs(click.ParamType[dict[str, Any]]):
+    """`NAME=VALUE,…`, several options adding up."""
+
+    name = "NAME=VALUE"
+
+    def __init__(self, separator: str, values: type) -> None:
+        self.separator = separator
+        self.values = values
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> dict[str, Any]:
+        pairs: dict[str, Any] = {}
+        for part in str(value).split(","):
+            name, found, text = part.rpartition(self.separator)
+            try:
+                pairs[name] = self.values(text)
+            except ValueError:
+                found = ""
+            if not found or not name:
+                self.fail(f"{part!r} is not of the form NAME{self.separator}VALUE", param, ctx)
+        return pairs
+
+
+class Times(click.ParamType[tuple[float, ...]]):
+    """`0s,1h,1d,30d`: seconds after programming."""
+
+    name = "TIME,…"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> tuple[float, ...]:
+        return tuple(self._seconds(part, param, ctx) for part in str(value).split(","))
+
+    def _seconds(self, text: str, param: click.Parameter | None, ctx: click.Context | None) -> float:
+        match = re.fullmatch(r"(\d+(?:\.\d+)?)(s|min|m|h|d|w|y)?", text.strip())
+        if match is None:
+            self.fail(f"{text!r} is not a time such as 0s, 90s, 10m, 1h, 1d or 1y", param, ctx)
+        return float(match[1]) * UNITS_S[match[2] or ""]
+
+
+class Effort(click.ParamType[str | float]):
+    """fast, normal, max, or a number of seconds."""
+
+    name = "fast|normal|max|SECONDS"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str | float:
+        if value in ("fast", "normal", "max"):
+            return str(value)
+        try:
+            seconds = float(value)
+        except ValueError:
+            self.fail(f"{value!r} is none of fast, normal, max and a number of seconds", param, ctx)
+        if not 0 < seconds < float("inf"):
+            self.fail(f"{value!r} is not a positive number of seconds", param, ctx)
+        return seconds
+
+
+class Copies(click.ParamType[str | int]):
+    """A whole number of copies, or `fill`."""
+
+    name = "N|fill"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str | int:
+        if value == "fill":
+            return "fill"
+        if not str(value).isdigit() or int(value) < 1:
+            self.fail(f"{value!r} is neither a number of copies from 1 nor 'fill'", param, ctx)
+        return int(value)
+
+
+def merged(values: tuple[dict[str, Any], ...]) -> dict[str, Any]:
+    """The pairs of a repeated option as one table."""
+    return {name: value for pairs in values for name, value in pairs.items()}
+
+
+json_option = click.option("--json", "as_json", is_flag=True, help="Print the result as JSON on standard output.")
+state_option = click.option(
+    "--state",
+    type=Pairs(":", str),
+    multiple=True,
+    metavar="OUT:IN,…",
+    help="Carry an output to an input of the next sample; it starts at zero.",
+)
+data_help = "An .npz with one array an input under its name ('x' serves where there is one); first axis: samples."

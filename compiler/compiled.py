@@ -1,0 +1,112 @@
+"""`Compiled`: a program with a machine to run it on, built when first needed."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mho.data import Data, read_data
+from mho.metrics import Metric
+from mho.report.accuracy import Accuracy
+from mho.runtime.digital import DigitalUnit
+from mho.runtime.effects import Conditions, Effects
+from mho.runtime.machine import Machine
+from mho.runtime.samples import match_samples, run_samples
+from mho.runtime.sequencer import Sequencer
+from mho.targets.program import Program
+from mho.targets.program_file import read_program, write_program
+from mho.validation import Validation
+
+if TYPE_CHECKING:
+    from mho.report import Report
+
+Array = NDArray[Any]
+
+
+class Compiled:
+    """A compiled network: run it, validate it, report on it, save it.
+
+    Attributes:
+        program: what the compiler emitted; it travels as bytes, the machine stays here.
+        digital: its sessions, shared by all machines.
+    """
+
+    def __init__(self, program: Program) -> None:
+        self.program = program
+        self.digital = DigitalUnit(program.tensors)
+        self._machine: Machine | None = None
+
+    @staticmethod
+    def load(path: str | Path) -> Compiled:
+        """The program of a .mho file.
+
+        Raises:
+            ProgramError: the file is damaged, too new or not a program.
+        """
+        return Compiled(read_program(Path(path)))
+
+    def save(self, path: str | Path) -> None:
+        """Writes the program to a .mho file, whole or not at all."""
+        write_program(self.program, Path(path))
+
+    def run(
+        self,
+        data: Data,
+        *,
+        effects: Effects | None = None,
+        seed: int | None = None,
+        time_s: float = 0.0,
+        state: Mapping[str, str] | None = None,
+        advance: Callable[[int], None] = lambda samples: None,
+    ) -> dict[str, Array]:
+        """Outputs by name for samples along the first axis.
+
+        Args:
+            data: as in `mho.compile`.
+            effects: of the machine; all by default, `Effects.ideal()` for none.
+            seed: of every random draw; the program's own by default.
+            time_s: seconds after programming.
+            state: output → input of the next sample; zero before the first.
+            advance: told the number of samples after each batch.
+
+        Raises:
+            DataError: the data does not suit the program's inputs.
+        """
+        conditions = Conditions(
+            effects=effects or Effects(), seed=self.program.manifest.seed if seed is None else seed, time_s=time_s
+        )
+        samples = match_samples(read_data(data, self.program.inputs), self.program.inputs, state)
+        return run_samples(samples, self.sequencer(conditions).run, advance)
+
+    def sequencer(self, conditions: Conditions) -> Sequencer:
+        """A sequencer on the machine under these conditions."""
+        return Sequencer(self.program, self.machine(conditions), self.digital)
+
+    def machine(self, conditions: Conditions) -> Machine:
+        """The machine under these conditions; the last one is kept."""
+        if self._machine is None or self._machine.conditions != conditions:
+            self._machine = Machine(self.program, conditions)
+        return self._machine
+
+    def validate(
+        self,
+        data: Data,
+        labels: Array | None = None,
+        *,
+        runs: int = 1,
+        metric: Metric | None = None,
+        **options: Any,
+    ) -> Accuracy:
+        """How close the program's results are to onnxruntime's: see `mho.validation.Validation` for the options."""
+        validation = Validation(runs=runs, metric=metric, **options)
+        return validation.run(self, data, None if labels is None else np.asarray(labels))
+
+    def report(self, accuracy: Accuracy | None = None) -> Report:
+        """What the program needs and where everything went; it has `text()`, `json()` and `html()`."""
+        from mho.report import summarise
+
+        return summarise(self.program, accuracy)

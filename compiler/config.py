@@ -1,0 +1,83 @@
+"""Options of the pipeline from a TOML file and from flags, checked against the passes themselves."""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Mapping
+from dataclasses import fields
+from difflib import get_close_matches
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from pydantic import TypeAdapter, ValidationError
+
+from mho.pipeline import Pipeline
+from mho.targets.errors import OptionError, plain
+
+Tables = Mapping[str, Mapping[str, Any]]
+
+
+def read_config(path: Path) -> Tables:
+    """The tables of a configuration file: one a pass, its keys the pass's options.
+
+    Raises:
+        OptionError: the file is missing, not TOML, or names what does not exist; all problems at once.
+    """
+    try:
+        table = tomllib.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError as error:
+        raise OptionError(f"{path} does not exist") from error
+    except (OSError, ValueError) as error:
+        raise OptionError(f"{path} is not a TOML file: {plain(str(error))}") from error
+    problems = list(_unknown(table, str(path)))
+    if problems:
+        raise OptionError(problems)
+    return table
+
+
+def build_pipeline(config: Tables, flags: Tables) -> Pipeline:
+    """The pipeline with these options, flags before the file's.
+
+    Raises:
+        OptionError: a value has the wrong type or range, naming pass and option.
+    """
+    merged = {name: {**config.get(name, {}), **flags.get(name, {})} for name in {*config, *flags}}
+    try:
+        return _adapter().validate_python(merged)
+    except ValidationError as error:
+        raise OptionError(_sentence(detail) for detail in error.errors(include_url=False)) from None
+
+
+@cache
+def _adapter() -> TypeAdapter[Pipeline]:
+    return TypeAdapter(Pipeline)
+
+
+def _sentence(detail: Any) -> str:
+    # A union of types puts the name of each type it tried behind the option; the option is what users know.
+    key = ".".join(str(part) for part in detail["loc"][:2])
+    return f"option {key} = {detail['input']!r}: {detail['msg'][0].lower()}{detail['msg'][1:]}"
+
+
+def _unknown(table: Mapping[str, Any], label: str) -> list[str]:
+    defaults = Pipeline()
+    passes = {f.name: {o.name for o in fields(getattr(defaults, f.name))} for f in fields(Pipeline)}
+    problems = []
+    for name, options in table.items():
+        if name not in passes:
+            problems.append(f"{label}: [{plain(name)}] is no pass{_guess(name, passes)}")
+        elif not isinstance(options, dict):
+            problems.append(f"{label}: {plain(name)} must be a table of options")
+        else:
+            problems += [
+                f"{label}: {name}.{plain(key)} is no option{_guess(key, passes[name])}"
+                for key in options
+                if key not in passes[name]
+            ]
+    return problems
+
+
+def _guess(word: str, known: Any) -> str:
+    close = get_close_matches(word, known, 1)
+    return f"; did you mean {close[0]}?" if close else f"; known are {', '.join(sorted(known))}"

@@ -1,0 +1,115 @@
+"""Data: arrays from a user, from an .npz file, or made up where there are none."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+from zipfile import BadZipFile, ZipFile
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mho.runtime.samples import NUMPY_TYPES, Samples, match_samples
+from mho.targets.errors import DataError, plain
+from mho.targets.files import replacing
+from mho.targets.steps import Port
+
+Array = NDArray[Any]
+Data = Mapping[str, Array] | Array | str | Path
+
+GENERATED_SAMPLES = 8
+
+
+def read_data(data: Data, inputs: tuple[Port, ...]) -> Mapping[str, Array]:
+    """The arrays by name; a single array belongs to the first input.
+
+    Raises:
+        DataError: the file is missing or not an .npz of plain arrays.
+    """
+    if isinstance(data, str | Path):
+        return read_npz(Path(data))
+    if isinstance(data, np.ndarray):
+        return {inputs[0].name if inputs else "x": data}
+    return data
+
+
+def read_npz(path: Path) -> Mapping[str, Array]:
+    """The arrays of an .npz file by name; nothing in it is unpickled.
+
+    Raises:
+        DataError: the file is missing or not an .npz of plain arrays.
+    """
+    try:
+        with np.load(path, allow_pickle=False) as archive:
+            if isinstance(archive, np.ndarray):
+                raise DataError(f"{path} holds one array; store it under its input's name with numpy.savez")
+            return {name: archive[name] for name in archive.files}
+    except FileNotFoundError as error:
+        raise DataError(f"{path} does not exist") from error
+    except (OSError, ValueError, BadZipFile, EOFError, KeyError) as error:
+        raise DataError(f"{path} is not an .npz file of plain arrays: {plain(str(error))}") from error
+
+
+def write_npz(path: Path, arrays: Mapping[str, Array]) -> None:
+    """Writes arrays by name to an .npz file, whole or not at all.
+
+    Raises:
+        DataError: the file cannot be written.
+    """
+    try:
+        with replacing(path) as file, ZipFile(file, "w") as archive:
+            for name, array in arrays.items():
+                with archive.open(f"{name}.npy", "w", force_zip64=True) as member:
+                    np.lib.format.write_array(member, np.asarray(array), allow_pickle=False)
+    except (OSError, ValueError) as error:
+        raise DataError(f"{path} cannot be written: {plain(str(error))}") from error
+
+
+def write_text(path: Path, text: str) -> None:
+    """Writes a text file, whole or not at all.
+
+    Raises:
+        DataError: the file cannot be written.
+    """
+    try:
+        with replacing(path) as file:
+            file.write(text.encode("utf-8"))
+    except OSError as error:
+        raise DataError(f"{path} cannot be written: {error.strerror}") from error
+
+
+def generated_samples(inputs: tuple[Port, ...], state: Mapping[str, str] | None, seed: int) -> Samples:
+    """Random samples: standard normal floats, and 0 or 1 for integers and booleans.
+
+    Raises:
+        DataError: an input has an open dimension beside its first, or is no tensor of numbers.
+    """
+    carried = set((state or {}).values())
+    fed = [port for port in inputs if port.name not in carried]
+    problems = [p for port in fed for p in _open(port)]
+    if problems:
+        raise DataError(problems)
+    rng = np.random.default_rng(seed)
+    return match_samples({port.name: _generated(port, rng) for port in fed}, inputs, state)
+
+
+def _open(port: Port) -> list[str]:
+    name = plain(port.name)
+    if port.type not in NUMPY_TYPES or port.type == "tensor(string)":
+        return [f"input {name} is a {plain(port.type)}, for which no inputs can be made up: give --data FILE.npz"]
+    if port.shape is None:
+        return [f"input {name} has no rank: give --data FILE.npz"]
+    names = [plain(str(d)) for d in port.shape[1:] if not isinstance(d, int)]
+    if names:
+        sizes = ",".join(f"{n}=…" for n in names)
+        return [f"input {name} leaves {', '.join(names)} open: give --data FILE.npz or --dim {sizes}"]
+    return []
+
+
+def _generated(port: Port, rng: np.random.Generator) -> Array:
+    shape = tuple(d if isinstance(d, int) else GENERATED_SAMPLES for d in port.shape or ())
+    kind = np.dtype(NUMPY_TYPES[port.type])
+    if kind.kind == "f":
+        return rng.standard_normal(shape).astype(kind)
+    return rng.integers(0, 2, shape).astype(kind)

@@ -1,0 +1,129 @@
+"""The driver: from a user's model, target and data to a compiled program."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, fields
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from mho.compiled import Compiled
+from mho.data import Data, generated_samples, read_data
+from mho.frontend import load_model
+from mho.passes.model import Model
+from mho.passes.network import Network
+from mho.passes.plan import Plan
+from mho.passes.simplify import bind_dimensions
+from mho.pipeline import Pipeline
+from mho.runtime.samples import Samples, match_samples
+from mho.stages import Stages
+from mho.targets.catalog import load_target
+from mho.targets.program import JsonScalar, Manifest
+from mho.targets.target import Target
+
+if TYPE_CHECKING:
+    import onnx
+
+LIBRARIES = ("numpy", "onnx", "onnx-ir", "onnxruntime", "ortools")
+
+NO_DATA = (
+    "no calibration data was given: the input ranges come from random inputs, which a trained network may never see; "
+    "give --data FILE.npz with a few dozen typical samples before trusting the accuracy"
+)
+
+
+def compile(
+    model: str | Path | onnx.ModelProto,
+    target: str | Path | Target = "ideal256",
+    data: Data | None = None,
+    *,
+    pipeline: Pipeline | None = None,
+    dimensions: Mapping[str, int] | None = None,
+    state: Mapping[str, str] | None = None,
+    keep_inputs: bool = False,
+    seed: int = 0,
+    stages: Stages | None = None,
+) -> Compiled:
+    """Compiles an ONNX model for a machine of analog tiles.
+
+    Args:
+        model: an ONNX file, or a model in memory.
+        target: the name of a shipped machine (`mho targets list`), a path to a TOML file, or a `Target`.
+        data: calibration inputs: one array an input by name, an array for the only input, or an .npz file;
+            the first axis counts the samples. Without it the ranges come from random inputs, with a warning.
+        pipeline: the passes and their options.
+        dimensions: numbers for symbolic dimensions of the inputs.
+        state: output → input: carried from one sample to the next while observing.
+        keep_inputs: an initializer that is also an input stays an input.
+        seed: of the generated inputs and of the program's default conditions.
+
+    Raises:
+        MhoError: the model, the machine, the data or the options are at fault.
+    """
+    pipeline = pipeline or Pipeline()
+    stage = stages or Stages()
+    machine = target if isinstance(target, Target) else load_target(target)
+    imported = stage("import", load_model, model, keep_inputs=keep_inputs)
+    bound = bind_dimensions(imported, dimensions or {})
+    network = pipeline.network(bound, machine, stage)
+    samples, warnings = _samples(network, data, state, seed)
+    stage.progress.start("observe", min(samples.count, pipeline.observe.samples))
+    calibrated = pipeline.calibrated(network, machine, samples, stage)
+    plan = pipeline.plan(calibrated, machine, stage)
+    manifest = _manifest(bound, pipeline, seed, (*warnings, *calibrated.warnings, *_unpublished(plan)))
+    return Compiled(pipeline.program(plan, manifest, stage))
+
+
+def _samples(
+    network: Network, data: Data | None, state: Mapping[str, str] | None, seed: int
+) -> tuple[Samples, tuple[str, ...]]:
+    if data is None:
+        return generated_samples(network.inputs, state, seed), (NO_DATA,)
+    return match_samples(read_data(data, network.inputs), network.inputs, state), ()
+
+
+def _unpublished(plan: Plan) -> tuple[str, ...]:
+    """A warning where the program needs more chips than any published system has."""
+    partition = plan.routing.placement.partition
+    machine = partition.ranged.tiling.target
+    if machine.mesh.chips is None or partition.chips <= machine.mesh.chips:
+        return ()
+    return (
+        f"the network needs {partition.chips} chips; the largest published system of {machine.name} has "
+        f"{machine.mesh.chips}, so the links between chips are this compiler's assumption",
+    )
+
+
+def _manifest(model: Model, pipeline: Pipeline, seed: int, warnings: tuple[str, ...]) -> Manifest:
+    return Manifest(
+        mho=_version("mho"),
+        versions={name: _version(name) for name in LIBRARIES},
+        model=model.name,
+        model_digest=model.digest,
+        options=options_of(pipeline),
+        seed=seed,
+        warnings=warnings,
+    )
+
+
+def options_of(pipeline: Pipeline) -> dict[str, JsonScalar]:
+    """Every option of every pass: `pass.option` → value."""
+    flat: dict[str, JsonScalar] = {}
+    for pass_field in fields(pipeline):
+        for key, value in asdict(getattr(pipeline, pass_field.name)).items():
+            flat[f"{pass_field.name}.{key}"] = _scalar(value)
+    return flat
+
+
+def _scalar(value: Any) -> JsonScalar:
+    if value is None or isinstance(value, str | int | float | bool):
+        return value
+    return ", ".join(map(str, value))
+
+
+def _version(name: str) -> str:
+    try:
+        return version(name)
+    except PackageNotFoundError:
+        return "unknown"

@@ -1,0 +1,84 @@
+"""Imports ONNX models: everything that onnxruntime loads becomes a `Model`, everything else a `ModelError`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import onnx
+import onnx_ir as ir
+import onnx_ir.external_data
+import onnx_ir.passes.common
+
+from mho.frontend.names import make_names_unique, name_nodes
+from mho.frontend.source import Source, read_source
+from mho.frontend.sparse import densify
+from mho.frontend.structure import structure_problems
+from mho.frontend.tensors import tensor_problems
+from mho.frontend.values import value_problems
+from mho.passes.model import Model
+from mho.passes.simplify.bind_dimensions import bind_dimensions, symbolic_dimensions
+from mho.passes.simplify.infer_shapes import InferShapes
+from mho.runtime.inspect import inspect_model
+from mho.targets.errors import ModelError, plain
+
+__all__ = ["bind_dimensions", "load_model", "symbolic_dimensions"]
+
+OLDEST_IR_VERSION = 8
+
+
+def load_model(source: Path | str | onnx.ModelProto, *, keep_inputs: bool = False) -> Model:
+    """Imports an ONNX model of opset 7 or newer.
+
+    Functions are inlined, sparse tensors are dense, external data stays mapped, every node and value has a name of
+    its own, and every value a type. Nothing of the model is run, and nothing outside its folder is read.
+
+    Args:
+        source: a file, or a model in memory, which is copied and may have no external data.
+        keep_inputs: whether an initializer that is also a graph input is an input, whose default is dropped,
+            instead of a constant.
+
+    Raises:
+        ModelError: the file is not an ONNX model that onnxruntime loads; one sentence for each problem.
+    """
+    origin = read_source(source)
+    name_nodes(origin.proto)
+    densify(origin.proto, origin.label)
+    _refuse(origin, structure_problems(origin.proto))
+    _refuse(origin, tensor_problems(origin.proto, origin.folder))
+    inspect_model(origin.proto, origin.label, origin.folder)
+    model = Model(_build(origin, keep_inputs), origin.name, origin.digest, origin.path)
+    typed = InferShapes().run(model)
+    _refuse(origin, value_problems(typed.ir.graph))
+    return typed
+
+
+def _refuse(origin: Source, problems: list[str]) -> None:
+    if problems:
+        raise ModelError(f"{origin.label}: {problem}" for problem in problems)
+
+
+def _build(origin: Source, keep_inputs: bool) -> ir.Model:
+    try:
+        model = ir.from_proto(origin.proto)
+        if origin.folder is not None:
+            ir.external_data.set_base_dir(model.graph, origin.folder)
+        ir.passes.common.InlinePass()(model)
+    except (ir.serde.SerdeError, ir.passes.PassError, ValueError) as error:
+        raise ModelError(f"{origin.label}: its graph cannot be read: {plain(str(error))}") from error
+    model.ir_version = max(model.ir_version, OLDEST_IR_VERSION)
+    _settle_inputs(model.graph, keep_inputs)
+    make_names_unique(model.graph)
+    ir.passes.common.LiftSubgraphInitializersToMainGraphPass()(model)
+    return model
+
+
+def _settle_inputs(graph: ir.Graph, keep_inputs: bool) -> None:
+    """An initializer that is also an input becomes one or the other."""
+    for value in list(graph.inputs):
+        if value.name is None or value.name not in graph.initializers:
+            continue
+        if keep_inputs:
+            del graph.initializers[value.name]
+            value.const_value = None
+        else:
+            graph.inputs.remove(value)

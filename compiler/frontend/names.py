@@ -1,0 +1,49 @@
+"""Gives nodes and values names that are unique in the whole model, subgraphs included."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import onnx
+import onnx_ir as ir
+
+from mho.frontend.walk import walk_nodes
+
+
+def name_nodes(model: onnx.ModelProto) -> None:
+    """Names unnamed nodes after operator and first output (`Conv_12`), in place; no name of the user's is taken."""
+    nodes = [node for _, node in walk_nodes(model)]
+    taken = {node.name for node in nodes if node.name}
+    for node in nodes:
+        if not node.name:
+            first = next((output for output in node.output if output), None)
+            node.name = _unique(f"{node.op_type}_{first}" if first else node.op_type, taken)
+
+
+def make_names_unique(graph: ir.Graph) -> None:
+    """Among equal names the first in graph order stays, the main graph first; the others get `_2`, `_3`, … in place."""
+    graphs = [graph, *graph.subgraphs()]
+    values = [value for each in graphs for value in _values(each)]
+    nodes = [node for each in graphs for node in each]
+    for things in (values, nodes):
+        taken = {thing.name for thing in things if thing.name}
+        seen: set[str] = set()
+        for thing in things:
+            if thing.name is None or thing.name in seen:
+                thing.name = _unique(thing.name or "value", taken)
+            seen.add(thing.name)
+
+
+def _values(graph: ir.Graph) -> Iterable[ir.Value]:
+    yield from dict.fromkeys((*graph.inputs, *graph.initializers.values()))
+    for node in graph:
+        yield from (value for value in node.outputs if value.name != "")
+
+
+def _unique(name: str, taken: set[str]) -> str:
+    candidate, count = name, 1
+    while candidate in taken:
+        count += 1
+        candidate = f"{name}_{count}"
+    taken.add(candidate)
+    return candidate

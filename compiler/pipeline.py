@@ -1,0 +1,92 @@
+"""The pipeline: every pass in order, from an ONNX model to a program, on one page."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from mho.passes.check_weights import CheckWeights
+from mho.passes.emit import Emit
+from mho.passes.fuse import FuseEpilogues
+from mho.passes.lower import Lower
+from mho.passes.model import Model
+from mho.passes.network import Calibrated, Network
+from mho.passes.observe import Observe
+from mho.passes.pack import Pack
+from mho.passes.partition import PartitionChips
+from mho.passes.place import PlaceCores
+from mho.passes.plan import Plan
+from mho.passes.ranges import SetRanges
+from mho.passes.replicate import Replicate
+from mho.passes.route import RouteWords
+from mho.passes.schedule import Schedule
+from mho.passes.simplify import Simplify
+from mho.passes.tile import Tile
+from mho.runtime.samples import Samples
+from mho.stages import Stages
+from mho.targets.program import Manifest, Program
+from mho.targets.target import Target
+
+
+@dataclass(frozen=True)
+class Pipeline:
+    """All passes with their options; the fields are the tables of `--config FILE.toml`."""
+
+    simplify: Simplify = field(default_factory=Simplify)
+    lower: Lower = field(default_factory=Lower)
+    observe: Observe = field(default_factory=Observe)
+    tile: Tile = field(default_factory=Tile)
+    replicate: Replicate = field(default_factory=Replicate)
+    pack: Pack = field(default_factory=Pack)
+    ranges: SetRanges = field(default_factory=SetRanges)
+    partition: PartitionChips = field(default_factory=PartitionChips)
+    place: PlaceCores = field(default_factory=PlaceCores)
+    route: RouteWords = field(default_factory=RouteWords)
+    schedule: Schedule = field(default_factory=Schedule)
+
+    def network(self, model: Model, target: Target, stage: Stages) -> Network:
+        """The model as steps over matrices, with all that rides along in the cores' digital units."""
+        simple = stage("simplify", self.simplify.run, model)
+        lowered = stage("lower", self.lower.run, simple)
+        checked = stage("check_weights", CheckWeights().run, lowered)
+        return stage("fuse", FuseEpilogues(target.core.functions).run, checked)
+
+    def calibrated(self, network: Network, target: Target, samples: Samples, stage: Stages) -> Calibrated:
+        """The network with its input ranges, seen on the samples."""
+        advance: Callable[[int], None] = stage.progress.advance
+        return stage("observe", self.observe.run, network, samples, target, advance)
+
+    def plan(self, calibrated: Calibrated, target: Target, stage: Stages) -> Plan:
+        """Where every tile stands, what the links carry and when steps run."""
+        tiled = stage("tile", self.tile.run, calibrated, target)
+        replicated = stage("replicate", self.replicate.run, tiled)
+        packed = stage("pack", self.pack.run, replicated)
+        ranged = stage("ranges", self.ranges.run, packed)
+        partition = stage("partition", self.partition.run, ranged)
+        placement = stage("place", self.place.run, partition)
+        routing = stage("route", self.route.run, placement)
+        return stage("schedule", self.schedule.run, routing)
+
+    def program(self, plan: Plan, manifest: Manifest, stage: Stages) -> Program:
+        """The plan written down."""
+        return stage("emit", Emit().run, plan, manifest)
+
+
+STAGES = (
+    "import",
+    "simplify",
+    "lower",
+    "check_weights",
+    "fuse",
+    "observe",
+    "tile",
+    "replicate",
+    "pack",
+    "ranges",
+    "partition",
+    "place",
+    "route",
+    "schedule",
+    "emit",
+)
+"""The names of all stages in order."""

@@ -1,0 +1,25 @@
+"""What long work tells about itself while it runs."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+
+class Progress(Protocol):
+    """Shows what is being done and how long it may take."""
+
+    def start(self, what: str, total: int | None = None) -> None:
+        """A new piece of work begins; `total` is its size in samples or the like, where known."""
+
+    def advance(self, amount: int) -> None:
+        """Part of the current piece is done."""
+
+
+class Quiet:
+    """Shows nothing."""
+
+    def start(self, what: str, total: int | None = None) -> None:
+        return
+
+    def advance(self, amount: int) -> None:
+        return

@@ -1,0 +1,124 @@
+"""The report as JSON. Keys are stable: a new version may add some, it does not rename or remove one."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict
+from typing import Any
+
+from mho.report.jsonable import jsonable, number
+from mho.report.lines import BlockLine, LayerLine, StepLine, Summary, TileLine
+from mho.report.summary import Report
+from mho.targets.isa import Site
+from mho.targets.program import Decision, LinkTraffic, Manifest, SolverFacts
+from mho.targets.target import Target
+
+SCHEMA = "mho-report-1"
+
+Json = dict[str, Any]
+
+
+def as_json(report: Report) -> Json:
+    """Plain data for `json.dumps`; what is unknown or infinite is None."""
+    return {
+        "schema": SCHEMA,
+        "model": {"name": report.manifest.model, "digest": report.manifest.model_digest},
+        "target": _target(report.target),
+        "summary": _summary(report.summary),
+        "layers": [_layer(layer) for layer in report.layers],
+        "tiles": [_tile(tile) for tile in report.tiles],
+        "grid": {"width": report.grid[0], "height": report.grid[1]},
+        "links": [_link(link) for link in report.links],
+        "digital": [_decision(d) for d in report.nodes("digital")],
+        "core": [_decision(d) for d in report.nodes("core")],
+        "analog": [_decision(d) for d in report.nodes("analog")],
+        "schedule": [_slot(line) for line in report.schedule],
+        "solvers": [_solver(solver) for solver in report.solvers],
+        "accuracy": None if report.accuracy is None else report.accuracy.as_json(),
+        "provenance": _provenance(report.manifest),
+    }
+
+
+def json_text(report: Report) -> str:
+    """The report as one JSON document of plain ASCII with a newline at its end."""
+    return json.dumps(as_json(report), indent=1, allow_nan=False) + "\n"
+
+
+def _target(target: Target) -> Json:
+    return {
+        "name": target.name,
+        "title": target.title,
+        "crossbar": {"rows": target.crossbar.rows, "columns": target.crossbar.columns},
+        "tiles": target.mesh.tiles,
+        "chips": target.mesh.chips,
+    }
+
+
+def _summary(summary: Summary) -> Json:
+    return {
+        "weights": summary.weights,
+        "macs": number(summary.macs),
+        "tiles": summary.tiles,
+        "tiles_lower_bound": summary.tiles_lower_bound,
+        "chips": summary.chips,
+        "utilisation": number(summary.utilisation),
+        "latency_ns": number(summary.latency_ns),
+        "interval_ns": number(summary.interval_ns),
+        "energy_nj": number(summary.energy_nj),
+        "excluded": list(summary.excluded),
+        "solver": _solver(summary.solver),
+    }
+
+
+def _solver(solver: SolverFacts | None) -> Json:
+    if solver is None:
+        return dict.fromkeys(("search", "status", "objective", "bound", "gap"))
+    return {
+        "search": solver.search,
+        "status": solver.status,
+        "objective": number(solver.objective),
+        "bound": number(solver.bound),
+        "gap": number(solver.gap),
+    }
+
+
+def _layer(layer: LayerLine) -> Json:
+    facts: Json = jsonable(asdict(layer))
+    return facts
+
+
+def _site(site: Site) -> Json:
+    return {"chip": site.chip, "x": site.x, "y": site.y}
+
+
+def _tile(tile: TileLine) -> Json:
+    blocks = [_block(block) for block in tile.blocks]
+    return {**_site(tile.site), "utilisation": number(tile.utilisation), "blocks": blocks}
+
+
+def _block(block: BlockLine) -> Json:
+    return dict(vars(block))
+
+
+def _link(link: LinkTraffic) -> Json:
+    return {"source": _site(link.source), "target": _site(link.target), "words": number(link.words)}
+
+
+def _decision(decision: Decision) -> Json:
+    return {"name": decision.node, "op": decision.operator, "reason": decision.reason}
+
+
+def _slot(line: StepLine) -> Json:
+    facts: Json = jsonable(asdict(line))
+    return facts
+
+
+def _provenance(manifest: Manifest) -> Json:
+    return {
+        "mho": manifest.mho,
+        "format": manifest.format,
+        "versions": dict(manifest.versions),
+        "options": jsonable(dict(manifest.options)),
+        "seed": manifest.seed,
+        "warnings": list(manifest.warnings),
+    }

@@ -1,0 +1,126 @@
+"""What a report is made of: totals, layers, tiles with their blocks, steps, and reasons."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from mho.targets.isa import Site
+from mho.targets.program import Decision, SolverFacts
+
+Unit = Literal["analog", "core", "digital"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Summary:
+    """Totals of one inference of one sample.
+
+    Attributes:
+        weights: stored weights, every matrix once, whatever its replicas.
+        macs: products of a weight and an input.
+        tiles: tiles that hold weights.
+        utilisation: cells that hold a weight / cells of those tiles.
+        excluded: what nobody published; where it names anything, times and energies are lower bounds.
+        solver: the search that proved least: the worst status, then the largest gap.
+    """
+
+    weights: int
+    macs: float
+    tiles: int
+    tiles_lower_bound: int
+    chips: int
+    utilisation: float
+    latency_ns: float | None
+    interval_ns: float | None
+    energy_nj: float | None
+    excluded: tuple[str, ...]
+    solver: SolverFacts | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class LayerLine:
+    """A use of a matrix.
+
+    Attributes:
+        blocks, tiles: of all replicas together.
+        busy_ns: time its slowest tile works; energy_nj: of all its tiles. None is unknown.
+        colour: number of the first layer that uses the matrix; layers that share one look alike.
+    """
+
+    name: str
+    matrix: str
+    operator: str
+    origins: tuple[str, ...]
+    rows: int
+    columns: int
+    groups: int
+    weights: int
+    macs: float
+    blocks: int
+    tiles: int
+    replicas: int
+    fires: float
+    input_range: float
+    busy_ns: float | None
+    energy_nj: float | None
+    colour: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class BlockLine:
+    """A block in its tile.
+
+    Attributes:
+        layer: the first layer that uses the block's matrix.
+        rows, columns: its size; row_start, column_start: its place in the matrix.
+        row_offset, column_offset: its upper left cell in the tile.
+        weights: cells that hold a weight, the zeros between groups not counted.
+    """
+
+    number: int
+    layer: str
+    matrix: str
+    replica: int
+    rows: int
+    columns: int
+    row_start: int
+    column_start: int
+    row_offset: int
+    column_offset: int
+    weights: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class TileLine:
+    """A tile that holds weights."""
+
+    site: Site
+    blocks: tuple[BlockLine, ...]
+    utilisation: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class StepLine:
+    """When a step runs; `layer` is the first of its layers, None for a digital step."""
+
+    step: str
+    layer: str | None
+    start_ns: float
+    end_ns: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class Reason:
+    """The nodes that run on one kind of unit for one reason."""
+
+    unit: Unit
+    reason: str
+    decisions: tuple[Decision, ...]
+
+    @property
+    def operators(self) -> tuple[tuple[str, int], ...]:
+        """Operators and how often they occur, the most frequent first."""
+        counts: dict[str, int] = {}
+        for decision in self.decisions:
+            counts[decision.operator] = counts.get(decision.operator, 0) + 1
+        return tuple(sorted(counts.items(), key=lambda item: (-item[1], item[0])))

@@ -1,0 +1,228 @@
+"""`Report`: everything that the outputs show, and the one place for its arithmetic."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+
+from mho.report.accuracy import Accuracy, read_accuracy
+from mho.report.lines import BlockLine, LayerLine, Reason, StepLine, Summary, TileLine, Unit
+from mho.targets.isa import CoreProgram, Load, Site
+from mho.targets.program import (
+    Decision,
+    LayerFacts,
+    LinkTraffic,
+    Manifest,
+    MatrixFacts,
+    Program,
+    Slot,
+    SolverFacts,
+)
+from mho.targets.steps import layers as layers_of
+from mho.targets.target import Target
+
+_WORST_FIRST = ("INFEASIBLE", "LIMIT", "FEASIBLE", "OPTIMAL")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Report:
+    """A program as people read it; made by `summarise`. It prints as the summary in a terminal.
+
+    Attributes:
+        grid: width and height of a chip's grid of cores.
+        solvers: every search, in the order of the pipeline.
+        accuracy: None where nobody validated.
+    """
+
+    manifest: Manifest
+    target: Target
+    summary: Summary
+    layers: tuple[LayerLine, ...]
+    tiles: tuple[TileLine, ...]
+    grid: tuple[int, int]
+    links: tuple[LinkTraffic, ...]
+    schedule: tuple[StepLine, ...]
+    decisions: tuple[Decision, ...]
+    solvers: tuple[SolverFacts, ...]
+    accuracy: Accuracy | None
+
+    @cached_property
+    def reasons(self) -> tuple[Reason, ...]:
+        """Decisions grouped by unit and reason: digital ones first, then the largest groups."""
+        groups: dict[tuple[Unit, str], list[Decision]] = {}
+        for decision in self.decisions:
+            groups.setdefault((decision.unit, decision.reason), []).append(decision)
+        lines = [Reason(unit=u, reason=r, decisions=tuple(d)) for (u, r), d in groups.items()]
+        order = ("digital", "core", "analog")
+        return tuple(sorted(lines, key=lambda g: (order.index(g.unit), -len(g.decisions))))
+
+    def text(self) -> str:
+        """The report as plain text of 80 columns."""
+        from mho.report.terminal import report_text
+
+        return report_text(self)
+
+    def json(self) -> str:
+        """The report as a JSON document with stable keys."""
+        from mho.report.document import json_text
+
+        return json_text(self)
+
+    def html(self) -> str:
+        """The report as one HTML page that needs nothing beside it."""
+        from mho.report.html import html_page
+
+        return html_page(self)
+
+    def __str__(self) -> str:
+        return self.text()
+
+    def nodes(self, unit: Unit) -> tuple[Decision, ...]:
+        """The ONNX nodes that run on a kind of unit."""
+        return tuple(d for d in self.decisions if d.unit == unit)
+
+
+def summarise(program: Program, accuracy: object = None) -> Report:
+    """Everything that is to be said about a program.
+
+    Args:
+        accuracy: what `Compiled.validate` returned, or the parsed JSON of `mho validate --json`.
+
+    Raises:
+        DataError: `accuracy` is neither.
+    """
+    tiles = _tiles(program)
+    layers = _layers(program)
+    return Report(
+        manifest=program.manifest,
+        target=program.target,
+        summary=_summary(program, layers, tiles),
+        layers=layers,
+        tiles=tiles,
+        grid=program.mapping.grid,
+        links=program.mapping.links,
+        schedule=_schedule(program),
+        decisions=program.decisions,
+        solvers=program.mapping.solvers,
+        accuracy=None if accuracy is None else read_accuracy(accuracy),
+    )
+
+
+def held(load: Load, matrix: MatrixFacts) -> int:
+    """Cells of a block that hold a weight: its overlap with the groups on the matrix's diagonal."""
+    height, width = matrix.rows // matrix.groups, matrix.columns // matrix.groups
+    first, last = load.rows[0] // height, (load.rows[1] - 1) // height
+    return sum(
+        _overlap(load.rows, group * height, height) * _overlap(load.columns, group * width, width)
+        for group in range(first, last + 1)
+    )
+
+
+def _overlap(span: tuple[int, int], start: int, length: int) -> int:
+    return max(0, min(span[1], start + length) - max(span[0], start))
+
+
+def _summary(program: Program, layers: tuple[LayerLine, ...], tiles: tuple[TileLine, ...]) -> Summary:
+    costs = program.mapping.costs
+    crossbar = program.target.crossbar
+    cells = len(tiles) * crossbar.rows * crossbar.columns
+    return Summary(
+        weights=sum(m.weights for m in program.matrices),
+        macs=sum(layer.macs for layer in layers),
+        tiles=len(tiles),
+        tiles_lower_bound=program.mapping.tiles_lower_bound,
+        chips=program.mapping.chips,
+        utilisation=sum(b.weights for t in tiles for b in t.blocks) / cells if tiles else 0.0,
+        latency_ns=costs.latency_ns,
+        interval_ns=costs.interval_ns,
+        energy_nj=costs.energy_nj,
+        excluded=costs.excluded,
+        solver=_weakest(program.mapping.solvers),
+    )
+
+
+def _weakest(solvers: tuple[SolverFacts, ...]) -> SolverFacts | None:
+    def strength(solver: SolverFacts) -> tuple[int, float]:
+        return _WORST_FIRST.index(solver.status), -(float("inf") if solver.gap is None else solver.gap)
+
+    return min(solvers, key=strength, default=None)
+
+
+def _tiles(program: Program) -> tuple[TileLine, ...]:
+    layer_of = {facts.matrix: facts.name for facts in reversed(program.layers)}
+    matrices = {matrix.name: matrix for matrix in program.matrices}
+    return tuple(_tile(core, program.target, matrices, layer_of) for core in program.cores if core.loads)
+
+
+def _tile(
+    core: CoreProgram, target: Target, matrices: Mapping[str, MatrixFacts], layer_of: Mapping[str, str]
+) -> TileLine:
+    blocks = tuple(_block(load, matrices[load.matrix], layer_of.get(load.matrix, load.matrix)) for load in core.loads)
+    cells = target.crossbar.rows * target.crossbar.columns
+    return TileLine(site=core.site, blocks=blocks, utilisation=sum(b.weights for b in blocks) / cells)
+
+
+def _block(load: Load, matrix: MatrixFacts, layer: str) -> BlockLine:
+    return BlockLine(
+        number=load.block,
+        layer=layer,
+        matrix=load.matrix,
+        replica=load.replica,
+        rows=load.rows[1] - load.rows[0],
+        columns=load.columns[1] - load.columns[0],
+        row_start=load.rows[0],
+        column_start=load.columns[0],
+        row_offset=load.row_offset,
+        column_offset=load.column_offset,
+        weights=held(load, matrix),
+    )
+
+
+def _layers(program: Program) -> tuple[LayerLine, ...]:
+    matrices = {matrix.name: matrix for matrix in program.matrices}
+    loads: dict[str, list[tuple[Site, Load]]] = {name: [] for name in matrices}
+    for core in program.cores:
+        for load in core.loads:
+            loads[load.matrix].append((core.site, load))
+    colour: dict[str, int] = {}
+    for facts in program.layers:
+        colour.setdefault(facts.matrix, len(colour))
+    return tuple(
+        _layer(program, facts, matrices[facts.matrix], loads[facts.matrix], colour[facts.matrix])
+        for facts in program.layers
+    )
+
+
+def _layer(
+    program: Program, facts: LayerFacts, matrix: MatrixFacts, loads: list[tuple[Site, Load]], colour: int
+) -> LayerLine:
+    costs = program.mapping.costs
+    return LayerLine(
+        name=facts.name,
+        matrix=facts.matrix,
+        operator=facts.operator,
+        origins=facts.origins,
+        rows=matrix.rows,
+        columns=matrix.columns,
+        groups=matrix.groups,
+        weights=matrix.weights,
+        macs=matrix.weights * facts.fires,
+        blocks=len(loads),
+        tiles=len({site for site, _ in loads}),
+        replicas=len({load.replica for _, load in loads}),
+        fires=facts.fires,
+        input_range=facts.input_range,
+        busy_ns=costs.layers_ns.get(facts.name),
+        energy_nj=costs.layers_nj.get(facts.name),
+        colour=colour,
+    )
+
+
+def _schedule(program: Program) -> tuple[StepLine, ...]:
+    first_layer = {layer.step: layer.name for layer in reversed(layers_of(program.sequence))}
+    return tuple(_step(slot, first_layer.get(slot.step)) for slot in program.mapping.schedule)
+
+
+def _step(slot: Slot, layer: str | None) -> StepLine:
+    return StepLine(step=slot.step, layer=layer, start_ns=slot.start_ns, end_ns=slot.end_ns)

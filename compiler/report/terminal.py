@@ -1,0 +1,198 @@
+"""The report in a terminal of 80 columns. Names are never read as markup."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from io import StringIO
+
+from rich.console import Console, Group, RenderableType
+from rich.padding import Padding
+from rich.table import Table
+from rich.text import Text
+
+from mho.report import quantities as q
+from mho.report.accuracy import Accuracy, moments
+from mho.report.lines import LayerLine, Reason
+from mho.report.summary import Report
+from mho.targets.errors import plain
+from mho.targets.program import SolverFacts
+
+WIDTH = 80
+
+_UNITS = {"digital": "digital", "core": "with the cores", "analog": "analog"}
+
+
+def compile_summary(report: Report, most_layers: int = 16) -> RenderableType:
+    """What is shown after a compile: the totals, the layers, what ran where and why, warnings."""
+    parts: list[RenderableType] = [_title(report), Text(), _totals(report), Text()]
+    parts += [_layers(report.layers, most_layers), Text(), _where(report)]
+    if report.manifest.warnings:
+        parts += [Text(), _warnings(report.manifest.warnings)]
+    return Group(*parts)
+
+
+def explanation(report: Report) -> RenderableType:
+    """Where each ONNX node runs and why, node by node."""
+    table = Table(box=None, padding=(0, 1), header_style="dim", pad_edge=False)
+    table.add_column("node", overflow="fold", ratio=4)
+    table.add_column("operator", overflow="fold", ratio=2)
+    table.add_column("runs", no_wrap=True)
+    table.add_column("because", overflow="fold", ratio=5)
+    for d in report.decisions:
+        table.add_row(Text(plain(d.node)), Text(plain(d.operator)), _UNITS[d.unit], Text(plain(d.reason)))
+    return table
+
+
+def accuracy_summary(accuracy: Accuracy, most_layers: int = 8) -> RenderableType:
+    """What is shown after a validation: each time with mean and spread, and the layers that err most."""
+    parts: list[RenderableType] = [_reference(accuracy), Text(), _moments(accuracy)]
+    if accuracy.layers:
+        parts += [Text(), _qualities(accuracy, most_layers)]
+    return Group(*parts)
+
+
+def as_text(renderable: RenderableType, width: int = WIDTH) -> str:
+    """A renderable as plain text without colours or trailing spaces."""
+    sink = StringIO()
+    Console(file=sink, width=width, color_system=None, legacy_windows=False).print(renderable)
+    return "".join(f"{line.rstrip()}\n" for line in sink.getvalue().splitlines())
+
+
+def report_text(report: Report) -> str:
+    """The whole report as plain text: every layer listed, and the accuracy where there is one."""
+    parts = [compile_summary(report, most_layers=len(report.layers))]
+    if report.accuracy is not None:
+        parts += [Text(), accuracy_summary(report.accuracy, most_layers=len(report.accuracy.layers))]
+    return as_text(Group(*parts))
+
+
+def _title(report: Report) -> Text:
+    model, machine = plain(report.manifest.model), plain(report.target.title)
+    return Text.assemble((model, "bold"), " on ", (machine, "bold"))
+
+
+def _pairs(pairs: Iterator[tuple[str, Text]]) -> Table:
+    table = Table.grid(padding=(0, 2))
+    table.add_column(style="dim", no_wrap=True)
+    table.add_column(overflow="fold")
+    for key, value in pairs:
+        table.add_row(Text(key), value)
+    return table
+
+
+def _totals(report: Report) -> RenderableType:
+    return Padding(_pairs(_total_lines(report)), (0, 0, 0, 2))
+
+
+def _total_lines(report: Report) -> Iterator[tuple[str, Text]]:
+    summary = report.summary
+    bound = "at least " if summary.excluded else ""
+    yield "tiles", Text(_tiles_line(report))
+    yield "utilisation", Text(f"{q.percent(summary.utilisation)} of their cells hold a weight")
+    yield "weights", Text(f"{q.whole(summary.weights)}; {q.short(summary.macs)} multiplications an inference")
+    yield "latency", Text(_bounded(bound, q.duration(summary.latency_ns)))
+    yield "interval", Text(f"{_bounded(bound, q.duration(summary.interval_ns))} where layers work as a pipeline")
+    yield "energy", Text(_bounded(bound, q.energy(summary.energy_nj)))
+    if summary.excluded:
+        yield "not counted", Text(plain(", ".join(summary.excluded)))
+    for solver in report.solvers:
+        yield "search", _solver(solver)
+
+
+def _bounded(bound: str, value: str) -> str:
+    return value if value == q.UNKNOWN else bound + value
+
+
+def _tiles_line(report: Report) -> str:
+    summary, room = report.summary, report.target.mesh.tiles
+    of = f" of {q.whole(room * summary.chips)}" if room is not None else ""
+    chips = "1 chip" if summary.chips == 1 else f"{summary.chips} chips"
+    return f"{q.whole(summary.tiles)}{of} on {chips}; no mapping needs fewer than {q.whole(summary.tiles_lower_bound)}"
+
+
+def _solver(solver: SolverFacts) -> Text:
+    style = "green" if solver.status == "OPTIMAL" else "yellow"
+    text = Text.assemble(f"{plain(solver.search)} ", (solver.status, style))
+    if solver.objective is not None:
+        text.append(f", objective {q.short(solver.objective)}")
+    if solver.bound is not None:
+        text.append(f", bound {q.short(solver.bound)}")
+    if solver.gap is not None:
+        text.append(f", gap {q.percent(solver.gap)}")
+    return text
+
+
+def _layers(layers: tuple[LayerLine, ...], most: int) -> RenderableType:
+    table = Table(box=None, padding=(0, 1), header_style="dim", pad_edge=False)
+    table.add_column("layer", no_wrap=True, overflow="ellipsis", ratio=1)
+    for heading in ("size", "tiles", "copies", "fires", "busy", "energy"):
+        table.add_column(heading, justify="right", no_wrap=True)
+    for layer in layers[:most]:
+        table.add_row(*_layer(layer))
+    rest = len(layers) - most
+    more = [Text(f"… and {rest} more", style="dim")] if rest > 0 else []
+    return Padding(Group(table, *more), (0, 0, 0, 2))
+
+
+def _layer(layer: LayerLine) -> tuple[Text | str, ...]:
+    return (
+        Text(plain(layer.name)),
+        f"{layer.rows} × {layer.columns}",
+        q.whole(layer.tiles),
+        q.whole(layer.replicas),
+        q.short(layer.fires),
+        "–" if layer.busy_ns is None else q.duration(layer.busy_ns),
+        "–" if layer.energy_nj is None else q.energy(layer.energy_nj),
+    )
+
+
+def _where(report: Report) -> RenderableType:
+    lines: list[RenderableType] = []
+    for unit in ("analog", "core", "digital"):
+        groups = [g for g in report.reasons if g.unit == unit]
+        if groups:
+            count = sum(len(g.decisions) for g in groups)
+            lines.append(Text.assemble((f"  {_UNITS[unit]}", "bold"), f"  {_nodes(count)}"))
+            lines += [Padding(_reason(group), (0, 0, 0, 4)) for group in groups]
+    return Group(*lines)
+
+
+def _nodes(count: int) -> str:
+    return "1 node" if count == 1 else f"{q.whole(count)} nodes"
+
+
+def _reason(group: Reason) -> Text:
+    operators = ", ".join(plain(name) if n == 1 else f"{plain(name)} × {n}" for name, n in group.operators)
+    return Text.assemble(operators, (f": {plain(group.reason)}", "dim"))
+
+
+def _warnings(warnings: tuple[str, ...]) -> RenderableType:
+    return Group(*(Padding(Text.assemble(("warning: ", "yellow"), plain(w)), (0, 0, 0, 2)) for w in warnings))
+
+
+def _reference(accuracy: Accuracy) -> Text:
+    text = Text.assemble((f"{q.whole(accuracy.samples)} samples", "bold"))
+    text.append(f" against {plain(accuracy.against)}")
+    if accuracy.reference.accuracy is not None:
+        text.append(f", whose {plain(accuracy.metric)} is {q.score(accuracy.metric, accuracy.reference.accuracy)}")
+    return text
+
+
+def _moments(accuracy: Accuracy) -> RenderableType:
+    table = Table(box=None, padding=(0, 2), header_style="dim", pad_edge=False)
+    headings = ("after", "runs", plain(accuracy.metric) if accuracy.metric != "none" else "", "agreement", "SQNR")
+    for heading in headings:
+        table.add_column(heading, justify="right", no_wrap=True)
+    for moment in moments(accuracy):
+        table.add_row(*moment.cells(accuracy.metric))
+    return Padding(table, (0, 0, 0, 2))
+
+
+def _qualities(accuracy: Accuracy, most: int) -> RenderableType:
+    worst = accuracy.worst_layers()
+    table = Table(box=None, padding=(0, 2), header_style="dim", pad_edge=False)
+    table.add_column("layers that err most", no_wrap=True, overflow="ellipsis")
+    table.add_column("SQNR", justify="right", no_wrap=True)
+    for layer in worst[:most]:
+        table.add_row(Text(plain(layer.name)), "exact" if layer.sqnr_db is None else f"{layer.sqnr_db:.1f} dB")
+    return Padding(table, (0, 0, 0, 2))

@@ -1,0 +1,64 @@
+"""Stages: how the driver follows the pipeline: progress, checks, dumps, and an early stop."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import ParamSpec, TypeVar
+
+from mho.passes.dump import level_text
+from mho.passes.verify import verify_level
+from mho.progress import Progress, Quiet
+
+P = ParamSpec("P")
+Level = TypeVar("Level")
+
+log = logging.getLogger("mho")
+
+
+class StoppedError(Exception):
+    """The pipeline ended where the user asked for it."""
+
+
+class BrokenLevelError(AssertionError):
+    """A pass left a level that contradicts itself: a bug in mho."""
+
+
+@dataclass(frozen=True)
+class Stages:
+    """Runs one pass after the other.
+
+    Attributes:
+        verify: check every level that a pass returns.
+        dump: the stages whose level is handed to `write` as text; ("all",) is every stage.
+        stop_after: the last stage to run.
+        write: takes (stage, text).
+    """
+
+    progress: Progress = field(default_factory=Quiet)
+    verify: bool = False
+    dump: tuple[str, ...] = ()
+    stop_after: str | None = None
+    write: Callable[[str, str], None] = lambda stage, text: None
+
+    def __call__(self, name: str, run: Callable[P, Level], *args: P.args, **kwargs: P.kwargs) -> Level:
+        """Runs one pass.
+
+        Raises:
+            BrokenLevelError: `verify` is on and the level is not valid.
+            StoppedError: this was the last stage.
+        """
+        self.progress.start(name)
+        started = time.perf_counter()
+        level = run(*args, **kwargs)
+        log.info("%s: %.2f s", name, time.perf_counter() - started)
+        problems = verify_level(level) if self.verify else ()
+        if problems:
+            raise BrokenLevelError(f"pass {name} broke the level:\n" + "\n".join(problems[:20]))
+        if name in self.dump or "all" in self.dump:
+            self.write(name, level_text(level))
+        if name == self.stop_after:
+            raise StoppedError(name)
+        return level

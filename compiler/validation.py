@@ -1,0 +1,164 @@
+"""Validation: how far a program's results are from a reference's, over seeds and times after programming."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mho.data import Data, read_data
+from mho.metrics import Metric, default_metric, measure, winners
+from mho.progress import Progress, Quiet
+from mho.report.accuracy import Accuracy, LayerQuality, Reference, Run
+from mho.runtime.digital import open_session
+from mho.runtime.effects import Conditions, Effects
+from mho.runtime.exact import ExactUnit
+from mho.runtime.probe import Power, ProbedUnit
+from mho.runtime.samples import Samples, match_samples, run_samples
+from mho.runtime.sequencer import Sequencer
+from mho.targets.errors import OptionError, ProgramError, plain
+
+if TYPE_CHECKING:
+    from mho.compiled import Compiled
+
+Array = NDArray[Any]
+
+PROBED_SAMPLES = 64
+"""Samples over which each layer's own error is measured."""
+
+
+@dataclass(frozen=True)
+class Validation:
+    """How to validate.
+
+    Attributes:
+        runs: number of seeds, counted from the program's.
+        times_s: seconds after programming.
+        effects: of the machine.
+        model: the ONNX model that is the reference; None takes the program's own ideal mode.
+        metric: see `mho.metrics`; None chooses by the labels.
+        output: the output that is compared; None is the first.
+        state: output → input of the next sample.
+    """
+
+    runs: int = 1
+    times_s: tuple[float, ...] = (0.0,)
+    effects: Effects = field(default_factory=Effects)
+    model: str | Path | None = None
+    metric: Metric | None = None
+    output: str | None = None
+    state: Mapping[str, str] | None = None
+    progress: Progress = field(default_factory=Quiet)
+
+    def run(self, compiled: Compiled, data: Data, labels: Array | None) -> Accuracy:
+        """Runs the reference once and the program for every seed and time.
+
+        Raises:
+            DataError: the data or the labels do not suit.
+            OptionError: an option names what the program lacks.
+        """
+        program = compiled.program
+        output = self._output(compiled)
+        samples = match_samples(read_data(data, program.inputs), program.inputs, self.state)
+        metric = default_metric(labels) if self.metric is None else self.metric
+        kind, expected = self._reference(compiled, samples)
+        results = []
+        for seed in range(program.manifest.seed, program.manifest.seed + self.runs):
+            for time_s in self.times_s:
+                self.progress.start(f"run with seed {seed} at {time_s:g} s", samples.count)
+                conditions = Conditions(effects=self.effects, seed=seed, time_s=time_s)
+                found = run_samples(samples, compiled.sequencer(conditions).run, self.progress.advance)
+                results.append(_compare(found, expected, output, metric, labels, conditions))
+        mean, std = _spread(results)
+        return Accuracy(
+            samples=samples.count,
+            metric=metric if isinstance(metric, str) else getattr(metric, "__name__", "custom"),
+            output=output,
+            reference=Reference(kind=kind, accuracy=measure(metric, expected, output, labels)),
+            runs=tuple(results),
+            mean=mean,
+            std=std,
+            layers=self._layers(compiled, samples.first(PROBED_SAMPLES)),
+        )
+
+    def _output(self, compiled: Compiled) -> str:
+        names = [port.name for port in compiled.program.outputs]
+        if not names:
+            raise ProgramError("the program has no output to compare")
+        if self.output is not None and self.output not in names:
+            raise OptionError(f"there is no output {plain(self.output)}; the outputs are {plain(', '.join(names))}")
+        return self.output or names[0]
+
+    def _reference(self, compiled: Compiled, samples: Samples) -> tuple[str, dict[str, Array]]:
+        if self.model is None:
+            self.progress.start("reference: the program in ideal mode", samples.count)
+            sequencer = Sequencer(compiled.program, ExactUnit(compiled.program), compiled.digital)
+            return "ideal", run_samples(samples, sequencer.run, self.progress.advance)
+        self.progress.start("reference: onnxruntime", samples.count)
+        session = open_session(str(self.model), threads=0)
+        names = [port.name for port in compiled.program.outputs]
+        missing = set(names) - {o.name for o in session.get_outputs()}
+        if missing:
+            raise OptionError(f"{self.model} is another model: it has no output {plain(', '.join(sorted(missing)))}")
+
+        def run(inputs: Mapping[str, Array], start: int) -> dict[str, Any]:
+            return dict(zip(names, session.run(names, dict(inputs)), strict=True))
+
+        return "onnxruntime", run_samples(samples, run, self.progress.advance)
+
+    def _layers(self, compiled: Compiled, samples: Samples) -> tuple[LayerQuality, ...]:
+        """Each layer's own error under the conditions of the first run."""
+        program = compiled.program
+        conditions = Conditions(effects=self.effects, seed=program.manifest.seed, time_s=self.times_s[0])
+        self.progress.start("errors of the layers", samples.count)
+        probed = ProbedUnit(compiled.machine(conditions), ExactUnit(program))
+        sequencer = Sequencer(program, probed, compiled.digital)
+        run_samples(samples, sequencer.run, self.progress.advance)
+        found = [LayerQuality(name=name, sqnr_db=power.sqnr_db) for name, power in probed.layers.items()]
+        return tuple(sorted(found, key=lambda layer: float("inf") if layer.sqnr_db is None else layer.sqnr_db))
+
+
+def _compare(
+    found: Mapping[str, Array],
+    expected: Mapping[str, Array],
+    output: str,
+    metric: Metric,
+    labels: Array | None,
+    conditions: Conditions,
+) -> Run:
+    value, reference = found[output], expected[output]
+    power = Power()
+    numbers = value.dtype.kind in "fiub"
+    if numbers:
+        power.add(reference, value)
+    difference = np.abs(value.astype(np.float64) - reference) if numbers else np.zeros(0)
+    return Run(
+        seed=conditions.seed,
+        time_s=conditions.time_s,
+        accuracy=measure(metric, found, output, labels),
+        agreement=_agreement(value, reference, metric),
+        sqnr_db=power.sqnr_db,
+        max_abs_error=float(difference.max(initial=0.0)),
+    )
+
+
+def _agreement(value: Array, reference: Array, metric: Metric) -> float | None:
+    """Part of the samples with the same winner, where the output is one score a class."""
+    if value.ndim < 2 or value.shape[-1] < 2 or (metric not in ("top1", "none")):
+        return None
+    if metric == "none" and value.ndim > 2:
+        return None
+    return float(np.mean(winners(value) == winners(reference)))
+
+
+def _spread(results: list[Run]) -> tuple[float | None, float | None]:
+    """Mean and standard deviation of the accuracies, else of the agreements."""
+    for values in ([r.accuracy for r in results], [r.agreement for r in results]):
+        known = [v for v in values if v is not None]
+        if known:
+            return float(np.mean(known)), float(np.std(known))
+    return None, None

@@ -1,0 +1,62 @@
+"""Writes one of the example networks: `python -m mho.examples.generate NAME -o FILE.onnx`."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Callable
+from pathlib import Path
+
+import onnx
+
+from mho.examples.bert import bert
+from mho.examples.gpt2 import gpt2
+from mho.examples.kws_mlp import kws_mlp
+from mho.examples.matrices import matrices
+from mho.examples.ptb_lstm import ptb_lstm
+from mho.examples.resnet9 import resnet9
+from mho.examples.rnnt import encoder, joint, prediction
+
+NETWORKS: dict[str, Callable[[int], onnx.ModelProto]] = {
+    "resnet9": resnet9,
+    "ptb-lstm": ptb_lstm,
+    "rnnt-encoder": encoder,
+    "rnnt-prediction": prediction,
+    "rnnt-joint": joint,
+    "kws-mlp": kws_mlp,
+    "bert": bert,
+    "gpt2": gpt2,
+}
+LARGEST_SINGLE_FILE_BYTES = 100_000_000
+LEAST_EXTERNAL_BYTES = 1024
+
+
+def save(model: onnx.ModelProto, path: Path) -> None:
+    """Writes the network; above 100 MB the tensors of at least 1 KiB go to a second file, `path` + `.data`.
+
+    The tensors that were written apart are gone from `model` afterwards, so that memory holds them only once.
+    """
+    if sum(len(tensor.raw_data) for tensor in model.graph.initializer) <= LARGEST_SINGLE_FILE_BYTES:
+        onnx.save_model(model, path)
+        return
+    beside = path.with_name(f"{path.name}.data")
+    beside.unlink(missing_ok=True)  # onnx appends to a file that is there
+    onnx.save_model(model, path, save_as_external_data=True, location=beside.name, size_threshold=LEAST_EXTERNAL_BYTES)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(prog="python -m mho.examples.generate", description="Writes an example network.")
+    parser.add_argument("name", choices=sorted(NETWORKS), metavar="NAME", help=", ".join(NETWORKS))
+    parser.add_argument("-o", "--output", type=Path, required=True, metavar="FILE.onnx")
+    parser.add_argument("--seed", type=int, default=0, help="of the random weights")
+    arguments = parser.parse_args()
+    if not arguments.output.parent.is_dir():
+        parser.error(f"there is no folder {arguments.output.parent}: create it, or choose another place for FILE.onnx")
+    model = NETWORKS[arguments.name](arguments.seed)
+    save(model, arguments.output)
+    shapes = matrices(model)
+    weights = sum(rows * columns for rows, columns in shapes)
+    print(f"{arguments.output}: {weights:,} weights in {len(shapes)} matrices")
+
+
+if __name__ == "__main__":
+    main()

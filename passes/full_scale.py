@@ -1,0 +1,62 @@
+"""The full scale of a converter, chosen from what it will convert."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+CANDIDATES = np.geomspace(0.1, 1.0, 24)
+"""Parts of the largest magnitude that the rule "mse" tries as full scale."""
+
+HISTOGRAM_BINS = 4096
+
+Rule = Literal["percentile", "mse", "max"]
+Floats = NDArray[np.float32]
+
+
+@dataclass(frozen=True)
+class FullScale:
+    """A rule for full scales.
+
+    Attributes:
+        rule: "max" covers every value that was seen, "percentile" that part of them, "mse" takes the full scale
+            with the smallest mean square of rounding and clipping errors together.
+        percentile: per cent of the magnitudes.
+    """
+
+    rule: Rule
+    percentile: float
+
+    def choose(self, values: Floats, bits: int | None) -> float:
+        """The full scale for values of any shape and a converter of `bits`; 1 where they are all zero."""
+        magnitudes = np.abs(values).ravel()
+        largest = float(magnitudes.max(initial=0.0))
+        if largest == 0.0:
+            return 1.0
+        if self.rule == "percentile":
+            return _percentile(magnitudes, self.percentile) or largest
+        if self.rule == "mse" and bits is not None:
+            return _least_square(magnitudes, largest, 2 ** (bits - 1) - 1)
+        return largest
+
+
+def _percentile(magnitudes: Floats, percentile: float) -> float:
+    """The smallest magnitude that `percentile` per cent of them do not exceed."""
+    rank = min(len(magnitudes) - 1, int(np.ceil(len(magnitudes) * percentile / 100)) - 1)
+    return float(np.partition(magnitudes, rank)[rank])
+
+
+def _least_square(magnitudes: Floats, largest: float, steps: int) -> float:
+    """The candidate r with the least Σ_{a ≤ r} (r / steps)² / 12 + Σ_{a > r} (a − r)², over a histogram."""
+    place = np.minimum((magnitudes * np.float32(HISTOGRAM_BINS / largest)).astype(np.int32), HISTOGRAM_BINS - 1)
+    counts = np.bincount(place, minlength=HISTOGRAM_BINS)
+    centres = (np.arange(HISTOGRAM_BINS) + 0.5) * (largest / HISTOGRAM_BINS)
+    above = [np.append(np.cumsum((counts * centres**power)[::-1])[::-1], 0.0) for power in (0, 1, 2)]
+    first = np.rint(CANDIDATES * HISTOGRAM_BINS).astype(int)
+    scales = CANDIDATES * largest
+    clipping = above[2][first] - 2 * scales * above[1][first] + scales**2 * above[0][first]
+    rounding = (len(magnitudes) - above[0][first]) * (scales / steps) ** 2 / 12
+    return float(scales[np.argmin(clipping + rounding)])

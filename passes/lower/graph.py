@@ -1,0 +1,119 @@
+"""`Lower`: the pass that turns the ONNX graph into steps over matrices."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+
+import onnx_ir as ir
+
+from mho.passes.lower.digital import digital_reason, lower_digital
+from mho.passes.lower.naming import name_everything
+from mho.passes.lower.ports import port
+from mho.passes.lower.prune import names_read, prune_steps, share_matrices
+from mho.passes.lower.rule import Declined, Lowered, Scope, dimensions, join, name_of
+from mho.passes.lower.rules import rule_for
+from mho.passes.model import Model
+from mho.passes.network import Network
+from mho.targets.errors import OptionError, plain
+from mho.targets.program import Decision
+from mho.targets.steps import Dimension, layers, walk
+
+
+@dataclass(frozen=True)
+class Lower:
+    """Lowers operators with constant weights to analog layers, and every other one to a digital step.
+
+    Attributes:
+        digital: names of nodes or layers that are left digital.
+    """
+
+    digital: tuple[str, ...] = ()
+
+    def run(self, model: Model) -> Network:
+        """The network of a simplified model.
+
+        Raises:
+            ModelError: an operator contradicts itself.
+            OptionError: `digital` names what the model has not.
+        """
+        source = model.ir.clone()
+        graph = source.graph
+        values, steps = name_everything(graph)
+        opset, symbols = graph.opset_imports.get("", 1), frozenset(_symbols(graph))
+        scope = Scope(values, steps, opset, _batch(graph), symbols, lambda body: self._graph(body, scope))
+        lowered = self._graph(graph, scope)
+        self._check_digital(lowered)
+        return _network(model, graph, lowered)
+
+    def _graph(self, graph: ir.Graph, scope: Scope) -> Lowered:
+        values = (*graph.inputs, *graph.initializers.values(), *(v for n in graph for v in n.outputs))
+        own = Lowered(
+            tensors={name: v.const_value for name, v in graph.initializers.items() if v.const_value is not None},
+            value_types={v.name: v.type for v in values if v.name and v.type is not None},
+            value_shapes={v.name: shape for v in values if v.name and (shape := dimensions(v)) is not None},
+        )
+        return join((own, *(self._node(node, scope) for node in graph)))
+
+    def _node(self, node: ir.Node, scope: Scope) -> Lowered:
+        rule = rule_for(node)
+        if rule is None:
+            return lower_digital(node, digital_reason(node))
+        if node.name in self.digital:
+            return lower_digital(node, "left digital by the user")
+        lowered = rule.lower(node, scope)
+        if isinstance(lowered, Declined):
+            return lower_digital(node, lowered.reason)
+        if any(layer.name in self.digital for layer in layers(lowered.steps)):
+            return lower_digital(node, "left digital by the user")
+        return lowered
+
+    def _check_digital(self, lowered: Lowered) -> None:
+        known = {d.node for d in lowered.decisions} | {step.name for step in walk(lowered.steps)}
+        unknown = [name for name in self.digital if name not in known]
+        if unknown:
+            raise OptionError(f"--digital names {plain(name)}, which the model has not" for name in unknown)
+
+
+def _symbols(graph: ir.Graph) -> Iterator[str]:
+    for value in graph.inputs:
+        yield from (d for d in dimensions(value) or () if isinstance(d, str))
+
+
+def _batch(graph: ir.Graph) -> Dimension:
+    """The dimension that counts samples: the first symbol on a first axis, else the first axis's size."""
+    first = [shape[0] for value in graph.inputs if (shape := dimensions(value))]
+    return next((d for d in first if isinstance(d, str)), next(iter(first), None))
+
+
+def _network(model: Model, graph: ir.Graph, lowered: Lowered) -> Network:
+    outputs = tuple(name_of(value) for value in graph.outputs)
+    steps = prune_steps(lowered.steps, outputs)
+    steps, matrices = share_matrices(steps, lowered.matrices)
+    alive = {step.name for step in walk(steps)}
+    used = names_read(steps) | {m.recipe.tensor for m in matrices.values()} | set(outputs)
+    return Network(
+        name=model.name,
+        digest=model.digest,
+        inputs=tuple(port(v) for v in graph.inputs),
+        outputs=tuple(port(v) for v in graph.outputs),
+        matrices=matrices,
+        tensors={name: tensor for name, tensor in lowered.tensors.items() if name in used},
+        graphs={name: nodes for name, nodes in lowered.graphs.items() if name in alive},
+        steps=steps,
+        origins=lowered.origins,
+        decisions=tuple(_settled(d, lowered, alive) for d in lowered.decisions),
+        opset_imports=dict(graph.opset_imports),
+        value_types=lowered.value_types,
+        value_shapes=lowered.value_shapes,
+    )
+
+
+def _settled(decision: Decision, lowered: Lowered, alive: set[str]) -> Decision:
+    """The decision on a node whose digital step was dropped: it is part of a layer's weights, or dead."""
+    if decision.unit != "digital" or decision.node in alive or decision.reason.startswith("inside "):
+        return decision
+    layer = next((n for n, m in lowered.matrices.items() if decision.node in m.origins), None)
+    if layer is None:
+        return replace(decision, reason="nothing reads its result")
+    return replace(decision, unit="analog", reason=f"part of the weights of {layer}")

@@ -1,0 +1,46 @@
+"""The rules in the order in which they are asked, and what `mho ops` says about them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import onnx_ir as ir
+
+from mho.passes.lower.control import IfRule, LoopRule, ScanRule
+from mho.passes.lower.conv import ConvRule, ConvTransposeRule
+from mho.passes.lower.gemm import GemmRule
+from mho.passes.lower.matmul import MatMulRule
+from mho.passes.lower.recurrent import RecurrentRule
+from mho.passes.lower.rule import Rule
+
+RULES: tuple[Rule, ...] = (
+    ConvRule(),
+    ConvTransposeRule(),
+    GemmRule(),
+    MatMulRule(),
+    RecurrentRule(),
+    IfRule(),
+    LoopRule(),
+    ScanRule(),
+)
+
+
+@dataclass(frozen=True)
+class Support:
+    """Where an operator runs, and under which conditions."""
+
+    operator: str
+    where: str
+    conditions: tuple[str, ...]
+
+
+def explain_rules() -> tuple[Support, ...]:
+    """One entry an operator that a rule lowers; every other operator is digital."""
+    return tuple(Support(operator, rule.where, rule.conditions) for rule in RULES for operator in rule.operators)
+
+
+def rule_for(node: ir.Node) -> Rule | None:
+    """The rule for a node's operator, if there is one."""
+    if node.domain != "":
+        return None
+    return next((rule for rule in RULES if node.op_type in rule.operators), None)

@@ -1,0 +1,116 @@
+"""Observation: the network runs in exact arithmetic on data, and each layer's inputs are looked at."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mho.passes.emit import emit_exact
+from mho.passes.full_scale import FullScale, Rule
+from mho.passes.network import Calibrated, LayerInputs, Network
+from mho.passes.qdq import quantised_ranges
+from mho.runtime.digital import DigitalUnit
+from mho.runtime.exact import ExactUnit
+from mho.runtime.samples import Samples, run_samples
+from mho.runtime.sequencer import Sequencer
+from mho.targets.errors import plain
+from mho.targets.steps import layers
+from mho.targets.target import Target
+
+Floats = NDArray[np.float32]
+
+
+@dataclass(frozen=True)
+class Observe:
+    """Network → Calibrated: fixes every layer's input range and keeps a bounded sample of its inputs.
+
+    A layer that reads a DequantizeLinear takes its range from that node; others from the data by a rule.
+
+    Attributes:
+        rule: "percentile" covers that part of the magnitudes, "mse" has the least mean square of rounding and
+            clipping errors, "max" covers all.
+        percentile: per cent of the magnitudes.
+        samples: samples of the data that are run.
+        vectors: inputs of each layer that are kept, at most.
+    """
+
+    rule: Rule = "mse"
+    percentile: float = 99.99
+    samples: int = 128
+    vectors: int = 512
+
+    def run(
+        self,
+        network: Network,
+        samples: Samples,
+        target: Target,
+        advance: Callable[[int], None] = lambda samples: None,
+    ) -> Calibrated:
+        """Runs the samples and fixes the ranges.
+
+        Args:
+            advance: told the number of samples after each batch.
+        """
+        chosen = samples.first(self.samples)
+        seen = self._watch(network, chosen, advance)
+        fixed = quantised_ranges(network)
+        full_scale = FullScale(self.rule, self.percentile)
+        observed = {}
+        for layer in layers(network.steps):
+            watched = seen[layer.name]
+            found = fixed.get(layer.name) or full_scale.choose(watched.vectors(), target.dac.bits)
+            observed[layer.name] = LayerInputs(found, watched.vectors(), watched.count / chosen.count)
+        return Calibrated(network, observed, _warnings(observed))
+
+    def _watch(self, network: Network, samples: Samples, advance: Callable[[int], None]) -> Mapping[str, _Reservoir]:
+        seen = {
+            layer.name: _Reservoir(limit=_limit(self.vectors, network.matrices[layer.matrix].rows))
+            for layer in layers(network.steps)
+        }
+        code = emit_exact(network)
+        unit = ExactUnit(code, lambda layer, rows: seen[layer].add(rows))
+        sequencer = Sequencer(code, unit, DigitalUnit(code.tensors))
+        run_samples(samples, sequencer.run, advance)
+        return seen
+
+
+KEPT_NUMBERS = 1 << 19
+"""Numbers kept of one layer's inputs, so that a network of a hundred wide layers stays within memory."""
+
+
+def _limit(vectors: int, rows: int) -> int:
+    return max(16, min(vectors, KEPT_NUMBERS // max(rows, 1)))
+
+
+@dataclass
+class _Reservoir:
+    """Keeps every n-th vector it is given, n doubling whenever there are too many: a sample spread evenly."""
+
+    limit: int
+    count: int = 0
+    stride: int = 1
+    kept: list[Floats] = field(default_factory=list)
+
+    def add(self, rows: Floats) -> None:
+        first = -self.count % self.stride
+        self.count += len(rows)
+        if first < len(rows):
+            self.kept.append(rows[first :: self.stride][: 2 * self.limit].copy())
+        while sum(map(len, self.kept)) > 2 * self.limit:
+            self.kept = [np.concatenate(self.kept)[::2].copy()]
+            self.stride *= 2
+
+    def vectors(self) -> Floats:
+        """The sample: [at most 2 · limit, rows]."""
+        return np.concatenate(self.kept) if self.kept else np.zeros((0, 1), np.float32)
+
+
+def _warnings(observed: Mapping[str, LayerInputs]) -> tuple[str, ...]:
+    silent = [plain(name) for name, seen in observed.items() if not seen.fires]
+    if not silent:
+        return ()
+    listed = ", ".join(silent[:5]) + (f" and {len(silent) - 5} more" if len(silent) > 5 else "")
+    return (f"the data never reached {listed}: their ranges are set for random inputs within ±1",)

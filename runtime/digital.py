@@ -1,0 +1,113 @@
+"""Digital graphs, run by onnxruntime: the one place that executes ONNX operators."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from functools import cache
+from typing import TYPE_CHECKING, Any
+
+from mho.targets.errors import ProgramError, plain
+from mho.targets.program import Array
+
+if TYPE_CHECKING:
+    import onnxruntime as ort
+
+OPTIMISATION = "ORT_ENABLE_BASIC"
+"""onnxruntime's graph optimisation level for digital steps and for the reference alike."""
+
+
+def open_session(graph: bytes | str, threads: int = 1) -> ort.InferenceSession:
+    """A session on a serialised model or on a model file.
+
+    One thread needs no pool, so hundreds of digital steps start none. onnxruntime's pool for all sessions would be
+    an alternative, but a process that uses it refuses every session that was made without it.
+
+    Args:
+        threads: of the session's own pool; 0 takes all cores.
+
+    Raises:
+        ProgramError: onnxruntime refuses the graph.
+    """
+    import onnxruntime
+
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = threads
+    options.inter_op_num_threads = 1
+    options.log_severity_level = 4
+    options.graph_optimization_level = getattr(onnxruntime.GraphOptimizationLevel, OPTIMISATION)
+    try:
+        return onnxruntime.InferenceSession(graph, options, providers=["CPUExecutionProvider"])
+    except _failures() as error:
+        raise ProgramError(f"onnxruntime refuses a digital graph: {plain(str(error))}") from error
+
+
+@cache
+def _failures() -> tuple[type[Exception], ...]:
+    """The exceptions that onnxruntime raises; they have no common base but `Exception`."""
+    from onnxruntime.capi import onnxruntime_pybind11_state as state
+
+    names = (
+        "Fail",
+        "InvalidArgument",
+        "InvalidGraph",
+        "InvalidProtobuf",
+        "NoSuchFile",
+        "NotImplemented",
+        "RuntimeException",
+        "EPFail",
+    )
+    return tuple(getattr(state, name) for name in names if hasattr(state, name))
+
+
+class DigitalUnit:
+    """Runs the digital graphs of one program; a graph's session is made when it first runs and then kept.
+
+    Args:
+        tensors: of the program; `graph/NAME` holds a serialised ONNX model as bytes.
+    """
+
+    def __init__(self, tensors: Mapping[str, Array]) -> None:
+        self._tensors = tensors
+        self._sessions: dict[str, ort.InferenceSession] = {}
+
+    def run(self, name: str, values: Mapping[str, Any], outputs: Sequence[str]) -> list[Any]:
+        """Runs a graph on what it reads of `values`; the values named by `outputs` come back in that order.
+
+        Raises:
+            ProgramError: onnxruntime cannot load or run the graph.
+        """
+        if name not in self._sessions:
+            self._sessions[name] = open_session(checked_graph(name, self._tensors[f"graph/{name}"].tobytes()))
+        session = self._sessions[name]
+        try:
+            return list(session.run(list(outputs), {i.name: values[i.name] for i in session.get_inputs()}))
+        except _failures() as error:
+            raise ProgramError(f"digital step {plain(name)} failed: {plain(str(error))}") from error
+
+
+def checked_graph(name: str, graph: bytes) -> bytes:
+    """The graph itself, after a check that it names no file.
+
+    Raises:
+        ProgramError: the graph is not an ONNX model or has external data.
+    """
+    import onnx
+    from google.protobuf.message import DecodeError
+
+    try:
+        model = onnx.ModelProto.FromString(graph)
+    except DecodeError as error:
+        raise ProgramError(f"the graph of digital step {plain(name)} is not an ONNX model") from error
+    if any(_names_files(g) for g in (model.graph, *_subgraphs(model.graph))):
+        raise ProgramError(f"the graph of digital step {plain(name)} names external data, which a program may not do")
+    return graph
+
+
+def _names_files(graph: Any) -> bool:
+    attribute_tensors = [a.t for n in graph.node for a in n.attribute]
+    return any(len(t.external_data) or t.data_location for t in [*graph.initializer, *attribute_tensors])
+
+
+def _subgraphs(graph: Any) -> list[Any]:
+    direct = [g for n in graph.node for a in n.attribute for g in (a.g, *a.graphs) if g.node]
+    return direct + [inner for g in direct for inner in _subgraphs(g)]

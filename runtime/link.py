@@ -1,0 +1,154 @@
+"""Linking: the kernels of all cores gathered into a few large products a layer.
+
+The linker follows each kernel's buffers by name, without values: which blocks add their charge before which
+converter. Converters whose blocks have the same rows become one product with their columns side by side.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Generator, Iterator
+from dataclasses import dataclass
+from itertools import pairwise
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mho.runtime.crossbar import ProgrammedBlock
+from mho.targets.errors import ProgramError, plain
+from mho.targets.isa import Accumulate, Add, Convert, CoreProgram, Kernel, Mvm, Send, Site, Span, kernels_of
+
+
+@dataclass(frozen=True)
+class Conversion:
+    """One ADC at work: the blocks whose charge it converts, in order of their rows, and its full scale."""
+
+    blocks: tuple[int, ...]
+    input_range: float
+    adc_range: float
+
+
+@dataclass(frozen=True)
+class Product:
+    """Rows times weights, then one conversion a column.
+
+    Attributes:
+        rows: of the layer's unfolded input.
+        weights: [rows, columns] normalised.
+        columns: of the layer's output, one for each column of `weights`.
+        unit: [columns] network units of an analog sum of 1.
+        adc_range: [columns] full scale of each column's converter.
+        noise_blocks: (number of the first block, first column, last column + 1) of each conversion.
+    """
+
+    rows: Span
+    input_range: float
+    weights: NDArray[np.float32]
+    columns: slice | NDArray[np.intp]
+    unit: NDArray[np.float32]
+    adc_range: NDArray[np.float32]
+    noise_blocks: tuple[tuple[int, int, int], ...]
+
+
+@dataclass(frozen=True)
+class LinkedLayer:
+    """All products of a layer: one tuple a replica."""
+
+    replicas: tuple[tuple[Product, ...], ...]
+
+
+def link_layer(cores: tuple[CoreProgram, ...], layer: str, blocks: dict[int, ProgrammedBlock]) -> LinkedLayer:
+    """The products of a layer.
+
+    Args:
+        blocks: programmed blocks by number.
+
+    Raises:
+        ProgramError: kernels of the layer wait for messages that nobody sends.
+    """
+    kernels = list(kernels_of(cores, layer))
+    count = 1 + max((k.replica for _, k in kernels), default=0)
+    chosen = [[(c.site, k) for c, k in kernels if k.replica == replica] for replica in range(count)]
+    return LinkedLayer(tuple(_products(list(conversions(k, layer)), blocks) for k in chosen))
+
+
+def conversions(kernels: list[tuple[Site, Kernel]], layer: str) -> Iterator[Conversion]:
+    """Every conversion of one replica of a layer, found by following the charge from core to core."""
+    messages: dict[tuple[Site, Site, int], frozenset[Mvm]] = {}
+    waiting = [(site, kernel, 0, dict[str, frozenset[Mvm]]()) for site, kernel in kernels]
+    while waiting:
+        stuck = []
+        for site, kernel, start, charge in waiting:
+            position = yield from _follow(site, kernel, start, charge, messages)
+            if position < len(kernel.body):
+                stuck.append((site, kernel, position, charge))
+        if [s[2] for s in stuck] == [w[2] for w in waiting]:
+            names = ", ".join(str(s[0]) for s in stuck)
+            raise ProgramError(f"layer {plain(layer)}: cores {names} wait for messages that nobody sends")
+        waiting = stuck
+
+
+def _follow(
+    site: Site,
+    kernel: Kernel,
+    start: int,
+    charge: dict[str, frozenset[Mvm]],
+    messages: dict[tuple[Site, Site, int], frozenset[Mvm]],
+) -> Generator[Conversion, None, int]:
+    """Runs a kernel on names from instruction `start`; returns where it stopped."""
+    for position in range(start, len(kernel.body)):
+        match kernel.body[position]:
+            case Mvm() as mvm:
+                charge[mvm.destination] = frozenset({mvm})
+            case Convert() as convert:
+                yield _conversion(charge[convert.buffer], convert)
+                charge[convert.buffer] = frozenset()
+            case Send() as send:
+                held = charge.get(send.buffer, frozenset())
+                messages |= {(site, to, send.channel): held for to in send.to}
+            case Accumulate() as wait:
+                message = messages.pop((wait.source, site, wait.channel), None)
+                if message is None:
+                    return position
+                charge[wait.buffer] = charge.get(wait.buffer, frozenset()) | message
+            case Add() as add:
+                charge[add.buffer] = charge.get(add.buffer, frozenset()) | charge.get(add.source, frozenset())
+            case _:
+                pass
+    return len(kernel.body)
+
+
+def _conversion(charge: frozenset[Mvm], convert: Convert) -> Conversion:
+    ordered = sorted(charge, key=lambda mvm: mvm.block)
+    return Conversion(tuple(m.block for m in ordered), ordered[0].input_range, convert.adc_range)
+
+
+def _products(found: list[Conversion], blocks: dict[int, ProgrammedBlock]) -> tuple[Product, ...]:
+    by_rows: dict[tuple[tuple[Span, ...], float], list[Conversion]] = {}
+    for conversion in sorted(found, key=lambda c: c.blocks):
+        spans = tuple(blocks[b].load.rows for b in conversion.blocks)
+        by_rows.setdefault((spans, conversion.input_range), []).append(conversion)
+    return tuple(_product(group, blocks) for group in by_rows.values())
+
+
+def _product(group: list[Conversion], blocks: dict[int, ProgrammedBlock]) -> Product:
+    first = [blocks[c.blocks[0]] for c in group]
+    widths = [len(block.scale) for block in first]
+    edges = np.concatenate([[0], np.cumsum(widths)])
+    stacks = [np.concatenate([blocks[b].weights for b in c.blocks]) for c in group]
+    rows = [blocks[b].load.rows for b in group[0].blocks]
+    return Product(
+        rows=(rows[0][0], rows[-1][1]),
+        input_range=group[0].input_range,
+        weights=np.concatenate(stacks, axis=1) if len(stacks) > 1 else stacks[0],
+        columns=_columns([block.load.columns for block in first]),
+        unit=np.concatenate([block.scale for block in first]) * np.float32(group[0].input_range),
+        adc_range=np.repeat(np.array([c.adc_range for c in group], np.float32), widths),
+        noise_blocks=tuple((c.blocks[0], int(edges[i]), int(edges[i + 1])) for i, c in enumerate(group)),
+    )
+
+
+def _columns(spans: list[Span]) -> slice | NDArray[np.intp]:
+    """The columns of all spans; a slice where they follow each other, which is much faster to add to."""
+    if all(before[1] == after[0] for before, after in pairwise(spans)):
+        return slice(spans[0][0], spans[-1][1])
+    return np.concatenate([np.arange(*span) for span in spans])

@@ -1,0 +1,90 @@
+"""`Machine`: the whole array of tiles at once, as a few large matrix products a layer."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mho.runtime.converters import convert
+from mho.runtime.crossbar import ProgrammedBlock, output_noise, program_blocks
+from mho.runtime.effects import Conditions
+from mho.runtime.epilogue import apply_epilogue
+from mho.runtime.layers import LayerMath, layer_math
+from mho.runtime.link import LinkedLayer, Product, link_layer
+from mho.targets.program import Program
+
+Array = NDArray[Any]
+
+CHUNK_POSITIONS = 8192
+"""Positions that one product takes at a time, so that its sums stay small beside the inputs."""
+
+
+class Machine:
+    """Implements `sequencer.Unit`: programs the tiles when it is made, then fires layers.
+
+    A layer's tiles are programmed and linked when it first fires; every draw depends on the conditions alone.
+    """
+
+    def __init__(self, program: Program, conditions: Conditions) -> None:
+        self.program = program
+        self.conditions = conditions
+        self._math: dict[str, LayerMath] = {m.layer: m for m in layer_math(program)}
+        self._matrices = {m.name: m for m in program.matrices}
+        self._programmed: dict[str, dict[int, ProgrammedBlock]] = {}
+        self._linked: dict[str, LinkedLayer] = {}
+
+    def fire(
+        self, layer: str, rows: NDArray[np.float32], fires: NDArray[np.int64], addend: Array | None = None
+    ) -> NDArray[np.float32]:
+        """See `sequencer.Unit.fire`: DAC, product, noise, ADC, sums of row blocks, epilogue."""
+        math = self._math[layer]
+        linked = self._link(layer)
+        sums = np.zeros((len(rows), self._matrices[math.matrix].columns), np.float32)
+        count = len(linked.replicas)
+        for start in range(0, len(rows), CHUNK_POSITIONS):
+            chunk = slice(start, start + CHUNK_POSITIONS)
+            for replica, products in enumerate(linked.replicas):
+                chosen = slice(None) if count == 1 else fires[chunk] % count == replica
+                part = np.zeros_like(sums[chunk][chosen])
+                for product in products:
+                    self._accumulate(part, product, layer, rows[chunk][chosen], fires[chunk][chosen])
+                sums[chunk][chosen] = part
+        effects = self.conditions.effects
+        number_format = self.program.target.core.digital_format if effects.digital_format else "float32"
+        return apply_epilogue(sums, math.scale, math.bias, addend, math.activation, number_format)
+
+    def _accumulate(
+        self,
+        sums: NDArray[np.float32],
+        product: Product,
+        layer: str,
+        rows: NDArray[np.float32],
+        fires: NDArray[np.int64],
+    ) -> None:
+        target, effects = self.program.target, self.conditions.effects
+        drive = np.divide(rows[:, slice(*product.rows)], product.input_range, dtype=np.float32)
+        if effects.dac:
+            convert(drive, 1.0, target.dac.bits, out=drive)
+        analog = np.matmul(drive, product.weights, dtype=np.float32)
+        for block, first, last in product.noise_blocks:
+            noise = output_noise(target, self.conditions, layer, block, fires, last - first)
+            if noise is not None:
+                analog[:, first:last] += noise
+        if effects.adc:
+            convert(analog, product.adc_range, target.adc.bits, out=analog)
+        analog *= product.unit
+        sums[:, product.columns] += analog
+
+    def _link(self, layer: str) -> LinkedLayer:
+        if layer not in self._linked:
+            self._linked[layer] = link_layer(self.program.cores, layer, self._blocks(self._math[layer].matrix))
+        return self._linked[layer]
+
+    def _blocks(self, matrix: str) -> dict[int, ProgrammedBlock]:
+        """The programmed blocks of a matrix; layers that share it share them."""
+        if matrix not in self._programmed:
+            loads = [load for core in self.program.cores for load in core.loads if load.matrix == matrix]
+            self._programmed[matrix] = program_blocks(self.program, loads, self.conditions)
+        return self._programmed[matrix]

@@ -1,0 +1,252 @@
+"""The sequencer: walks the steps of a program in order, with its branches and loops.
+
+What fires the layers is a `Unit`: the vectorised machine, the interpreter, or exact arithmetic. All three see the
+same unfolded inputs, so they can be compared conversion by conversion.
+"""
+
+from __future__ import annotations
+
+from collections import ChainMap
+from collections.abc import Mapping, MutableMapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mho.runtime.digital import DigitalUnit
+from mho.runtime.recurrent import run_recurrent
+from mho.runtime.unfold import fold, unfold
+from mho.targets.errors import ProgramError, plain
+from mho.targets.steps import (
+    Analog,
+    Body,
+    Branch,
+    Dense,
+    Digital,
+    Loop,
+    Port,
+    Recurrent,
+    Scan,
+    Step,
+    bodies,
+    captures,
+    parameters,
+    reads,
+)
+
+Array = NDArray[Any]
+Values = MutableMapping[str, Any]
+
+TURN = 1 << 40
+"""Firing indices of different loop iterations lie this far apart."""
+
+
+class Unit(Protocol):
+    """Fires layers."""
+
+    def fire(
+        self, layer: str, rows: NDArray[np.float32], fires: NDArray[np.int64], addend: Array | None = None
+    ) -> NDArray[np.float32]:
+        """The layer's columns [positions, columns] for its unfolded inputs [positions, rows].
+
+        Args:
+            fires: global index of each position, the counter of its noise draws.
+            addend: [positions, columns], for a step that adds a value.
+        """
+        ...
+
+
+@dataclass(frozen=True)
+class Turn:
+    """Where a run stands: the global index of its first sample, and a number for the loop iteration."""
+
+    first_sample: int = 0
+    iteration: int = 0
+
+    def inner(self, iteration: int) -> Turn:
+        return replace(self, iteration=(self.iteration * 65_521 + iteration + 1) % (1 << 22))
+
+
+class Executable(Protocol):
+    """What is run: a `Program`, or the exact code of a network that has no machine yet."""
+
+    @property
+    def inputs(self) -> tuple[Port, ...]: ...
+    @property
+    def outputs(self) -> tuple[Port, ...]: ...
+    @property
+    def sequence(self) -> tuple[Step, ...]: ...
+    @property
+    def tensors(self) -> Mapping[str, Array]: ...
+
+
+class Sequencer:
+    """Runs a program's steps, the layers on `unit` and the rest on `digital`."""
+
+    def __init__(self, program: Executable, unit: Unit, digital: DigitalUnit) -> None:
+        self.program = program
+        self.unit = unit
+        self.digital = digital
+        self.constants = _Constants(program)
+
+    def run(self, inputs: Mapping[str, Any], first_sample: int = 0) -> dict[str, Any]:
+        """One batch: every input of the program by name, every output by name.
+
+        Args:
+            first_sample: global index of the batch's first sample; noise draws depend on it alone, not on how
+                the samples are batched.
+        """
+        outputs = tuple(port.name for port in self.program.outputs)
+        body = Body(inputs=tuple(inputs), steps=self.program.sequence, outputs=outputs)
+        values = ChainMap[str, Any](dict(inputs), self.constants)
+        return dict(zip(outputs, self._body(body, values, Turn(first_sample)), strict=True))
+
+    def _body(self, body: Body, values: ChainMap[str, Any], turn: Turn) -> list[Any]:
+        last_use = _last_uses(body)
+        for index, step in enumerate(body.steps):
+            self._step(step, values, turn)
+            for name in last_use.get(index, ()):
+                values.maps[0].pop(name, None)
+        return [values[name] for name in body.outputs]
+
+    def _step(self, step: Step, values: ChainMap[str, Any], turn: Turn) -> None:
+        match step:
+            case Analog():
+                values[step.output] = self._analog(step, values, turn)
+            case Digital():
+                results = self.digital.run(step.graph, values, step.outputs)
+                values.update(zip(step.outputs, results, strict=True))
+            case Recurrent():
+                values.update(self._recurrent(step, values, turn))
+            case Branch():
+                body = step.then if _scalar(values[step.condition]) else step.otherwise
+                results = self._body(body, values.new_child(), turn)
+                values.update(zip(step.outputs, results, strict=True))
+            case Loop():
+                values.update(zip(step.outputs, self._loop(step, values, turn), strict=True))
+            case Scan():
+                values.update(zip(step.outputs, self._scan(step, values, turn), strict=True))
+
+    def _analog(self, step: Analog, values: Mapping[str, Any], turn: Turn) -> Array:
+        source = values[step.input]
+        rows, shape = unfold(source, step.unfolding)
+        fires = firing_indices(step, shape, turn)
+        addend = None
+        if step.addend is not None:
+            addend = self._addend(step, values[step.addend], shape)
+        columns = self.unit.fire(step.name, rows, fires, addend)
+        return fold(columns, shape, step.unfolding).astype(source.dtype, copy=False)
+
+    def _addend(self, step: Analog, value: Array, shape: tuple[int, ...]) -> NDArray[np.float32]:
+        """The addend at each position: [positions, columns]."""
+        axis = 1 if not isinstance(step.unfolding, Dense) else step.unfolding.output_axis
+        moved = np.moveaxis(value, axis, -1)
+        return np.ascontiguousarray(moved.reshape(int(np.prod(shape)), -1), dtype=np.float32)
+
+    def _recurrent(self, step: Recurrent, values: Mapping[str, Any], turn: Turn) -> dict[str, Array]:
+        needed = {name: values[name] for name in (*reads(step), *parameters(step))}
+
+        def fire(layer: str, rows: NDArray[np.float32], fires: NDArray[np.int64]) -> NDArray[np.float32]:
+            return self.unit.fire(layer, rows, fires + turn.iteration * TURN)
+
+        return run_recurrent(step, needed, fire, turn.first_sample)
+
+    def _loop(self, step: Loop, values: ChainMap[str, Any], turn: Turn) -> list[Any]:
+        trips = None if step.trips is None else int(_scalar(values[step.trips]))
+        going = step.condition is None or bool(_scalar(values[step.condition]))
+        carried = [values[name] for name in step.carried]
+        scanned: list[list[Any]] = [[] for _ in step.body.outputs[1 + len(carried) :]]
+        iteration = 0
+        while going and (trips is None or iteration < trips):
+            arguments = [np.array(iteration, np.int64), np.array(going), *carried]
+            inner = values.new_child(dict(zip(step.body.inputs, arguments, strict=True)))
+            condition, *results = self._body(step.body, inner, turn.inner(iteration))
+            going, carried = bool(_scalar(condition)), results[: len(carried)]
+            for stack, value in zip(scanned, results[len(carried) :], strict=True):
+                stack.append(value)
+            iteration += 1
+        if iteration == 0 and scanned:
+            raise ProgramError(f"loop {plain(step.name)} ran no iteration, so the shape of its scan outputs is unknown")
+        return carried + [np.stack(stack) for stack in scanned]
+
+    def _scan(self, step: Scan, values: ChainMap[str, Any], turn: Turn) -> list[Any]:
+        state = [values[name] for name in step.state]
+        sources = [
+            np.flip(np.moveaxis(values[name], axis, 0), 0) if reverse else np.moveaxis(values[name], axis, 0)
+            for name, axis, reverse in zip(step.scanned, step.input_axes, step.input_reverse, strict=True)
+        ]
+        stacks: list[list[Any]] = [[] for _ in step.output_axes]
+        for iteration in range(len(sources[0])):
+            arguments = [*state, *(np.ascontiguousarray(s[iteration]) for s in sources)]
+            inner = values.new_child(dict(zip(step.body.inputs, arguments, strict=True)))
+            results = self._body(step.body, inner, turn.inner(iteration))
+            state = results[: len(state)]
+            for stack, value in zip(stacks, results[len(state) :], strict=True):
+                stack.append(value)
+        ordered = [s[::-1] if reverse else s for s, reverse in zip(stacks, step.output_reverse, strict=True)]
+        return state + [np.stack(s, axis) for s, axis in zip(ordered, step.output_axes, strict=True)]
+
+
+def firing_indices(step: Analog, shape: Sequence[int], turn: Turn) -> NDArray[np.int64]:
+    """The global index of each position of a layer: sample · positions + position, apart for each loop iteration.
+
+    Args:
+        shape: extents of the position axes; the samples lie along `step.batch_axis` of the input.
+    """
+    total = int(np.prod(shape))
+    axis = _position_axis(step, len(shape) + 1)
+    if axis is None or total == 0:
+        return np.arange(total, dtype=np.int64) + turn.iteration * TURN
+    samples, rest = shape[axis], total // shape[axis]
+    inner = np.arange(total, dtype=np.int64).reshape(samples, rest) + turn.first_sample * rest
+    moved = inner.reshape(samples, *(n for i, n in enumerate(shape) if i != axis))
+    return np.moveaxis(moved, 0, axis).reshape(-1) + turn.iteration * TURN
+
+
+def _position_axis(step: Analog, rank: int) -> int | None:
+    """Which position axis counts the samples: the input's batch axis once the row axis is taken out."""
+    batch = step.batch_axis
+    if batch is None or not isinstance(step.unfolding, Dense):
+        return batch
+    return batch - 1 if step.unfolding.axis % rank < batch else batch
+
+
+def _last_uses(body: Body) -> dict[int, list[str]]:
+    """Step index → values of this body that nothing reads after it."""
+    last: dict[str, int] = {}
+    for index, step in enumerate(body.steps):
+        inner = [name for b in bodies(step) for name in captures(b)]
+        last |= dict.fromkeys((*reads(step), *inner), index)
+    kept = set(body.outputs)
+    uses: dict[int, list[str]] = {}
+    for name, index in last.items():
+        if name not in kept:
+            uses.setdefault(index, []).append(name)
+    return uses
+
+
+def _scalar(value: Any) -> Any:
+    return np.asarray(value).reshape(-1)[0]
+
+
+class _Constants(MutableMapping[str, Any]):
+    """The program's constants as values that are read when first needed."""
+
+    def __init__(self, program: Executable) -> None:
+        self._tensors = program.tensors
+
+    def __getitem__(self, name: str) -> Array:
+        return self._tensors[f"constant/{name}"]
+
+    def __setitem__(self, name: str, value: Any) -> None:
+        raise TypeError("constants are read-only")
+
+    def __delitem__(self, name: str) -> None:
+        raise TypeError("constants are read-only")
+
+    def __iter__(self) -> Any:
+        return (n.removeprefix("constant/") for n in self._tensors if n.startswith("constant/"))
+
+    def __len__(self) -> int:
+        return sum(1 for _ in self)

@@ -1,0 +1,208 @@
+"""The file of a program, suffix `.mho`: one safetensors file that stands alone.
+
+The data holds the program's tensors in the order of their names, each at a multiple of 64 bytes (a few zero bytes
+named `padding/N` fill the gaps), then the byte tensors `manifest` and `program`, both JSON. `program` holds
+everything of a `Program` but its arrays, and of each array its number format, shape and SHA-256. The file's one
+metadata key, `mho`, holds the format version and the SHA-256 of manifest and program, so that every byte that
+means something is covered. Equal programs give equal bytes.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from functools import cache
+from hashlib import sha256
+from pathlib import Path
+from typing import Any, BinaryIO
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import ConfigDict, TypeAdapter
+from pydantic_core import PydanticSerializationError
+
+from mho.targets.errors import ProgramError, plain
+from mho.targets.files import replacing
+from mho.targets.isa import CoreProgram
+from mho.targets.mapped_tensors import (
+    PADDING,
+    MappedFile,
+    MappedTensors,
+    StoredTensor,
+    bytes_of,
+    described,
+    stored_as,
+    validated,
+)
+from mho.targets.program import (
+    FORMAT_VERSION,
+    Array,
+    Decision,
+    LayerFacts,
+    Manifest,
+    MappingFacts,
+    MatrixFacts,
+    Program,
+)
+from mho.targets.steps import Port, Step
+from mho.targets.target import Target
+
+ALIGNMENT = 64
+ENTRY_BYTES = 384
+"""The most that a tensor and its padding add to the header beside the tensor's name: a shape has at most 64
+dimensions whose product is below 2^63, so at most 147 characters; an offset has at most 19 digits."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Tag:
+    """The one metadata key. Fields of newer formats are ignored here: the version is looked at first."""
+
+    format: int
+    sha256: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Contents:
+    """Everything of a program but its manifest and its arrays, and what the arrays must be."""
+
+    __pydantic_config__ = ConfigDict(extra="forbid")
+
+    target: Target
+    inputs: tuple[Port, ...]
+    outputs: tuple[Port, ...]
+    matrices: tuple[MatrixFacts, ...]
+    layers: tuple[LayerFacts, ...]
+    decisions: tuple[Decision, ...]
+    sequence: tuple[Step, ...]
+    cores: tuple[CoreProgram, ...]
+    mapping: MappingFacts
+    table: dict[str, StoredTensor]
+
+
+def write_program(program: Program, path: Path) -> None:
+    """Write the file, or on any fault or interruption nothing: it appears under its name only when complete.
+
+    Each tensor is read once and alone, so that no two need be in memory.
+
+    Raises:
+        ProgramError: the file cannot be written, or a tensor has a number format that a file cannot hold.
+    """
+    try:
+        with replacing(path) as file:
+            _write(program, file)
+    except OSError as error:
+        reason = error.strerror or str(error)
+        raise ProgramError(f"{plain(str(path))}: the program cannot be written: {reason}") from error
+    except ProgramError as error:
+        raise ProgramError(f"{plain(str(path))}: {problem}" for problem in error.problems) from error
+
+
+def read_program(path: Path) -> Program:
+    """Map a program's file. Structure and manifest are checked here, each tensor's digest on its first use.
+
+    Raises:
+        ProgramError: the file cannot be read, is not a program, is damaged, or has a newer format.
+    """
+    where = plain(str(path))
+    file = MappedFile.open(path)
+    tag = validated(_adapter(_Tag), file.metadata.get("mho", "{}").encode(), f"{where}: not a mho program")
+    if tag.format > FORMAT_VERSION:
+        raise ProgramError(
+            f"{where}: the program has format version {tag.format}, and this mho reads versions up to "
+            f"{FORMAT_VERSION}: install a newer mho, or compile the model again with this one"
+        )
+    texts = [file.bytes_of(name) for name in ("manifest", "program")]
+    if tag.sha256 != _digest(*texts):
+        raise ProgramError(f"{where}: damaged: the manifest's digest does not match; fetch or compile it again")
+    manifest = validated(_adapter(Manifest), texts[0], f"{where}: damaged manifest")
+    contents = validated(_adapter(_Contents), texts[1], f"{where}: damaged program")
+    if tag.format < 1 or manifest.format != tag.format:
+        raise ProgramError(f"{where}: damaged: format versions {tag.format} and {manifest.format} contradict")
+    parts = {f.name: getattr(contents, f.name) for f in fields(_Contents) if f.name != "table"}
+    return Program(manifest=manifest, tensors=file.tensors(contents.table), **parts)
+
+
+def check_tensors(program: Program) -> None:
+    """Read every tensor, so that every digest of a mapped program is checked.
+
+    Raises:
+        ProgramError: names every damaged tensor.
+    """
+    problems: list[str] = []
+    for name in program.tensors:
+        try:
+            program.tensors[name]
+        except ProgramError as error:
+            problems += error.problems
+    if problems:
+        raise ProgramError(problems)
+
+
+def tensor_table(tensors: Mapping[str, Array]) -> dict[str, StoredTensor]:
+    """Number format, shape and digest of every tensor, in the order of the names; a mapped file knows them."""
+    if isinstance(tensors, MappedTensors):
+        return dict(sorted(tensors.table.items()))
+    return {name: described(name, tensors[name]) for name in sorted(tensors)}
+
+
+def _write(program: Program, file: BinaryIO) -> None:
+    writer = _Writer(file, sorted(program.tensors))
+    table = {name: writer.add(name, program.tensors[name]) for name in sorted(program.tensors)}
+    parts = {f.name: getattr(program, f.name) for f in fields(_Contents) if f.name != "table"}
+    contents = _Contents(table=table, **parts)
+    texts = [_json(_adapter(Manifest), program.manifest), _json(_adapter(_Contents), contents)]
+    for name, text in zip(("manifest", "program"), texts, strict=True):
+        writer.add(name, np.frombuffer(text, np.uint8))
+    writer.finish(json.dumps({"format": FORMAT_VERSION, "sha256": _digest(*texts)}))
+
+
+class _Writer:
+    """Writes tensors one after another behind the room for the header, which is written last."""
+
+    def __init__(self, file: BinaryIO, names: list[str]) -> None:
+        reserved = sum(len(json.dumps(name)) + ENTRY_BYTES for name in names) + 4 * ENTRY_BYTES
+        self._room = -(-(8 + reserved) // ALIGNMENT) * ALIGNMENT - 8
+        self._file = file
+        self._end = 0
+        self._entries: dict[str, Any] = {}
+        file.seek(8 + self._room)
+
+    def add(self, name: str, array: Array) -> StoredTensor:
+        stored = described(name, array)
+        if name in self._entries or name.startswith(PADDING) or name == "__metadata__":
+            raise ProgramError(f"the name {plain(name)!r} of a tensor is reserved for the file itself")
+        gap = -self._end % ALIGNMENT
+        if gap:
+            self._append(f"{PADDING}{len(self._entries)}", "U8", [gap], np.zeros(gap, np.uint8))
+        self._append(name, *stored_as(stored), bytes_of(array))
+        return stored
+
+    def finish(self, tag: str) -> None:
+        header = json.dumps({"__metadata__": {"mho": tag}} | self._entries, separators=(",", ":")).encode()
+        self._file.seek(0)
+        self._file.write(self._room.to_bytes(8, "little"))
+        self._file.write(header.ljust(self._room))
+
+    def _append(self, name: str, dtype: str, shape: list[int], data: NDArray[np.uint8]) -> None:
+        offsets = [self._end, self._end + len(data)]
+        self._entries[name] = {"dtype": dtype, "shape": shape, "data_offsets": offsets}
+        self._file.write(data.data)
+        self._end = offsets[1]
+
+
+@cache
+def _adapter(kind: type[Any]) -> TypeAdapter[Any]:
+    return TypeAdapter(kind)
+
+
+def _json(adapter: TypeAdapter[Any], value: Manifest | _Contents) -> bytes:
+    """JSON that keeps infinities; pydantic's own writes them as null."""
+    try:
+        return json.dumps(adapter.dump_python(value, mode="json"), separators=(",", ":")).encode()
+    except PydanticSerializationError as error:
+        raise ProgramError("the network's branches and loops are nested too deeply for a file") from error
+
+
+def _digest(manifest: bytes, program: bytes) -> str:
+    return sha256(manifest + b"\0" + program).hexdigest()

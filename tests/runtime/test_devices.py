@@ -1,0 +1,222 @@
+"""Device models against the published check values, and against moments that are integrated numerically here."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from typing import get_args
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from mho.runtime.devices import MODELS, PCM, compensation, conductances, effective_weights, program_cells
+from mho.runtime.effects import Conditions, Effects
+from mho.targets.target import DeviceModel
+
+Floats = NDArray[np.float64]
+NODES, WEIGHTS = np.polynomial.hermite_e.hermegauss(60)
+WEIGHTS = WEIGHTS / WEIGHTS.sum()
+DAY = 86400.0
+CELLS = 200_000
+
+
+def only(**effects: bool) -> Effects:
+    return Effects(**{**vars(Effects.ideal()), **effects})
+
+
+def clip(value: float, low: float, high: float) -> float:
+    return min(max(value, low), high)
+
+
+def reference(model: str) -> dict[str, Callable[[float], float]]:
+    """The published formulas, one number at a time: programming sigma / g_max, drift mean and std, read noise."""
+    if model == "pcm":
+        return {
+            "programming": lambda x: (0.26348 + 1.9650 * x - 1.1731 * x**2) / 25,
+            "mean": lambda x: clip(-0.0155 * math.log(max(x, 1e-7)) + 0.0244, 0.049, 0.1),
+            "std": lambda x: clip(-0.0125 * math.log(max(x, 1e-7)) - 0.0059, 0.008, 0.045),
+            "read": lambda x: min(0.0088 / max(x**0.65, 1e-3), 0.2),
+        }
+
+    def mean(x: float) -> float:
+        log = math.log(max(x, 1e-7))
+        return clip(-0.0387 * log - 0.0182, 0.0720, 0.13) if x < 0.0945 else -0.0436 * x**2 - 0.0126 * x + 0.0736
+
+    def std(x: float) -> float:
+        log = math.log(max(x, 1e-7))
+        if model == "hermes-one-device":
+            return clip(-0.0120 * log - 0.0023, 0.0124, 0.04) if x < 0.3039 else -0.0165 * x**2 + 0.0116 * x + 0.0104
+        return clip(-0.0117 * log - 0.0057, 0.0091, 0.04) if x < 0.3055 else -0.0118 * x**2 + 0.0093 * x + 0.0073
+
+    def read(x: float) -> float:
+        log = math.log(max(x, 1e-7))
+        if model == "hermes-one-device":
+            if x < 0.1591:
+                return clip(-0.0078 * log + 0.0038, 0.0179, 0.04)
+            return 0.0664 * x**3 - 0.1352 * x**2 + 0.0768 * x + 0.0088
+        if x < 0.16:
+            return clip(-0.0117 * log - 0.0069, 0.015, 0.04)
+        return 0.0069 * x**3 - 0.0280 * x**2 + 0.0211 * x + 0.0123
+
+    def programming(x: float) -> float:
+        if model == "hermes-one-device":
+            return (0.15781817 + 2.32443916 * x - 2.16310839 * x**2 + 0.68841818 * x**3) / 10.35
+        return (0.16603222 + 4.71806468 * x - 8.48101252 * x**2 + 4.68961419 * x**3) / 20.7
+
+    return {"programming": programming, "mean": mean, "std": std, "read": read}
+
+
+TIMES = {"pcm": (20.0, 250e-9), "hermes-one-device": (200.0, 512e-9), "hermes-two-device": (300.0, 512e-9)}
+
+
+def weights(x: float) -> NDArray[np.float32]:
+    return np.full((CELLS // 400, 400), x, np.float32)
+
+
+def close(found: float, expected: float, spread: float) -> bool:
+    """Within five standard errors of a mean over all cells, and float32 rounding."""
+    return abs(found - expected) < 5 * spread / math.sqrt(CELLS) + 2e-6
+
+
+def test_every_model_of_a_target_has_its_formulas() -> None:
+    assert {"ideal", *MODELS} == set(get_args(DeviceModel))
+
+
+def test_pcm_programming_check_values() -> None:
+    x = np.array([0, 0.1, 0.25, 0.5, 0.75, 1], np.float32)
+    assert 100 * PCM.programming_sigma(x) == pytest.approx([1.05, 1.79, 2.73, 3.81, 4.31, 4.22], abs=0.005)
+
+
+@pytest.mark.parametrize(
+    ("time_s", "retention"), [(3600.0, 0.775), (DAY, 0.664), (30 * DAY, 0.562), (365 * DAY, 0.497)]
+)
+def test_pcm_retention_check_values(time_s: float, retention: float) -> None:
+    assert float(PCM.retained(np.array([0.049], np.float32), time_s)[0]) == pytest.approx(retention, abs=6e-4)
+    mean = effective_weights(weights(1), "pcm", Conditions(effects=only(drift=True), time_s=time_s), ("m",)).mean()
+    assert float(mean) == pytest.approx(retention, abs=0.004)
+
+
+@pytest.mark.parametrize("model", MODELS)
+def test_curves(model: str) -> None:
+    device, expected = MODELS[model], reference(model)
+    grid = [0.0, 1e-8, 1e-5, 0.01, 0.05, 0.09, 0.1, 0.158, 0.1595, 0.17, 0.25, 0.3, 0.3045, 0.31, 0.5, 0.75, 1.0]
+    x = np.array(grid, np.float32)
+    assert device.programming_sigma(x) == pytest.approx([expected["programming"](v) for v in grid], rel=1e-5)
+    assert device.drift_mean.at(x) == pytest.approx([expected["mean"](v) for v in grid], rel=1e-5)
+    assert device.drift_std.at(x) == pytest.approx([expected["std"](v) for v in grid], rel=1e-5)
+    assert device.read.at(x) == pytest.approx([expected["read"](v) for v in grid], rel=1e-5)
+
+
+@pytest.mark.parametrize("model", MODELS)
+@pytest.mark.parametrize("x", [0.0, 0.02, 0.4, 1.0])
+def test_programming_moments(model: str, x: float) -> None:
+    """g = max(0, x + sigma n) has the moments of a rectified normal variable; the pair subtracts one at 0."""
+    formulas = reference(model)
+
+    def rectified(mean: float, sigma: float) -> tuple[float, float]:
+        a = mean / sigma
+        density, below = math.exp(-a * a / 2) / math.sqrt(2 * math.pi), 0.5 * math.erfc(-a / math.sqrt(2))
+        first = mean * below + sigma * density
+        return first, (mean**2 + sigma**2) * below + mean * sigma * density - first**2
+
+    used, unused = rectified(x, formulas["programming"](x)), rectified(0, formulas["programming"](0))
+    conditions = Conditions(effects=only(programming_noise=True), time_s=DAY)
+    found = effective_weights(weights(-x), model, conditions, ("m",)).astype(np.float64)
+    variance = used[1] + unused[1]
+    assert close(-found.mean(), used[0] - unused[0], math.sqrt(variance))
+    assert found.var() == pytest.approx(variance, rel=0.02)
+
+
+@pytest.mark.parametrize("model", MODELS)
+@pytest.mark.parametrize("x", [0.05, 0.2, 0.4, 1.0])
+@pytest.mark.parametrize("time_s", [3600.0, 365 * DAY])
+def test_drift_moments(model: str, x: float, time_s: float) -> None:
+    formulas, (t0_s, _) = reference(model), TIMES[model]
+    exponents = np.abs(formulas["mean"](x) + formulas["std"](x) * NODES)
+    left: Floats = x * ((time_s + t0_s) / t0_s) ** -exponents
+    mean = float(WEIGHTS @ left)
+    spread = math.sqrt(float(WEIGHTS @ (left - mean) ** 2))
+    found = effective_weights(weights(x), model, Conditions(effects=only(drift=True), time_s=time_s), ("m",))
+    assert close(float(found.mean(dtype=np.float64)), mean, spread)
+    assert float(found.std(dtype=np.float64)) == pytest.approx(spread, rel=0.02)
+
+
+@pytest.mark.parametrize("model", MODELS)
+@pytest.mark.parametrize("x", [0.05, 0.3, 1.0])
+@pytest.mark.parametrize("time_s", [0.0, DAY])
+def test_read_noise_moments(model: str, x: float, time_s: float) -> None:
+    t0_s, t_read_s = TIMES[model]
+    sigma = x * reference(model)["read"](x) * math.sqrt(math.log((time_s + t0_s + t_read_s) / (2 * t_read_s)))
+    found = effective_weights(weights(x), model, Conditions(effects=only(read_noise=True), time_s=time_s), ("m",))
+    assert close(float(found.mean(dtype=np.float64)), x, sigma)
+    assert float(found.std(dtype=np.float64)) == pytest.approx(sigma, rel=0.02)
+
+
+def test_ideal_and_switched_off_leave_weights_alone() -> None:
+    w = np.random.default_rng(0).uniform(-1, 1, (30, 20)).astype(np.float32)
+    conditions = Conditions(time_s=DAY)
+    assert np.array_equal(effective_weights(w, "ideal", conditions, ("m",)), w)
+    for model in MODELS:
+        off = Conditions(effects=Effects.ideal(), time_s=DAY)
+        assert np.array_equal(effective_weights(w, model, off, ("m",)), w)
+        assert program_cells(w, model, off, ("m",), compensate=True).compensation == 1
+
+
+def test_draws_depend_on_seed_and_name_alone() -> None:
+    w = np.random.default_rng(0).uniform(-1, 1, (30, 20)).astype(np.float32)
+    conditions = Conditions(seed=1, time_s=DAY)
+    first = effective_weights(w, "pcm", conditions, ("m", 0))
+    assert np.array_equal(first, effective_weights(w, "pcm", conditions, ("m", 0)))
+    assert not np.array_equal(first, effective_weights(w, "pcm", conditions, ("m", 1)))
+    assert not np.array_equal(first, effective_weights(w, "pcm", Conditions(seed=2, time_s=DAY), ("m", 0)))
+    assert np.array_equal(first, effective_weights(w, "pcm", Conditions(seed=1, time_s=86400), ("m", 0)))
+
+
+def test_devices_keep_their_programming_over_time_and_effects() -> None:
+    targets = np.random.default_rng(0).uniform(0, 1, (50, 40)).astype(np.float32)
+    early, late = (conductances(PCM, targets, Conditions(time_s=t), ("m",)) for t in (0.0, DAY))
+    bare = conductances(PCM, targets, Conditions(effects=only(programming_noise=True), time_s=DAY), ("m",))
+    assert np.array_equal(early.programmed, late.programmed)
+    assert np.array_equal(bare.read, early.programmed)
+    assert np.array_equal(early.drifted, early.programmed)
+    assert np.all(late.drifted <= early.drifted)
+    hour, day = (
+        conductances(PCM, targets, Conditions(effects=only(drift=True), time_s=t), ("m",)) for t in (3600, DAY)
+    )
+    rates = [np.log(c.read / targets) / math.log((t + 20) / 20) for c, t in ((hour, 3600), (day, DAY))]
+    assert rates[0] == pytest.approx(rates[1], abs=1e-5)
+
+
+def test_draws_of_devices_are_unrelated() -> None:
+    """Polarities, effects and reads at different times share no draws."""
+    zero = np.zeros((200, 200), np.float32)
+    programmed = effective_weights(zero, "pcm", Conditions(effects=only(programming_noise=True)), ("m",))
+    assert abs(float(programmed.mean(dtype=np.float64))) < 5 * float(programmed.std()) / 200
+    half = zero + np.float32(0.5)
+    reads = [
+        effective_weights(half, "pcm", Conditions(effects=only(read_noise=True), time_s=t), ("m",)).ravel()
+        for t in (0.0, 3600.0)
+    ]
+    noise = effective_weights(half, "pcm", Conditions(effects=only(programming_noise=True)), ("m",)).ravel()
+    table = np.corrcoef([*reads, noise])
+    assert np.all(np.abs(table[np.triu_indices(3, 1)]) < 5 / 200)
+
+
+@pytest.mark.parametrize("model", MODELS)
+def test_compensation_restores_the_outputs(model: str) -> None:
+    """To 8 %, since large weights drift less than the mean in the HERMES models; without it a third is lost."""
+    w = np.random.default_rng(0).normal(0, 0.3, (256, 256)).clip(-1, 1).astype(np.float32)
+    start = effective_weights(w, model, Conditions(), ("m",))
+    for time_s in (0.0, DAY, 365 * DAY):
+        cells = program_cells(w, model, Conditions(time_s=time_s), ("m",), compensate=True)
+        slope = float(np.vdot(start, cells.weights) / np.vdot(start, start))
+        assert cells.compensation * slope == pytest.approx(1, abs=0.08)
+        assert cells.compensation == 1 if time_s == 0 else cells.compensation > 1.2
+        assert program_cells(w, model, Conditions(time_s=time_s), ("m",)).compensation == 1
+
+
+def test_compensation_is_the_ratio_of_mean_magnitudes() -> None:
+    assert compensation(np.array([[1, -3]], np.float32), np.array([[-1, 1]], np.float32)) == 2
+    zero = np.zeros((2, 2), np.float32)
+    assert compensation(zero, zero) == 1

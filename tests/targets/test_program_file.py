@@ -1,0 +1,165 @@
+"""The program's file: exact, deterministic, atomic, and every damaged byte is found."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
+from io import RawIOBase
+from pathlib import Path
+
+import ml_dtypes
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from safetensors import safe_open
+
+from mho.targets.errors import ProgramError
+from mho.targets.mapped_tensors import MappedTensors
+from mho.targets.program import Array, JsonScalar, Program
+from mho.targets.program_file import check_tensors, read_program, tensor_table, write_program
+from mho.targets.steps import Activation, Analog
+from tests.programs import tiny_program
+
+
+def equal(left: Program, right: Program) -> bool:
+    return left == right and tensor_table(left.tensors) == tensor_table(right.tensors)
+
+
+def test_reads_what_was_written(tmp_path: Path) -> None:
+    program = tiny_program(digital=True)
+    write_program(program, tmp_path / "a.mho")
+    read = read_program(tmp_path / "a.mho")
+    assert read == program
+    assert set(read.tensors) == set(program.tensors)
+    for name, array in program.tensors.items():
+        np.testing.assert_array_equal(read.tensors[name], array)
+    check_tensors(read)
+
+
+def test_equal_programs_give_equal_bytes(tmp_path: Path) -> None:
+    for name in ("a.mho", "b.mho"):
+        write_program(tiny_program(seed=3, digital=True), tmp_path / name)
+    write_program(read_program(tmp_path / "a.mho"), tmp_path / "c.mho")
+    contents = {path.read_bytes() for path in tmp_path.iterdir()}
+    assert len(contents) == 1
+
+
+def test_tensors_are_mapped_and_read_only(tmp_path: Path) -> None:
+    write_program(tiny_program(digital=True), tmp_path / "a.mho")
+    tensors = read_program(tmp_path / "a.mho").tensors
+    assert isinstance(tensors, MappedTensors)
+    for array in tensors.values():
+        assert not array.flags.writeable and not array.flags.owndata and array.flags.aligned
+    assert tensors["matrix/w"] is tensors["matrix/w"]
+
+
+ARRAYS: dict[str, Array] = {
+    "matrix/transposed": np.arange(6, dtype=np.float64).reshape(1, 2, 3).transpose(0, 2, 1),
+    "constant/big endian": np.array([1.5, -2.0], ">f4"),
+    "constant/scalar": np.array(7, np.int64),
+    "constant/empty": np.zeros((0, 3), np.int8),
+    "constant/flags": np.array([True, False, True]),
+    "constant/half": np.array([1, 2, 3], np.float16),
+    "constant/bfloat16": np.array([[1.0], [-3.5]], ml_dtypes.bfloat16),
+    "constant/float8": np.array([1.0, 0.5, -2.0], ml_dtypes.float8_e4m3fn),
+    "constant/int4": np.array([-8, 7, 1], ml_dtypes.int4),
+    "constant/complex": np.array([1 + 2j], np.complex64),
+    'graph/"\n\\é': np.frombuffer(b"abc", np.uint8),
+}
+
+
+def test_every_number_format_survives(tmp_path: Path) -> None:
+    write_program(replace(tiny_program(), tensors=ARRAYS), tmp_path / "a.mho")
+    tensors = read_program(tmp_path / "a.mho").tensors
+    assert list(tensors) == sorted(ARRAYS)
+    for name, array in ARRAYS.items():
+        assert tensors[name].dtype == array.dtype.newbyteorder("<") and tensors[name].shape == array.shape
+        np.testing.assert_array_equal(tensors[name], array)
+
+
+def test_is_a_safetensors_file_with_one_metadata_key(tmp_path: Path) -> None:
+    write_program(tiny_program(), tmp_path / "a.mho")
+    with safe_open(tmp_path / "a.mho", framework="np") as file:
+        assert list(file.metadata()) == ["mho"]
+        np.testing.assert_array_equal(file.get_tensor("matrix/w"), tiny_program().tensors["matrix/w"])
+        assert json.loads(file.get_tensor("manifest").tobytes())["model"] == "tiny"
+
+
+def test_infinities_and_kinds_of_numbers_survive(tmp_path: Path) -> None:
+    program = tiny_program()
+    step = program.sequence[0]
+    assert isinstance(step, Analog)
+    clipped = replace(step, activation=Activation(function="clip", low=float("-inf"), high=1e-45))
+    options: dict[str, JsonScalar] = {"a": 1, "b": 1.0, "c": True, "d": "1", "e": None, "f": float("inf")}
+    program = replace(program, sequence=(clipped,), manifest=replace(program.manifest, options=options))
+    write_program(program, tmp_path / "a.mho")
+    read = read_program(tmp_path / "a.mho")
+    assert read == program
+    assert [type(v) for v in read.manifest.options.values()] == [int, float, bool, str, type(None), float]
+
+
+class Interrupted(Mapping[str, Array]):
+    """Tensors of which the last cannot be had."""
+
+    def __init__(self, fault: BaseException) -> None:
+        self.fault = fault
+
+    def __getitem__(self, name: str) -> Array:
+        if name == "b":
+            raise self.fault
+        return np.ones(100_000, np.float32)
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(("a", "b"))
+
+    def __len__(self) -> int:
+        return 2
+
+
+@pytest.mark.parametrize("fault", [KeyboardInterrupt(), MemoryError(), ProgramError("no")])
+def test_a_fault_leaves_the_old_file_and_nothing_else(tmp_path: Path, fault: BaseException) -> None:
+    path = tmp_path / "a.mho"
+    path.write_bytes(b"old")
+    with pytest.raises(type(fault)):
+        write_program(replace(tiny_program(), tensors=Interrupted(fault)), path)
+    assert [p.name for p in tmp_path.iterdir()] == ["a.mho"] and path.read_bytes() == b"old"
+
+
+def test_every_flipped_byte_is_found(tmp_path: Path) -> None:
+    path = tmp_path / "a.mho"
+    write_program(tiny_program(rows=2, columns=1, digital=True), path)
+    good = path.read_bytes()
+    with path.open("r+b", buffering=0) as file:
+        for index, byte in enumerate(good):
+            overwrite(file, index, byte ^ 0xFF)
+            with pytest.raises(ProgramError, match=re.escape(str(path))):
+                check_tensors(read_program(path))
+            overwrite(file, index, byte)
+    check_tensors(read_program(path))
+
+
+def overwrite(file: RawIOBase, index: int, byte: int) -> None:
+    file.seek(index)
+    file.write(bytes([byte]))
+
+
+@settings(max_examples=100, deadline=None, derandomize=True)
+@given(data=st.data())
+def test_damage_of_any_kind_is_a_program_error(tmp_path_factory: pytest.TempPathFactory, data: st.DataObject) -> None:
+    program = tiny_program(rows=2, columns=1)
+    path = tmp_path_factory.mktemp("damage") / "a.mho"
+    write_program(program, path)
+    good = path.read_bytes()
+    index = data.draw(st.integers(0, len(good) - 1))
+    change = bytes([good[index] ^ data.draw(st.integers(1, 255))])
+    path.write_bytes(good[:index] if data.draw(st.booleans()) else good[:index] + change + good[index + 1 :])
+    try:
+        read = read_program(path)
+        check_tensors(read)
+    except ProgramError as error:
+        assert all(str(path) in problem for problem in error.problems)
+    else:
+        assert equal(read, program)

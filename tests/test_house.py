@@ -1,0 +1,72 @@
+"""The house: imports point downwards, heavy libraries have one door, files and functions stay small."""
+
+from __future__ import annotations
+
+import ast
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[1]
+FLOORS = {"mho.targets": 0, "mho.runtime": 1, "mho.passes": 2, "mho": 3}
+FOLDERS = {"targets": "mho.targets", "runtime": "mho.runtime", "passes": "mho.passes", "compiler": "mho"}
+DOORS = {
+    "ortools": {"passes/solver.py"},
+    "onnxruntime": {"runtime/digital.py", "runtime/inspect.py"},
+    "jinja2": {"compiler/report/html.py"},
+    "safetensors": {"targets/program_file.py", "targets/mapped_tensors.py"},
+}
+LONGEST_FILE = 400
+LONGEST_FUNCTION = 60
+
+
+def sources() -> list[Path]:
+    return sorted(path for folder in FOLDERS for path in (ROOT / folder).rglob("*.py"))
+
+
+def imports(path: Path) -> Iterator[str]:
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            yield node.module
+
+
+def floor(module: str) -> int:
+    parts = module.split(".")
+    return FLOORS.get(".".join(parts[:2]), FLOORS["mho"])
+
+
+@pytest.mark.parametrize("path", sources(), ids=lambda p: str(p.relative_to(ROOT)))
+def test_imports_point_downwards(path: Path) -> None:
+    here = FLOORS[FOLDERS[path.relative_to(ROOT).parts[0]]]
+    inside = [name for name in imports(path) if name == "mho" or name.startswith("mho.")]
+    assert [name for name in inside if floor(name) > here] == []
+
+
+@pytest.mark.parametrize("library", DOORS)
+def test_heavy_libraries_have_one_door(library: str) -> None:
+    users = {str(p.relative_to(ROOT)) for p in sources() if any(i.split(".")[0] == library for i in imports(p))}
+    assert users <= DOORS[library]
+
+
+def test_files_and_functions_are_small() -> None:
+    long = []
+    for path in sources():
+        text = path.read_text(encoding="utf-8")
+        if len(text.splitlines()) > LONGEST_FILE:
+            long.append(str(path))
+        for node in ast.walk(ast.parse(text)):
+            if isinstance(node, ast.FunctionDef) and (node.end_lineno or 0) - node.lineno >= LONGEST_FUNCTION:
+                long.append(f"{path}:{node.name}")
+    assert long == []
+
+
+def test_help_needs_no_heavy_library() -> None:
+    heavy = ("ortools", "onnxruntime", "onnx", "onnx_ir", "rich", "jinja2", "numpy", "pydantic")
+    script = f"import sys, mho.cli; print([m for m in {heavy!r} if m in sys.modules])"
+    result = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    assert result.stdout.strip() == "[]"
