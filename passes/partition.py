@@ -185,10 +185,11 @@ def spectral_bound(flows: TileFlows, tiles: int, capacity: int) -> float:
     (Donath and Hoffman, IBM J. Res. Dev. 17(5), 1973); sizes as unequal as allowed give the least. Six digits are
     kept, because eigenvalues differ between machines in the last ones.
     """
-    if tiles > LARGEST_SPECTRUM:
+    if not 0 < tiles <= LARGEST_SPECTRUM:
         return 0.0
     weights = flows.symmetric(tiles)
     eigenvalues = np.linalg.eigvalsh(np.diag(weights.sum(axis=1)) - weights)
+    eigenvalues = np.maximum(eigenvalues - 1e-12 * eigenvalues[-1:], 0.0)
     parts = -(-tiles // capacity)
     part_sizes = np.full(parts, capacity)
     part_sizes[-1] = tiles - capacity * (parts - 1)
