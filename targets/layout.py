@@ -29,10 +29,10 @@ class Value:
 
 @dataclass(frozen=True)
 class Child:
-    """A line below its owner's line: an instance of `kind` for `field`, which takes one or `many` of them."""
+    """A line below its owner's line: of the dataclass `kind`, for `field`, which takes one or `many`."""
 
     field: str
-    kind: type[Any]
+    kind: Any
     many: bool
 
 
@@ -68,6 +68,12 @@ def layout(kind: Any) -> Layout:
         else:
             values.append(Value(field.name, _default(field), _holds_sites(hint)))
     return Layout(tuple(values), children, tuple(many))
+
+
+def layout_of(node: Any) -> Layout:
+    """The layout of an instance's dataclass."""
+    kind: Any = type(node)
+    return layout(kind)
 
 
 @cache

@@ -19,7 +19,7 @@ from pydantic import ConfigDict, TypeAdapter, ValidationError
 
 from mho.targets.errors import ProgramError, plain
 from mho.targets.isa import Site
-from mho.targets.layout import Child, Layout, Value, keyword, layout
+from mho.targets.layout import Child, Layout, Value, keyword, layout, layout_of
 from mho.targets.program import Array, Program
 from mho.targets.program_file import tensor_table
 from mho.targets.steps import Step
@@ -98,18 +98,19 @@ def _sites(program: Program, near: Site) -> str:
 
 
 def _lines(name: str, node: Any, depth: int) -> Iterator[str]:
-    values = [f" {v.name}={text}" for v in layout(type(node)).values if (text := _written(v, node)) is not None]
+    values = [f" {v.name}={text}" for v in layout_of(node).values if (text := _written(v, node)) is not None]
     yield INDENT * depth + name + "".join(values)
     yield from _below(node, depth + 1)
 
 
 def _below(node: Any, depth: int) -> Iterator[str]:
     """The lines of what belongs to a node, in the order of its fields."""
-    for part in dict.fromkeys(child.field for child in layout(type(node)).children.values()):
+    for part in dict.fromkeys(child.field for child in layout_of(node).children.values()):
         value = getattr(node, part)
         if isinstance(value, tuple):
             for item in value:
-                yield from _lines(keyword(type(item), part), item, depth)
+                kind: Any = type(item)
+                yield from _lines(keyword(kind, part), item, depth)
         else:
             yield from _lines(part, value, depth)
 

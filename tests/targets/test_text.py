@@ -112,5 +112,5 @@ def test_missing_lines_and_other_tensors() -> None:
     with pytest.raises(ProgramError, match="has no line 'manifest'\nthe text has no line 'target'"):
         parse_program("", {})
     other = {**program.tensors, "constant/b": np.zeros(5, np.float32)}
-    with pytest.raises(ProgramError, match="^the text and the tensors differ in 'constant/b'$"):
+    with pytest.raises(ProgramError, match=r"^the text and the tensors differ in 'constant/b'$"):
         parse_program(print_program(program), other)
