@@ -33,7 +33,8 @@ MOST_FOR_A_PAIR = 20
 class PlaceCores:
     """Give every tile a site: on each chip, the least sum of words times links travelled that is found.
 
-    The search starts from the order of the layers laid along the best of some snakes. Words to and from other chips count nothing.
+    The search starts from the order of the layers laid along the best of some snakes. Words to and from other chips
+    count nothing.
     """
 
     effort: Effort = "normal"
