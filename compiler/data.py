@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 from zipfile import BadZipFile, ZipFile
+from zlib import error as ZlibError  # noqa: N812
 
 import numpy as np
 from numpy.typing import NDArray
@@ -41,13 +42,14 @@ def read_npz(path: Path) -> Mapping[str, Array]:
         DataError: the file is missing or not an .npz of plain arrays.
     """
     try:
-        with np.load(path, allow_pickle=False) as archive:
-            if isinstance(archive, np.ndarray):
-                raise DataError(f"{path} holds one array; store it under its input's name with numpy.savez")
+        opened = np.load(path, allow_pickle=False)
+        if isinstance(opened, np.ndarray):
+            raise DataError(f"{path} holds one array; store it under its input's name with numpy.savez")
+        with opened as archive:
             return {name: archive[name] for name in archive.files}
     except FileNotFoundError as error:
         raise DataError(f"{path} does not exist") from error
-    except (OSError, ValueError, BadZipFile, EOFError, KeyError) as error:
+    except (OSError, ValueError, BadZipFile, EOFError, KeyError, RuntimeError, ZlibError) as error:
         raise DataError(f"{path} is not an .npz file of plain arrays: {plain(str(error))}") from error
 
 
@@ -82,6 +84,9 @@ def write_text(path: Path, text: str) -> None:
 def generated_samples(inputs: tuple[Port, ...], state: Mapping[str, str] | None, seed: int) -> Samples:
     """Random samples: standard normal floats, and 0 or 1 for integers and booleans.
 
+    Where the first axes of the inputs differ, they cannot all count samples: then each sample is a set of whole
+    inputs.
+
     Raises:
         DataError: an input has an open dimension beside its first, or is no tensor of numbers.
     """
@@ -91,7 +96,10 @@ def generated_samples(inputs: tuple[Port, ...], state: Mapping[str, str] | None,
     if problems:
         raise DataError(problems)
     rng = np.random.default_rng(seed)
-    return match_samples({port.name: _generated(port, rng) for port in fed}, inputs, state)
+    shapes = {port.name: _shape(port) for port in fed}
+    if len({shape[0] for shape in shapes.values() if shape}) > 1:
+        shapes = {name: (GENERATED_SAMPLES, *shape) for name, shape in shapes.items()}
+    return match_samples({port.name: _generated(port, shapes[port.name], rng) for port in fed}, inputs, state)
 
 
 def _open(port: Port) -> list[str]:
@@ -107,8 +115,11 @@ def _open(port: Port) -> list[str]:
     return []
 
 
-def _generated(port: Port, rng: np.random.Generator) -> Array:
-    shape = tuple(d if isinstance(d, int) else GENERATED_SAMPLES for d in port.shape or ())
+def _shape(port: Port) -> tuple[int, ...]:
+    return tuple(d if isinstance(d, int) else GENERATED_SAMPLES for d in port.shape or ())
+
+
+def _generated(port: Port, shape: tuple[int, ...], rng: np.random.Generator) -> Array:
     kind = np.dtype(NUMPY_TYPES[port.type])
     if kind.kind == "f":
         return rng.standard_normal(shape).astype(kind)

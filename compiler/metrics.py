@@ -8,7 +8,7 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from mho.targets.errors import DataError
+from mho.targets.errors import DataError, plain
 
 Array = NDArray[Any]
 
@@ -38,15 +38,31 @@ def measure(metric: Metric, outputs: Mapping[str, Array], name: str, labels: Arr
     if callable(metric):
         return float(metric(outputs, labels))
     output = outputs[name]
-    if len(output) != len(labels):
-        raise DataError(f"there are {len(labels)} labels for {len(output)} samples of output {name}")
+    if labels.ndim == 0 or len(output) != len(labels):
+        count = len(labels) if labels.ndim else "no"
+        raise DataError(f"there are {count} labels for {len(output)} samples of output {plain(name)}")
     return _METRICS[metric](output, labels)
 
 
 def top1(output: Array, labels: Array) -> float:
-    """Part of the samples whose largest entry stands at the label; output [samples, …, classes]."""
-    chosen = winners(output, labels.ndim)
-    return float(np.mean(chosen == labels))
+    """Part of the labels that are the place of the largest entry; output [samples, …, classes].
+
+    An output of whole numbers, one a label, is taken as the classes themselves.
+
+    Raises:
+        DataError: the output has not one vector of scores a label, or these have a single entry.
+    """
+    if output.dtype.kind in "iub" and output.size == labels.size:
+        return float(np.mean(output.reshape(-1) == labels.reshape(-1)))
+    single = labels.size == len(output)
+    chosen = winners(output, 1 if single else labels.ndim)
+    if chosen.size != labels.size or (not single and chosen.shape != labels.shape):
+        raise DataError(
+            f"the metric top1 wants a label for each vector of an output {output.shape}, not {labels.shape}"
+        )
+    if output.size == labels.size:
+        raise DataError("the metric top1 wants a score a class, the output has one number a label: take auc or mse")
+    return float(np.mean(chosen.reshape(-1) == labels.reshape(-1)))
 
 
 def winners(output: Array, rank: int = 1) -> Array:
@@ -59,8 +75,10 @@ def winners(output: Array, rank: int = 1) -> Array:
 def auc(output: Array, labels: Array) -> float:
     """Area under the ROC curve of a score a sample (the last entry of an output with several) for labels 0 and 1."""
     score = output.reshape(len(output), -1)[:, -1]
-    positive = labels.astype(bool)
-    if positive.all() or not positive.any():
+    if labels.size != len(score):
+        raise DataError(f"the metric auc wants one label a sample, the labels have the shape {labels.shape}")
+    positive = labels.reshape(-1) == 1
+    if set(np.unique(labels).tolist()) != {0, 1}:
         raise DataError("the metric auc wants labels of both kinds, 0 and 1")
     ranks = _ranks(score)
     wins = ranks[positive].sum() - positive.sum() * (positive.sum() + 1) / 2
@@ -75,11 +93,16 @@ def mse(output: Array, labels: Array) -> float:
 
 
 def spearman(output: Array, labels: Array) -> float:
-    """Spearman's rank correlation of a score a sample with the labels."""
+    """Spearman's rank correlation of a score a sample with the labels; 0 where either is the same for all."""
     score = output.reshape(len(output), -1)
     if score.shape[1] != 1:
         raise DataError(f"the metric spearman wants one number a sample, the output has {score.shape[1]}")
-    return float(np.corrcoef(_ranks(score[:, 0]), _ranks(labels.reshape(-1)))[0, 1])
+    if labels.size != len(score):
+        raise DataError(f"the metric spearman wants one label a sample, the labels have the shape {labels.shape}")
+    first, second = _ranks(score[:, 0]), _ranks(labels.reshape(-1))
+    if np.ptp(first) == 0 or np.ptp(second) == 0:
+        return 0.0
+    return float(np.corrcoef(first, second)[0, 1])
 
 
 def _ranks(values: Array) -> NDArray[np.float64]:

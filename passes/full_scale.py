@@ -31,8 +31,12 @@ class FullScale:
     percentile: float
 
     def choose(self, values: Floats, bits: int | None) -> float:
-        """The full scale for values of any shape and a converter of `bits`; 1 where they are all zero."""
+        """The full scale for values of any shape and a converter of `bits`; 1 where they are all zero.
+
+        Infinities and what is not a number are left out, as no range covers them.
+        """
         magnitudes = np.abs(values).ravel()
+        magnitudes = magnitudes[np.isfinite(magnitudes)]
         largest = float(magnitudes.max(initial=0.0))
         if largest == 0.0:
             return 1.0
@@ -45,7 +49,7 @@ class FullScale:
 
 def _percentile(magnitudes: Floats, percentile: float) -> float:
     """The smallest magnitude that `percentile` per cent of them do not exceed."""
-    rank = min(len(magnitudes) - 1, int(np.ceil(len(magnitudes) * percentile / 100)) - 1)
+    rank = max(0, min(len(magnitudes), int(np.ceil(len(magnitudes) * percentile / 100))) - 1)
     return float(np.partition(magnitudes, rank)[rank])
 
 

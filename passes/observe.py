@@ -40,7 +40,7 @@ class Observe:
     rule: Rule = "mse"
     percentile: float = 99.99
     samples: int = 128
-    vectors: int = 512
+    vectors: int = 1024
 
     def run(
         self,
@@ -65,9 +65,9 @@ class Observe:
             observed[layer.name] = LayerInputs(found, watched.vectors(), watched.count / chosen.count)
         return Calibrated(network, observed, _warnings(observed))
 
-    def _watch(self, network: Network, samples: Samples, advance: Callable[[int], None]) -> Mapping[str, _Reservoir]:
+    def _watch(self, network: Network, samples: Samples, advance: Callable[[int], None]) -> Mapping[str, Reservoir]:
         seen = {
-            layer.name: _Reservoir(limit=_limit(self.vectors, network.matrices[layer.matrix].rows))
+            layer.name: Reservoir(limit=_limit(self.vectors, network.matrices[layer.matrix].rows))
             for layer in layers(network.steps)
         }
         code = emit_exact(network)
@@ -77,7 +77,7 @@ class Observe:
         return seen
 
 
-KEPT_NUMBERS = 1 << 19
+KEPT_NUMBERS = 1 << 20
 """Numbers kept of one layer's inputs, so that a network of a hundred wide layers stays within memory."""
 
 
@@ -85,27 +85,46 @@ def _limit(vectors: int, rows: int) -> int:
     return max(16, min(vectors, KEPT_NUMBERS // max(rows, 1)))
 
 
+GOLDEN = np.uint64(0x9E3779B97F4A7C15)
+"""2^64 times the golden ratio's fraction: the multiples of it, modulo 2^64, are spread evenly."""
+
+
 @dataclass
-class _Reservoir:
-    """Keeps every n-th vector it is given, n doubling whenever there are too many: a sample spread evenly."""
+class Reservoir:
+    """A bounded sample of the vectors it is given, spread evenly whatever their number and their batches.
+
+    Vector number n has the place n · GOLDEN modulo 2^64, and those below a ceiling are kept, which is halved
+    whenever there are too many. Every n-th vector would do worse: where n divides the width of an image, a
+    convolution would be judged by its padded border.
+
+    Attributes:
+        limit: of vectors that are kept.
+        count: vectors that were given.
+    """
 
     limit: int
     count: int = 0
-    stride: int = 1
-    kept: list[Floats] = field(default_factory=list)
+    _ceiling: int = 1 << 64
+    _places: NDArray[np.uint64] = field(default_factory=lambda: np.zeros(0, np.uint64))
+    _kept: Floats = field(default_factory=lambda: np.zeros((0, 1), np.float32))
 
     def add(self, rows: Floats) -> None:
-        first = -self.count % self.stride
+        places = np.arange(self.count, self.count + len(rows), dtype=np.uint64) * GOLDEN
         self.count += len(rows)
-        if first < len(rows):
-            self.kept.append(rows[first :: self.stride][: 2 * self.limit].copy())
-        while sum(map(len, self.kept)) > 2 * self.limit:
-            self.kept = [np.concatenate(self.kept)[::2].copy()]
-            self.stride *= 2
+        old, new = self._below(self._places), self._below(places)
+        while np.count_nonzero(old) + np.count_nonzero(new) > self.limit:
+            self._ceiling //= 2
+            old, new = self._below(self._places), self._below(places)
+        if new.any() or not old.all():
+            self._places = np.concatenate([self._places[old], places[new]])
+            self._kept = np.concatenate([self._kept[old], rows[new]]) if len(self._kept) else rows[new]
+
+    def _below(self, places: NDArray[np.uint64]) -> NDArray[np.bool_]:
+        return places <= np.uint64(self._ceiling - 1)
 
     def vectors(self) -> Floats:
-        """The sample: [at most 2 · limit, rows]."""
-        return np.concatenate(self.kept) if self.kept else np.zeros((0, 1), np.float32)
+        """The sample: [at most limit, rows]."""
+        return self._kept
 
 
 def _warnings(observed: Mapping[str, LayerInputs]) -> tuple[str, ...]:

@@ -65,7 +65,7 @@ class PartitionChips:
         facts = SolverFacts(
             search="partition", status="OPTIMAL" if cut <= bound else "FEASIBLE", objective=cut, bound=bound
         )
-        return Partition(ranged, chips, tuple(chip_of[unit_of].tolist()), (facts,))
+        return Partition(ranged, chips, tuple(in_order(chip_of)[unit_of].tolist()), (facts,))
 
     def _check(self, tiling: Tiling, capacity: int, largest: int, needed: int) -> None:
         name, count = plain(tiling.target.name), len(tiling.tiles)
@@ -112,6 +112,14 @@ def converter_units(tiling: Tiling) -> Indices:
     number = np.zeros(len(tiling.tiles), np.int64)
     number[order] = np.arange(len(order))
     return number[root]
+
+
+def in_order(chip_of: Indices) -> Indices:
+    """The same chips, numbered by the first unit that each holds, so that chip 0 holds the first layer."""
+    chips, first = np.unique(chip_of, return_index=True)
+    number = np.zeros(int(chips.max(initial=0)) + 1, np.int64)
+    number[chips[np.argsort(first)]] = np.arange(len(chips))
+    return number[chip_of]
 
 
 def contract(flows: TileFlows, unit_of: Indices) -> TileFlows:
@@ -177,10 +185,11 @@ def spectral_bound(flows: TileFlows, tiles: int, capacity: int) -> float:
     (Donath and Hoffman, IBM J. Res. Dev. 17(5), 1973); sizes as unequal as allowed give the least. Six digits are
     kept, because eigenvalues differ between machines in the last ones.
     """
-    if tiles > LARGEST_SPECTRUM:
+    if not 0 < tiles <= LARGEST_SPECTRUM:
         return 0.0
     weights = flows.symmetric(tiles)
     eigenvalues = np.linalg.eigvalsh(np.diag(weights.sum(axis=1)) - weights)
+    eigenvalues = np.maximum(eigenvalues - 1e-12 * eigenvalues[-1:], 0.0)
     parts = -(-tiles // capacity)
     part_sizes = np.full(parts, capacity)
     part_sizes[-1] = tiles - capacity * (parts - 1)

@@ -22,6 +22,8 @@ ENTRIES_A_SECOND = 1.5e8
 """Entries of the matrices of exchanges that a core looks at in about a second; one iteration costs 20,000 more."""
 
 MOST_ITERATIONS = 20_000
+MOST_FOR_A_PAIR = 20
+"""Iterations for each pair of sites: few sites need few."""
 
 
 @dataclass(frozen=True)
@@ -61,7 +63,8 @@ def place_chips(flows: list[Floats], sites: Indices, limit: Budget, seed: int) -
         return [Assignment(p, float(cost), 0.0) for p, cost in zip(begin, costs, strict=True)]
     starts = 4 if len(flows) == 1 and len(sites) <= 100 else 1
     entries = len(flows) * starts * len(sites) ** 2 + 20_000
-    iterations = int(min(max(limit.seconds * ENTRIES_A_SECOND / entries, 10), MOST_ITERATIONS))
+    most = min(MOST_ITERATIONS, MOST_FOR_A_PAIR * len(sites) ** 2)
+    iterations = int(min(max(limit.seconds * ENTRIES_A_SECOND / entries, 10), most))
     return solve_qaps(flows, distance, begin, iterations, limit, seed, starts)
 
 

@@ -99,7 +99,10 @@ class Machine:
         hops = distances(placement.site_of, placement.grid, source, target)
         chip_of = np.array(placement.partition.chip_of)
         crosses = chip_of[source] != chip_of[target]
-        ways = [transport_ns(self.tiling.target, int(h), bool(c)) for h, c in set(zip(hops.tolist(), crosses.tolist(), strict=True))]
+        ways = [
+            transport_ns(self.tiling.target, int(h), bool(c))
+            for h, c in set(zip(hops.tolist(), crosses.tolist(), strict=True))
+        ]
         return max(ways, default=0.0)
 
 

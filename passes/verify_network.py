@@ -7,13 +7,14 @@ from collections.abc import Iterable, Iterator
 
 from mho.passes.network import Network
 from mho.targets.errors import plain
-from mho.targets.steps import Body, Digital, Step, bodies, layers, reads, walk, writes
+from mho.targets.steps import Body, Digital, Step, bodies, layers, parameters, reads, walk, writes
 
 
 def verify_network(network: Network) -> tuple[str, ...]:
     """What is wrong with a network, in sentences."""
     return (
         *_double_layers(network),
+        *_double_values(network),
         *_unknown_names(network),
         *_undefined(network.steps, {*(p.name for p in network.inputs), *network.tensors}),
         *_missing_outputs(network),
@@ -23,6 +24,24 @@ def verify_network(network: Network) -> tuple[str, ...]:
 def _double_layers(network: Network) -> Iterator[str]:
     counts = Counter(layer.name for layer in layers(network.steps))
     return (f"layer {plain(name)} stands {count} times" for name, count in counts.items() if count > 1)
+
+
+def _double_values(network: Network) -> Iterator[str]:
+    """Values of the whole network that are defined twice; the branches of an If are apart."""
+    ports = [port.name for port in network.inputs]
+    for name in _defined_again(network.steps, {*ports, *network.tensors}):
+        yield f"{plain(name)} is defined twice"
+
+
+def _defined_again(steps: Iterable[Step], known: set[str]) -> Iterator[str]:
+    defined = set(known)
+    for step in steps:
+        for body in bodies(step):
+            yield from (name for name in body.inputs if name in defined)
+            yield from _defined_again(body.steps, defined | set(body.inputs))
+        counts = Counter(writes(step))
+        yield from (name for name, count in counts.items() if count > 1 or name in defined)
+        defined |= set(counts)
 
 
 def _unknown_names(network: Network) -> Iterator[str]:
@@ -37,6 +56,9 @@ def _unknown_names(network: Network) -> Iterator[str]:
     for step in walk(network.steps):
         if isinstance(step, Digital) and step.graph not in network.graphs:
             yield f"step {plain(step.name)} names graph {plain(step.graph)}, which does not exist"
+        for name in parameters(step):
+            if name not in network.tensors:
+                yield f"step {plain(step.name)} names constant {plain(name)}, which does not exist"
 
 
 def _undefined(steps: Iterable[Step], known: set[str]) -> Iterator[str]:

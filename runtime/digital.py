@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
@@ -11,6 +11,7 @@ from mho.targets.program import Array
 
 if TYPE_CHECKING:
     import onnxruntime as ort
+    from google.protobuf.message import Message
 
 OPTIMISATION = "ORT_ENABLE_BASIC"
 """onnxruntime's graph optimisation level for digital steps and for the reference alike."""
@@ -98,16 +99,19 @@ def checked_graph(name: str, graph: bytes) -> bytes:
         model = onnx.ModelProto.FromString(graph)
     except DecodeError as error:
         raise ProgramError(f"the graph of digital step {plain(name)} is not an ONNX model") from error
-    if any(_names_files(g) for g in (model.graph, *_subgraphs(model.graph))):
+    if any(len(tensor.external_data) or tensor.data_location for tensor in _tensors(model)):
         raise ProgramError(f"the graph of digital step {plain(name)} names external data, which a program may not do")
     return graph
 
 
-def _names_files(graph: Any) -> bool:
-    attribute_tensors = [a.t for n in graph.node for a in n.attribute]
-    return any(len(t.external_data) or t.data_location for t in [*graph.initializer, *attribute_tensors])
+def _tensors(message: Message) -> Iterator[Any]:
+    """Every tensor inside a message: initializers, attributes, subgraphs, functions, and what else may hold one."""
+    import onnx
 
-
-def _subgraphs(graph: Any) -> list[Any]:
-    direct = [g for n in graph.node for a in n.attribute for g in (a.g, *a.graphs) if g.node]
-    return direct + [inner for g in direct for inner in _subgraphs(g)]
+    if isinstance(message, onnx.TensorProto):
+        yield message
+        return
+    for field, value in message.ListFields():
+        if field.message_type is not None:
+            for item in (value,) if hasattr(value, "ListFields") else value:
+                yield from _tensors(item)

@@ -63,10 +63,13 @@ def link_layer(cores: tuple[CoreProgram, ...], layer: str, blocks: dict[int, Pro
         blocks: programmed blocks by number.
 
     Raises:
-        ProgramError: kernels of the layer wait for messages that nobody sends.
+        ProgramError: no core fires for the layer, or kernels wait for messages that nobody sends or convert buffers
+            that hold no charge.
     """
     kernels = list(kernels_of(cores, layer))
-    count = 1 + max((k.replica for _, k in kernels), default=0)
+    if not kernels:
+        raise ProgramError(f"no core has a kernel for layer {plain(layer)}")
+    count = 1 + max(k.replica for _, k in kernels)
     chosen = [[(c.site, k) for c, k in kernels if k.replica == replica] for replica in range(count)]
     return LinkedLayer(tuple(_products(list(conversions(k, layer)), blocks) for k in chosen))
 
@@ -100,6 +103,9 @@ def _follow(
             case Mvm() as mvm:
                 charge[mvm.destination] = frozenset({mvm})
             case Convert() as convert:
+                if not charge.get(convert.buffer):
+                    where = f"layer {plain(kernel.layer)}: core {site}"
+                    raise ProgramError(f"{where} converts buffer {plain(convert.buffer)}, which holds no charge")
                 yield _conversion(charge[convert.buffer], convert)
                 charge[convert.buffer] = frozenset()
             case Send() as send:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -54,8 +54,8 @@ class Samples:
         if array.ndim == 0:
             return array
         if self.batch == 0:
-            return np.asarray(array[start])
-        part: Array = array[start:stop]
+            return array[start]
+        part = array[start:stop]
         missing = self.batch - len(part) if self.fixed else 0
         return np.concatenate([part, np.repeat(part[-1:], missing, axis=0)]) if missing else part
 
@@ -69,11 +69,17 @@ def run_samples(samples: Samples, run: Run, advance: Callable[[int], None] = lam
 
     Args:
         advance: told the number of samples after each batch.
+
+    Raises:
+        DataError: the outputs lack one that carries state, or have another shape for every batch.
     """
     state = dict(samples.initial)
     parts: dict[str, list[Array]] = {}
     for start, count, inputs in samples.batches():
         outputs = run(inputs | state, start)
+        missing = [plain(out) for out in samples.state if out not in outputs]
+        if missing:
+            raise DataError(f"--state names outputs that the model lacks: {', '.join(missing)}")
         state |= {into: outputs[out] for out, into in samples.state.items()}
         fed = samples.batch if samples.fixed else count
         for name, value in outputs.items():
@@ -81,7 +87,18 @@ def run_samples(samples: Samples, run: Run, advance: Callable[[int], None] = lam
             along = samples.batch and array.ndim and len(array) == fed
             parts.setdefault(name, []).append(array[:count] if along else array[None])
         advance(count)
-    return {name: np.concatenate(arrays) for name, arrays in parts.items()}
+    return {name: _joined(name, arrays) for name, arrays in parts.items()}
+
+
+def _joined(name: str, parts: list[Array]) -> Array:
+    shapes = {part.shape[1:] for part in parts}
+    if len(shapes) > 1:
+        listed = " and ".join(str(shape) for shape in sorted(shapes)[:2])
+        raise DataError(
+            f"output {plain(name)} has other shapes from batch to batch, such as {listed}, so its samples cannot stand "
+            "in one array: give samples one at a time"
+        )
+    return np.concatenate(parts)
 
 
 def match_samples(
@@ -100,9 +117,10 @@ def match_samples(
     unknown = [name for name in carried.values() if name not in ports]
     if unknown:
         raise DataError(f"--state names inputs that the model lacks: {plain(', '.join(unknown))}")
-    fed = [port for port in inputs if port.name not in carried.values()]
+    fed, looped = _split(inputs, carried.values())
     named = {**data, fed[0].name: data["x"]} if len(fed) == 1 and fed[0].name not in data and "x" in data else data
     problems = [p for port in fed for p in _problems(port, named)]
+    problems += [p for port in looped for p in _initial_problems(port, data)]
     if problems:
         raise DataError(problems)
     arrays = {port.name: np.asarray(named[port.name]).astype(NUMPY_TYPES[port.type], copy=False) for port in fed}
@@ -112,9 +130,15 @@ def match_samples(
         raise DataError(f"the inputs have different numbers of samples: {listed}; give each input as many")
     if 0 in counts.values():
         raise DataError("the data holds no sample")
-    initial = {name: _zeros(ports[name], data.get(name)) for name in carried.values()}
+    initial = {port.name: _initial(port, data.get(port.name)) for port in looped}
     batch, fixed = _batch(fed, arrays, bool(carried))
     return Samples(arrays, batch, fixed, carried, initial)
+
+
+def _split(inputs: tuple[Port, ...], carried: Iterable[str]) -> tuple[list[Port], list[Port]]:
+    """The inputs that the data feeds, and those that carry state."""
+    names = set(carried)
+    return [p for p in inputs if p.name not in names], [p for p in inputs if p.name in names]
 
 
 NUMPY_TYPES: Mapping[str, type[np.generic]] = {
@@ -144,34 +168,60 @@ def _problems(port: Port, data: Mapping[str, Array]) -> Iterator[str]:
     if port.type not in NUMPY_TYPES:
         yield f"input {name} is a {port.type}, which arrays cannot feed"
         return
-    wanted = np.dtype(NUMPY_TYPES[port.type])
-    if wanted.kind != "O" and not _casts(array, wanted):
-        yield f"input {name} wants {wanted}, the data has {array.dtype}"
+    yield from _type_problem(port, array)
     if port.shape is not None and not _fits(array.shape, port.shape):
         yield f"input {name} wants the shape {_text(port.shape)} (first axis: samples), the data has {array.shape}"
 
 
+def _type_problem(port: Port, array: Array) -> Iterator[str]:
+    wanted = np.dtype(NUMPY_TYPES[port.type])
+    if not _casts(array, wanted):
+        kind = "strings" if wanted.kind == "O" else wanted
+        why = f"values that {wanted} cannot hold" if array.dtype.kind + wanted.kind in INTEGERS else str(array.dtype)
+        yield f"input {plain(port.name)} wants {kind}, the data has {why}"
+
+
+INTEGERS = ("ii", "iu", "ui", "uu")
+
+
 def _casts(array: Array, wanted: np.dtype[Any]) -> bool:
-    if array.dtype == wanted or np.can_cast(array.dtype, wanted, "same_kind"):
+    """Whether an array becomes one of another type without harm: floats may be rounded, integers keep their value."""
+    if array.dtype == wanted:
         return True
-    return bool(array.dtype.kind in "iu" and wanted.kind in "iuf" and np.array_equal(array.astype(wanted), array))
+    if wanted.kind == "O":
+        return array.dtype.kind == "U"
+    if array.dtype.kind + wanted.kind in INTEGERS:
+        return np.array_equal(array.astype(wanted), array)
+    return np.can_cast(array.dtype, wanted, "same_kind")
+
+
+def _initial_problems(port: Port, data: Mapping[str, Array]) -> Iterator[str]:
+    """What is wrong with an input that carries state, or with its first value where the data has one."""
+    if port.type not in NUMPY_TYPES:
+        yield f"input {plain(port.name)} is a {port.type}, which cannot carry state"
+    elif port.name in data:
+        array = np.asarray(data[port.name])
+        yield from _type_problem(port, array)
+        if port.shape is not None and not _agree(array.shape, port.shape):
+            yield f"the first value of {plain(port.name)} must have the shape {_text(port.shape)}, it has {array.shape}"
+
+
+def _agree(shape: tuple[int, ...], port: tuple[int | str | None, ...]) -> bool:
+    return len(shape) == len(port) and all(not isinstance(p, int) or s == p for s, p in zip(shape, port, strict=True))
 
 
 def _fits(shape: tuple[int, ...], port: tuple[int | str | None, ...]) -> bool:
-    if len(shape) == len(port) + 1:
-        shape = shape[1:]
-        tail = port
-    else:
-        tail = port[1:]
-        shape = shape[1:] if len(shape) == len(port) else (-1,) * (len(port) + 1)
-    return len(shape) == len(tail) and all(not isinstance(p, int) or s == p for s, p in zip(shape, tail, strict=True))
+    """Whether an array holds samples of a port along its first axis, or whole inputs with an axis more in front."""
+    return (
+        _agree(shape[1:], port) if len(shape) > len(port) else len(shape) == len(port) and _agree(shape[1:], port[1:])
+    )
 
 
 def _text(shape: tuple[int | str | None, ...]) -> str:
     return "(" + ", ".join("?" if d is None else plain(str(d)) for d in shape) + ")"
 
 
-def _zeros(port: Port, given: Array | None) -> Array:
+def _initial(port: Port, given: Array | None) -> Array:
     """The initial state: the given array, else zeros, symbolic dimensions taken as 1."""
     shape = tuple(d if isinstance(d, int) else 1 for d in port.shape or ())
     kind = NUMPY_TYPES[port.type]
@@ -179,11 +229,30 @@ def _zeros(port: Port, given: Array | None) -> Array:
 
 
 def _batch(ports: list[Port], arrays: Mapping[str, Array], carried: bool) -> tuple[int, bool]:
-    """Samples in one run, and whether the model fixes that number."""
-    ranked = [(port.shape, arrays[port.name]) for port in ports if port.shape is not None]
-    if any(array.ndim == len(shape) + 1 for shape, array in ranked):
+    """Samples in one run, and whether the model fixes that number.
+
+    Raises:
+        DataError: some inputs have an axis of samples of their own and others have not, or their batches differ.
+    """
+    ranked = [(port, port.shape, arrays[port.name]) for port in ports if port.shape is not None]
+    whole = [port.name for port, shape, array in ranked if array.ndim == len(shape) + 1]
+    cut = [(port.name, shape[0]) for port, shape, array in ranked if array.ndim == len(shape) and shape]
+    if whole and cut:
+        raise DataError(
+            f"{_listed(whole)} has an axis of samples before its own, {_listed(n for n, _ in cut)} has none"
+        )
+    if whole:
         return 0, False
-    fixed = [shape[0] for shape, _ in ranked if shape and isinstance(shape[0], int)]
+    fixed = {name: size for name, size in cut if isinstance(size, int)}
+    if len(set(fixed.values())) > 1:
+        raise DataError(
+            f"the first axes of {_listed(fixed)} differ in the model, so they do not all count samples: give each "
+            "input an axis of samples before its own"
+        )
     if fixed:
-        return min(fixed), True
+        return next(iter(fixed.values())), True
     return (1 if carried else DEFAULT_BATCH), False
+
+
+def _listed(names: Iterable[str]) -> str:
+    return ", ".join(plain(name) for name in names)

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections import ChainMap
 from collections.abc import Mapping, MutableMapping, Sequence
 from dataclasses import dataclass, replace
+from math import prod
 from typing import Any, Protocol
 
 import numpy as np
@@ -16,6 +17,7 @@ from numpy.typing import NDArray
 
 from mho.runtime.digital import DigitalUnit
 from mho.runtime.recurrent import run_recurrent
+from mho.runtime.samples import NUMPY_TYPES
 from mho.runtime.unfold import fold, unfold
 from mho.targets.errors import ProgramError, plain
 from mho.targets.steps import (
@@ -139,10 +141,12 @@ class Sequencer:
         return fold(columns, shape, step.unfolding).astype(source.dtype, copy=False)
 
     def _addend(self, step: Analog, value: Array, shape: tuple[int, ...]) -> NDArray[np.float32]:
-        """The addend at each position: [positions, columns]."""
+        """The addend at each position: [positions, columns], or [positions, 1] where it is one for all columns."""
         axis = 1 if not isinstance(step.unfolding, Dense) else step.unfolding.output_axis
-        moved = np.moveaxis(value, axis, -1)
-        return np.ascontiguousarray(moved.reshape(int(np.prod(shape)), -1), dtype=np.float32)
+        ranked = value.reshape((1,) * (len(shape) + 1 - value.ndim) + value.shape)
+        moved = np.moveaxis(ranked, axis, -1)
+        spread = np.broadcast_to(moved, (*shape, moved.shape[-1]))
+        return np.ascontiguousarray(spread.reshape(prod(shape), moved.shape[-1]), dtype=np.float32)
 
     def _recurrent(self, step: Recurrent, values: Mapping[str, Any], turn: Turn) -> dict[str, Array]:
         needed = {name: values[name] for name in (*reads(step), *parameters(step))}
@@ -166,9 +170,7 @@ class Sequencer:
             for stack, value in zip(scanned, results[len(carried) :], strict=True):
                 stack.append(value)
             iteration += 1
-        if iteration == 0 and scanned:
-            raise ProgramError(f"loop {plain(step.name)} ran no iteration, so the shape of its scan outputs is unknown")
-        return carried + [np.stack(stack) for stack in scanned]
+        return carried + [_stacked(step, number, stack) for number, stack in enumerate(scanned)]
 
     def _scan(self, step: Scan, values: ChainMap[str, Any], turn: Turn) -> list[Any]:
         state = [values[name] for name in step.state]
@@ -185,19 +187,39 @@ class Sequencer:
             for stack, value in zip(stacks, results[len(state) :], strict=True):
                 stack.append(value)
         ordered = [s[::-1] if reverse else s for s, reverse in zip(stacks, step.output_reverse, strict=True)]
-        return state + [np.stack(s, axis) for s, axis in zip(ordered, step.output_axes, strict=True)]
+        return state + [
+            _stacked(step, i, s, axis) for i, (s, axis) in enumerate(zip(ordered, step.output_axes, strict=True))
+        ]
+
+
+def _stacked(step: Loop | Scan, number: int, slices: list[Any], axis: int = 0) -> Array:
+    """A scan output of its slices; without any it has their declared shape, open dimensions taken as 0.
+
+    Raises:
+        ProgramError: there is no slice, and the step does not tell the type of one.
+    """
+    if slices:
+        return np.stack(slices, axis)
+    if number >= len(step.slices) or step.slices[number].type not in NUMPY_TYPES:
+        raise ProgramError(
+            f"loop {plain(step.name)} ran no iteration, so the type of its scan output number {number} is not known"
+        )
+    port = step.slices[number]
+    shape = tuple(d if isinstance(d, int) else 0 for d in port.shape or ())
+    return np.stack([np.zeros(shape, NUMPY_TYPES[port.type])], axis).take([], axis)
 
 
 def firing_indices(step: Analog, shape: Sequence[int], turn: Turn) -> NDArray[np.int64]:
     """The global index of each position of a layer: sample · positions + position, apart for each loop iteration.
 
     Args:
-        shape: extents of the position axes; the samples lie along `step.batch_axis` of the input.
+        shape: extents of the position axes; the samples lie along `step.batch_axis` of the input. Where no axis
+            counts them, the run is one sample.
     """
-    total = int(np.prod(shape))
+    total = prod(shape)
     axis = _position_axis(step, len(shape) + 1)
     if axis is None or total == 0:
-        return np.arange(total, dtype=np.int64) + turn.iteration * TURN
+        return np.arange(total, dtype=np.int64) + turn.first_sample * total + turn.iteration * TURN
     samples, rest = shape[axis], total // shape[axis]
     inner = np.arange(total, dtype=np.int64).reshape(samples, rest) + turn.first_sample * rest
     moved = inner.reshape(samples, *(n for i, n in enumerate(shape) if i != axis))

@@ -217,7 +217,10 @@ class Program:
 
 
 def matrix_block(stored: Array, rows: tuple[int, int], columns: tuple[int, int]) -> NDArray[np.float32]:
-    """The dense float32 slice rows × columns of a matrix stored as [groups, rows / groups, columns / groups]."""
+    """The dense float32 slice rows × columns of a matrix stored as [groups, rows / groups, columns / groups].
+
+    It may be the stored array itself: not to be written to.
+    """
     groups, height, width = stored.shape
     if groups == 1:
         return np.ascontiguousarray(stored[0, slice(*rows), slice(*columns)], dtype=np.float32)

@@ -231,7 +231,11 @@ class Branch:
 
 @dataclass(frozen=True, kw_only=True)
 class Loop:
-    """ONNX Loop: body inputs are (iteration, condition, carried…), outputs (condition, carried…, scanned…)."""
+    """ONNX Loop: body inputs are (iteration, condition, carried…), outputs (condition, carried…, scanned…).
+
+    Attributes:
+        slices: type and shape of what one iteration adds to each scan output, for a loop that runs none.
+    """
 
     __pydantic_config__ = STRICT
 
@@ -242,6 +246,7 @@ class Loop:
     carried: tuple[str, ...]
     body: Body
     outputs: tuple[str, ...]
+    slices: tuple[Port, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -251,6 +256,7 @@ class Scan:
     Attributes:
         state: values of the initial states; scanned: values that are cut along `input_axes`.
         input_reverse, output_reverse: whether the slices run backwards.
+        slices: type and shape of each output's slice, for inputs without a slice.
     """
 
     __pydantic_config__ = STRICT
@@ -265,6 +271,7 @@ class Scan:
     output_reverse: tuple[bool, ...]
     body: Body
     outputs: tuple[str, ...]
+    slices: tuple[Port, ...] = ()
 
 
 Step = Annotated[Analog | Digital | Recurrent | Branch | Loop | Scan, Field(discriminator="op")]

@@ -6,10 +6,11 @@ from dataclasses import dataclass, replace
 
 import onnx_ir as ir
 
+from mho.passes.lower.ports import port
 from mho.passes.lower.rule import Declined, Lowered, Scope, join, name_of, named, node_name
 from mho.targets.errors import ModelError, plain
 from mho.targets.program import Decision
-from mho.targets.steps import Body, Branch, Loop, Scan, Step, layers
+from mho.targets.steps import Body, Branch, Loop, Port, Scan, Step, layers
 
 _NO_LAYERS = Declined("no operator with constant weights in its bodies")
 _LAYERS_CONDITION = "A body holds an operator that runs analog; else the whole is one digital step."
@@ -53,6 +54,7 @@ class LoopRule:
             carried=tuple(name_of(value) for value in node.inputs[2:]),
             body=body,
             outputs=_outputs(node, scope),
+            slices=_slices(node, 1 + len(node.inputs[2:])),
         )
         return _done(node, step, parts)
 
@@ -83,6 +85,7 @@ class ScanRule:
             output_reverse=tuple(d != 0 for d in get("scan_output_directions", (0,) * slices)),
             body=body,
             outputs=_outputs(node, scope),
+            slices=_slices(node, carried),
         )
         return _done(node, step, parts)
 
@@ -103,6 +106,11 @@ def _body(node: ir.Node, attribute: str, scope: Scope) -> tuple[Body, Lowered]:
         outputs=tuple(name_of(value) for value in graph.outputs),
     )
     return body, replace(lowered, steps=())
+
+
+def _slices(node: ir.Node, first: int) -> tuple[Port, ...]:
+    """What the body gives of each scan output, which are its outputs from number `first`."""
+    return tuple(port(value) for value in node.attributes["body"].as_graph().outputs[first:])
 
 
 def _done(node: ir.Node, step: Step, *parts: Lowered) -> Lowered | Declined:

@@ -36,10 +36,15 @@ def declined_input(value: ir.Value | None) -> Declined | None:
 
 
 def batch_axis(value: ir.Value, scope: Scope, rows: int | None = None) -> int | None:
-    """The axis of a layer's input that counts the samples, which is never the axis of the rows."""
+    """The axis of a layer's input that counts the samples, which is never the axis of the rows.
+
+    Where nothing is known of the shape it is the first axis, as the operators have it.
+    """
     shape = dimensions(value)
-    if not shape or scope.batch is None:
+    if shape == () or scope.batch is None:
         return None
+    if shape is None:
+        return None if rows == -2 else 0
     if scope.batch in shape and isinstance(scope.batch, str):
         axis = shape.index(scope.batch)
     elif shape[0] == scope.batch or _is_open(shape[0], scope):
