@@ -56,7 +56,8 @@ class Exact:
         self.network = network
         sources = network.tensors
         self.matrices = {
-            name: evaluate(m.recipe, sources[m.recipe.tensor]).astype(np.float32) for name, m in network.matrices.items()
+            name: evaluate(m.recipe, sources[m.recipe.tensor]).astype(np.float32)
+            for name, m in network.matrices.items()
         }
         self.fires: dict[str, list[Array]] = {}
 

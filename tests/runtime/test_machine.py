@@ -80,7 +80,9 @@ def lstm(layout: str = "[t, n, 5]") -> onnx.ModelProto:
     body = "Y, h = LSTM <hidden_size = 6> (x, w, r, b)  y = Squeeze(h, zero)"
     if layout == "[n, t, 5]":
         body = "Y, h = LSTM <hidden_size = 6> (u, w, r, b)  u = Transpose <perm = [1, 0, 2]> (x)  y = Squeeze(h, zero)"
-        body = " ".join([body[body.index("u = ") : body.index("  y")], body[: body.index("  u")], body[body.index("y = ") :]])
+        body = " ".join(
+            [body[body.index("u = ") : body.index("  y")], body[: body.index("  u")], body[body.index("y = ") :]]
+        )
     return parse(
         f"g (float{layout} x) => (float[n, 6] y) {{ {body} }}",
         w=draw(7, 1, 24, 5) / 2,
