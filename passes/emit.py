@@ -99,6 +99,9 @@ class LazyTensors(Mapping[str, Array]):
             self._last = last
         return last[1]
 
+    def __contains__(self, name: object) -> bool:
+        return name in self._makers
+
     def __iter__(self) -> Iterator[str]:
         return iter(self._makers)
 

@@ -154,9 +154,7 @@ class _Firing:
             self._put(block, Receive(buffer=source, rows=block.rows))
         buffers[source] = block.rows[1] - block.rows[0]
         buffers[_sums(block)] = block.columns[1] - block.columns[0]
-        self._put(
-            block, Mvm(block=block.number, source=source, destination=_sums(block), input_range=self.input_range)
-        )
+        self._put(block, Mvm(block=block.number, source=source, destination=_sums(block), input_range=self.input_range))
 
     def _gather(self, head: Block, others: list[Block]) -> None:
         """Adds the others' buffers to the head's: within a core at once, else as messages."""

@@ -8,7 +8,20 @@ from dataclasses import dataclass, replace
 import onnx_ir as ir
 
 from mho.passes.network import Network
-from mho.targets.steps import Analog, Body, Branch, Digital, Loop, Recurrent, Scan, Step, bodies, captures, reads, writes
+from mho.targets.steps import (
+    Analog,
+    Body,
+    Branch,
+    Digital,
+    Loop,
+    Recurrent,
+    Scan,
+    Step,
+    bodies,
+    captures,
+    reads,
+    writes,
+)
 
 
 @dataclass(frozen=True)

@@ -106,7 +106,7 @@ def test_state() -> None:
 def test_files_that_are_no_archives(tmp_path: Path, content: bytes) -> None:
     path = tmp_path / "data.npz"
     path.write_bytes(content)
-    with pytest.raises(DataError, match="is not an [.]npz file of plain arrays"):
+    with pytest.raises(DataError, match=r"is not an [.]npz file of plain arrays"):
         read_data(path, (IMAGE,))
 
 
@@ -120,7 +120,7 @@ def test_a_file_of_one_array_and_a_missing_one(tmp_path: Path) -> None:
 
 def test_pickles_are_refused(tmp_path: Path) -> None:
     np.savez(tmp_path / "data.npz", x=np.array([{}], dtype=object))
-    with pytest.raises(DataError, match="is not an [.]npz file of plain arrays"):
+    with pytest.raises(DataError, match=r"is not an [.]npz file of plain arrays"):
         read_data(tmp_path / "data.npz", (IMAGE,))
 
 
@@ -130,7 +130,7 @@ def test_a_damaged_archive(tmp_path: Path) -> None:
     content = bytearray(path.read_bytes())
     content[200:300] = bytes(100)
     path.write_bytes(content)
-    with pytest.raises(DataError, match="is not an [.]npz file of plain arrays"):
+    with pytest.raises(DataError, match=r"is not an [.]npz file of plain arrays"):
         read_data(path, (IMAGE,))
 
 

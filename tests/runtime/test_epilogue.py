@@ -73,7 +73,7 @@ def test_the_mathematics_of_every_layer() -> None:
     code = emit_exact(network_of(model, ("relu",)))
     x, h, dense = layer_math(code)
     assert (x.matrix, h.matrix) == (x.layer, h.layer)
-    assert x.scale is x.bias is x.activation is h.bias is None
+    assert (x.scale, x.bias, x.activation, h.bias) == (None, None, None, None)
     assert dense.activation == Activation(function="relu")
     assert dense.bias is not None
     assert np.array_equal(dense.bias, draw(4, 2))

@@ -133,7 +133,7 @@ def test_ideal_is_exact(case: str, pack: Mode, replicas: int, analog_rows: int |
 def quantise(x: Array, full_scale: float, bits: int) -> Array:
     """A converter in float64, by the formula."""
     n = 2 ** (bits - 1) - 1
-    return np.clip(np.rint(x * n / full_scale), -n, n) * full_scale / n
+    return np.asarray(np.clip(np.rint(x * n / full_scale), -n, n) * (full_scale / n))
 
 
 def quantised_layer(plan: Plan, layer: str, rows: Array, bits: int) -> Array:

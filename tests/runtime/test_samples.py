@@ -60,7 +60,7 @@ def test_a_fixed_batch_is_filled_up_and_cut(count: int, batch: int) -> None:
 def test_whole_inputs_are_fed_one_by_one() -> None:
     recorder, data = Recorder(), numbers(3, 4, 2)
     ports = (port("x", "time", 2), port("k"))
-    found = run_samples(match_samples({"x": data, "k": np.float32(7)}, ports), recorder)
+    found = run_samples(match_samples({"x": data, "k": np.array(7, np.float32)}, ports), recorder)
     assert [inputs["x"].shape for inputs, _ in recorder.calls] == [(4, 2)] * 3
     assert all(inputs["k"] == 7 for inputs, _ in recorder.calls)
     assert np.array_equal(found["y"], 2 * data)
@@ -107,7 +107,7 @@ def test_types_that_suit_are_converted(kind: str, array: Array, expected: type) 
 
 
 def test_the_first_samples() -> None:
-    samples = match_samples({"x": numbers(5, 2), "k": np.float32(1)}, (port("x", "n", 2), port("k")))
+    samples = match_samples({"x": numbers(5, 2), "k": np.array(1, np.float32)}, (port("x", "n", 2), port("k")))
     assert samples.count == 5
     assert samples.first(2).count == 2
     assert samples.first(2).arrays["k"].ndim == 0
