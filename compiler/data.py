@@ -42,10 +42,10 @@ def read_npz(path: Path) -> Mapping[str, Array]:
         DataError: the file is missing or not an .npz of plain arrays.
     """
     try:
-        opened = np.load(path, allow_pickle=False)
-        if isinstance(opened, np.ndarray):
-            raise DataError(f"{path} holds one array; store it under its input's name with numpy.savez")
-        with opened as archive:
+        with path.open("rb") as file:
+            archive = np.load(file, allow_pickle=False)
+            if isinstance(archive, np.ndarray):
+                raise DataError(f"{path} holds one array; store it under its input's name with numpy.savez")
             return {name: archive[name] for name in archive.files}
     except FileNotFoundError as error:
         raise DataError(f"{path} does not exist") from error

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,14 +16,10 @@ from mho.progress import Progress, Quiet
 from mho.report.accuracy import Accuracy, LayerQuality, Reference, Run
 from mho.runtime.digital import open_session
 from mho.runtime.effects import Conditions, Effects
-from mho.runtime.exact import ExactUnit
-from mho.runtime.probe import Power, ProbedUnit
+from mho.runtime.probe import Power
 from mho.runtime.samples import Samples, match_samples, run_samples
-from mho.runtime.sequencer import Sequencer
+from mho.runtime.simulator import Simulator
 from mho.targets.errors import OptionError, ProgramError, plain
-
-if TYPE_CHECKING:
-    from mho.compiled import Compiled
 
 Array = NDArray[Any]
 
@@ -54,24 +50,24 @@ class Validation:
     state: Mapping[str, str] | None = None
     progress: Progress = field(default_factory=Quiet)
 
-    def run(self, compiled: Compiled, data: Data, labels: Array | None) -> Accuracy:
+    def run(self, simulator: Simulator, data: Data, labels: Array | None) -> Accuracy:
         """Runs the reference once and the program for every seed and time.
 
         Raises:
             DataError: the data or the labels do not suit.
             OptionError: an option names what the program lacks.
         """
-        program = compiled.program
-        output = self._output(compiled)
+        program = simulator.program
+        output = self._output(simulator)
         samples = match_samples(read_data(data, program.inputs), program.inputs, self.state)
         metric = default_metric(labels) if self.metric is None else self.metric
-        kind, expected = self._reference(compiled, samples)
+        kind, expected = self._reference(simulator, samples)
         results = []
         for seed in range(program.manifest.seed, program.manifest.seed + self.runs):
             for time_s in self.times_s:
                 self.progress.start(f"run with seed {seed} at {time_s:g} s", samples.count)
                 conditions = Conditions(effects=self.effects, seed=seed, time_s=time_s)
-                found = run_samples(samples, compiled.sequencer(conditions).run, self.progress.advance)
+                found = run_samples(samples, simulator.noisy(conditions).run, self.progress.advance)
                 results.append(_compare(found, expected, output, metric, labels, conditions))
         mean, std = _spread(results)
         return Accuracy(
@@ -82,25 +78,24 @@ class Validation:
             runs=tuple(results),
             mean=mean,
             std=std,
-            layers=self._layers(compiled, samples.first(PROBED_SAMPLES)),
+            layers=self._layers(simulator, samples.first(PROBED_SAMPLES)),
         )
 
-    def _output(self, compiled: Compiled) -> str:
-        names = [port.name for port in compiled.program.outputs]
+    def _output(self, simulator: Simulator) -> str:
+        names = [port.name for port in simulator.program.outputs]
         if not names:
             raise ProgramError("the program has no output to compare")
         if self.output is not None and self.output not in names:
             raise OptionError(f"there is no output {plain(self.output)}; the outputs are {plain(', '.join(names))}")
         return self.output or names[0]
 
-    def _reference(self, compiled: Compiled, samples: Samples) -> tuple[str, dict[str, Array]]:
+    def _reference(self, simulator: Simulator, samples: Samples) -> tuple[str, dict[str, Array]]:
         if self.model is None:
             self.progress.start("reference: the program in ideal mode", samples.count)
-            sequencer = Sequencer(compiled.program, ExactUnit(compiled.program), compiled.digital)
-            return "ideal", run_samples(samples, sequencer.run, self.progress.advance)
+            return "ideal", run_samples(samples, simulator.exact().run, self.progress.advance)
         self.progress.start("reference: onnxruntime", samples.count)
         session = open_session(str(self.model), threads=0)
-        names = [port.name for port in compiled.program.outputs]
+        names = [port.name for port in simulator.program.outputs]
         missing = set(names) - {o.name for o in session.get_outputs()}
         if missing:
             raise OptionError(f"{self.model} is another model: it has no output {plain(', '.join(sorted(missing)))}")
@@ -110,13 +105,11 @@ class Validation:
 
         return "onnxruntime", run_samples(samples, run, self.progress.advance)
 
-    def _layers(self, compiled: Compiled, samples: Samples) -> tuple[LayerQuality, ...]:
+    def _layers(self, simulator: Simulator, samples: Samples) -> tuple[LayerQuality, ...]:
         """Each layer's own error under the conditions of the first run."""
-        program = compiled.program
-        conditions = Conditions(effects=self.effects, seed=program.manifest.seed, time_s=self.times_s[0])
+        conditions = Conditions(effects=self.effects, seed=simulator.program.manifest.seed, time_s=self.times_s[0])
         self.progress.start("errors of the layers", samples.count)
-        probed = ProbedUnit(compiled.machine(conditions), ExactUnit(program))
-        sequencer = Sequencer(program, probed, compiled.digital)
+        sequencer, probed = simulator.probed(conditions)
         run_samples(samples, sequencer.run, self.progress.advance)
         found = [LayerQuality(name=name, sqnr_db=power.sqnr_db) for name, power in probed.layers.items()]
         return tuple(sorted(found, key=lambda layer: float("inf") if layer.sqnr_db is None else layer.sqnr_db))

@@ -59,7 +59,7 @@ def refine_pairs(
         if _cut(flows, chip_of) >= (1 - WORTHWHILE) * before:
             break
     pairs = _busy_pairs(flows, chip_of)[:BISECTIONS]
-    share = limit if chips == 2 else limit.share(4 * len(pairs))
+    share = limit.share(2 if chips == 2 else 4 * len(pairs))
     chip_of, bounds = _sweep(flows, sizes, chip_of, capacity, pairs, lambda pair: bisect(pair, share, seed), limit)
     return chip_of, bounds[0] if chips == 2 and bounds else 0.0
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 
 import numpy as np
@@ -15,7 +15,7 @@ from mho.passes.merge_digital import MergeDigital
 from mho.passes.network import Network
 from mho.passes.plan import Plan
 from mho.targets.program import Array, LayerFacts, Manifest, MappingFacts, MatrixFacts, Program
-from mho.targets.steps import Digital, Port, Step, bodies, layers, parameters, reads, walk
+from mho.targets.steps import Digital, Port, Step, bodies, layers, parameters, reads, walk, with_bodies
 
 
 @dataclass(frozen=True)
@@ -31,7 +31,16 @@ class ExactCode:
 def emit_exact(network: Network) -> ExactCode:
     """The network as steps and tensors, its digital steps merged."""
     merged = MergeDigital().run(network)
-    return ExactCode(merged.inputs, merged.outputs, merged.steps, LazyTensors(_tensors(merged)))
+    steps = tuple(_without_embedded(step, network) for step in merged.steps)
+    return ExactCode(merged.inputs, merged.outputs, steps, LazyTensors(_tensors(merged)))
+
+
+def _without_embedded(step: Step, network: Network) -> Step:
+    """The step without the inputs that lie inside its graph as constants, in bodies too."""
+    if isinstance(step, Digital):
+        read = (n for n in step.inputs if n not in network.tensors or not embeds(network.tensors[n]))
+        return replace(step, inputs=tuple(read))
+    return with_bodies(step, lambda b: replace(b, steps=tuple(_without_embedded(s, network) for s in b.steps)))
 
 
 @dataclass(frozen=True)
@@ -98,6 +107,9 @@ class LazyTensors(Mapping[str, Array]):
             last = (name, self._makers[name]())
             self._last = last
         return last[1]
+
+    def __contains__(self, name: object) -> bool:
+        return name in self._makers
 
     def __iter__(self) -> Iterator[str]:
         return iter(self._makers)

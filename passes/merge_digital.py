@@ -8,20 +8,7 @@ from dataclasses import dataclass, replace
 import onnx_ir as ir
 
 from mho.passes.network import Network
-from mho.targets.steps import (
-    Analog,
-    Body,
-    Branch,
-    Digital,
-    Loop,
-    Recurrent,
-    Scan,
-    Step,
-    bodies,
-    captures,
-    reads,
-    writes,
-)
+from mho.targets.steps import Body, Digital, Step, bodies, captures, reads, with_bodies, writes
 
 
 @dataclass(frozen=True)
@@ -58,16 +45,10 @@ def _merge(
 def _inside(step: Step, network: Network, graphs: dict[str, tuple[ir.Node, ...]]) -> Step:
     """The step with the bodies it has merged."""
 
-    def body(old: Body) -> Body:
-        return replace(old, steps=_merge(old.steps, old.outputs, network, graphs))
+    def merged(body: Body) -> Body:
+        return replace(body, steps=_merge(body.steps, body.outputs, network, graphs))
 
-    match step:
-        case Branch():
-            return replace(step, then=body(step.then), otherwise=body(step.otherwise))
-        case Loop() | Scan():
-            return replace(step, body=body(step.body))
-        case Analog() | Digital() | Recurrent():
-            return step
+    return with_bodies(step, merged)
 
 
 def _needs(step: Step) -> tuple[str, ...]:

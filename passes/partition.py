@@ -78,8 +78,8 @@ class PartitionChips:
         elif self.chips is not None and needed > self.chips:
             over = max(count - self.chips * capacity, 1)
             problems.append(
-                f"The network needs {_count(count, 'tile')}, but {_count(self.chips, 'chip')} of {name} with {capacity} "
-                f"tiles each {'is' if self.chips == 1 else 'are'} allowed: {_count(over, 'tile')} too many; "
+                f"The network needs {_count(count, 'tile')}, but {_count(self.chips, 'chip')} of {name} with "
+                f"{capacity} tiles each {'is' if self.chips == 1 else 'are'} allowed: {_count(over, 'tile')} too many; "
                 f"{needed} chips would do. {_heaviest(tiling)} Allow more chips (--chips {needed}), {KNOBS}"
             )
         if self.tiles is not None and count > self.tiles:

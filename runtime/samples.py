@@ -54,8 +54,8 @@ class Samples:
         if array.ndim == 0:
             return array
         if self.batch == 0:
-            return array[start]
-        part = array[start:stop]
+            return np.asarray(array[start])
+        part: Array = array[start:stop]
         missing = self.batch - len(part) if self.fixed else 0
         return np.concatenate([part, np.repeat(part[-1:], missing, axis=0)]) if missing else part
 

@@ -7,8 +7,8 @@ Values and constants share one name space, that of the ONNX graph: a value may b
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
 from typing import Annotated, Literal
 
 from pydantic import ConfigDict, Field
@@ -286,6 +286,17 @@ def bodies(step: Step) -> tuple[Body, ...]:
             return (step.body,)
         case _:
             return ()
+
+
+def with_bodies(step: Step, change: Callable[[Body], Body]) -> Step:
+    """A control step with its bodies changed; any other step as it is."""
+    match step:
+        case Branch():
+            return replace(step, then=change(step.then), otherwise=change(step.otherwise))
+        case Loop() | Scan():
+            return replace(step, body=change(step.body))
+        case _:
+            return step
 
 
 def walk(steps: tuple[Step, ...]) -> Iterator[Step]:

@@ -31,9 +31,9 @@ from mho.targets.target import Converter, Core, Crossbar, Mesh, Target
 Array = NDArray[Any]
 
 
-def parse(text: str, opset: int = 20, **constants: Array) -> onnx.ModelProto:
+def parse(text: str, **constants: Array) -> onnx.ModelProto:
     """A model in ONNX's text form, with further initializers."""
-    model = onnx.parser.parse_model(f'<ir_version: 10, opset_import: ["" : {opset}]>\n{text}')
+    model = onnx.parser.parse_model(f'<ir_version: 10, opset_import: ["" : 20]>\n{text}')
     model.graph.initializer.extend(onnx.numpy_helper.from_array(array, name) for name, array in constants.items())
     return model
 

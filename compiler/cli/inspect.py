@@ -10,6 +10,8 @@ import click
 from mho.cli import console
 from mho.cli.options import json_option
 
+Kind = Literal["html", "json", "text"]
+
 program_argument = click.argument("program", type=click.Path(path_type=Path))
 
 
@@ -20,7 +22,7 @@ program_argument = click.argument("program", type=click.Path(path_type=Path))
     "--accuracy", type=click.Path(path_type=Path), help="What 'mho validate --json' printed, to be shown too."
 )
 @click.option("-o", "--output", type=click.Path(path_type=Path), help="Standard output by default.")
-def report_command(program: Path, kind: Literal["html", "json", "text"] | None, accuracy: Path | None, output: Path | None) -> None:
+def report_command(program: Path, kind: Kind | None, accuracy: Path | None, output: Path | None) -> None:
     """Show where every tile of a PROGRAM went, what it costs, and what is digital and why.
 
     \b
@@ -40,7 +42,7 @@ def report_command(program: Path, kind: Literal["html", "json", "text"] | None, 
     click.echo(f"wrote {output}", err=True)
 
 
-def _kind(output: Path | None) -> Literal["html", "json", "text"]:
+def _kind(output: Path | None) -> Kind:
     """What the suffix of the output asks for."""
     match output.suffix if output else "":
         case ".html" | ".htm":

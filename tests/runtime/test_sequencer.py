@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -56,7 +57,9 @@ def test_branch_with_layers_captures_and_constants() -> None:
         """g (bool c, float[2, 3] x) => (float[2, 3] y, float[3, 3] z) {
             h = MatMul(x, w)
             y, z = If(c) <
-                then_branch = a () => (float[2, 3] p, float[3, 3] q) { m = MatMul(h, v)  p = Add(m, x)  q = Identity(w) },
+                then_branch = a () => (float[2, 3] p, float[3, 3] q) {
+                    m = MatMul(h, v)  p = Add(m, x)  q = Identity(w)
+                },
                 else_branch = b () => (float[2, 3] r, float[3, 3] s) { r = Relu(h)  s = MatMul(v, v) }
             >
         }""",
@@ -107,7 +110,9 @@ def test_loop_that_gives_back_its_inputs_and_constants() -> None:
     model = parse(
         """g (int64 n, float[2, 3] x) => (float[2, 3] y, float[2, 3] z, float[3, 3] u, float[k, 3, 3] s) {
             y, z, u, s = Loop(n, , x, x, v) <body = b (int64 i, bool c, float[2, 3] a, float[2, 3] d, float[3, 3] e) =>
-                (bool c, float[2, 3] d, float[2, 3] m, float[3, 3] o, float[3, 3] e) { m = MatMul(a, w)  o = Identity(w) }>
+                (bool c, float[2, 3] d, float[2, 3] m, float[3, 3] o, float[3, 3] e) {
+                    m = MatMul(a, w)  o = Identity(w)
+                }>
         }""",
         w=W,
         v=V,
@@ -181,7 +186,10 @@ def test_bodies_in_bodies() -> None:
 
 def test_outputs_that_are_inputs_or_constants() -> None:
     model = parse(
-        "g (float[2, 3] x) => (float[2, 3] x, float[3, 3] w, float[2, 3] y, float[2, 3] m) { m = MatMul(x, w)  y = Relu(m) }",
+        """g (float[2, 3] x) => (float[2, 3] x, float[3, 3] w, float[2, 3] y, float[2, 3] m) {
+            m = MatMul(x, w)
+            y = Relu(m)
+        }""",
         w=W,
     )
     network = network_of(model)
@@ -260,7 +268,7 @@ def test_the_split_into_batches_does_not_change_the_fires(
         shape = (*rest[:axis], stop - start, *rest[axis:])
         return firing_indices(step, shape, Turn(first_sample=start)).reshape(shape)
 
-    parts = [fires(a, b) for a, b in zip(edges, edges[1:], strict=False)]
+    parts = [fires(a, b) for a, b in pairwise(edges)]
     whole = fires(0, samples)
     assert np.array_equal(np.concatenate(parts, axis=axis), whole)
     assert sorted(whole.reshape(-1)) == list(range(whole.size))
