@@ -49,14 +49,14 @@ def serialise_graph(step: Digital, network: Network) -> bytes:
             graph.input.append(_value_info(name, network))
     graph.node.extend(ir.serde.serialize_node(node) for node in network.graphs[step.graph])
     graph.output.extend(onnx.ValueInfoProto(name=name) for name in step.outputs)
-    return model.SerializeToString(deterministic=True)
+    return bytes(model.SerializeToString(deterministic=True))
 
 
 def _initializer(name: str, tensor: ir.TensorProtocol) -> onnx.TensorProto:
     if tensor.dtype == ir.DataType.STRING:
         proto = ir.serde.serialize_tensor(tensor)
     else:
-        proto = onnx.TensorProto(data_type=int(tensor.dtype), dims=[int(d) for d in tensor.shape])
+        proto = onnx.TensorProto(data_type=int(tensor.dtype), dims=tensor.shape.numpy())
         proto.raw_data = tensor.tobytes()
     proto.name = name
     return proto

@@ -95,6 +95,6 @@ def analog_sums(stored: Array, rows: Span, columns: Span, inputs: Floats, scale:
     """
     weights = matrix_block(stored, rows, columns)
     largest = np.abs(weights).max(axis=0 if scale == "column" else None)
-    fractions = weights / np.where(largest > 0, largest, 1).astype(np.float32)
+    fractions: Floats = np.divide(weights, np.where(largest > 0, largest, 1), dtype=np.float32)
     sums: Floats = inputs[:, slice(*rows)] @ fractions
     return sums
