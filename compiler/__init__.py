@@ -1,11 +1,11 @@
 """mho compiles neural networks to machines of analog tiles, and proves how close the results are.
 
-    import mho
+import mho
 
-    program = mho.compile("m.onnx", target="hermes64", data=x)
-    program.run(x)
-    program.validate(x, y, runs=5)
-    program.report()
+program = mho.compile("m.onnx", target="hermes64", data=x)
+program.run(x)
+program.validate(x, y, runs=5)
+program.report()
 """
 
 from __future__ import annotations
@@ -14,11 +14,13 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from mho.compiled import Compiled
-    from mho.driver import compile  # noqa: A004
+    from mho.driver import compile
     from mho.pipeline import Pipeline
     from mho.runtime.effects import Effects
     from mho.targets.catalog import load_target
     from mho.targets.errors import MhoError
+
+    __version__: str
 
 __all__ = ["Compiled", "Effects", "MhoError", "Pipeline", "compile", "load", "load_target"]
 
@@ -42,6 +44,10 @@ def load(path: str) -> Compiled:
 def __getattr__(name: str) -> Any:
     """Imports a public name when it is first used, so that `mho --help` need not wait for onnxruntime and ortools."""
     from importlib import import_module
+    from importlib.metadata import version
+
+    if name == "__version__":
+        return version("mho")
 
     if name not in _HOMES:
         raise AttributeError(f"module 'mho' has no attribute {name!r}")

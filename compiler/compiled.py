@@ -4,21 +4,23 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from mho.data import Data, read_data
-from mho.runtime.digital import DigitalUnit
+from mho.metrics import Metric
+from mho.report.accuracy import Accuracy
 from mho.runtime.effects import Conditions, Effects
-from mho.runtime.machine import Machine
 from mho.runtime.samples import match_samples, run_samples
-from mho.runtime.sequencer import Sequencer
+from mho.runtime.simulator import Simulator
 from mho.targets.program import Program
 from mho.targets.program_file import read_program, write_program
-from mho.metrics import Metric
-from mho.validation import Accuracy, Validation
+from mho.validation import Validation
+
+if TYPE_CHECKING:
+    from mho.report import Report
 
 Array = NDArray[Any]
 
@@ -28,13 +30,11 @@ class Compiled:
 
     Attributes:
         program: what the compiler emitted; it travels as bytes, the machine stays here.
-        digital: its sessions, shared by all machines.
     """
 
     def __init__(self, program: Program) -> None:
         self.program = program
-        self.digital = DigitalUnit(program.tensors)
-        self._machine: Machine | None = None
+        self._simulator = Simulator(program)
 
     @staticmethod
     def load(path: str | Path) -> Compiled:
@@ -76,17 +76,7 @@ class Compiled:
             effects=effects or Effects(), seed=self.program.manifest.seed if seed is None else seed, time_s=time_s
         )
         samples = match_samples(read_data(data, self.program.inputs), self.program.inputs, state)
-        return run_samples(samples, self.sequencer(conditions).run, advance)
-
-    def sequencer(self, conditions: Conditions) -> Sequencer:
-        """A sequencer on the machine under these conditions."""
-        return Sequencer(self.program, self.machine(conditions), self.digital)
-
-    def machine(self, conditions: Conditions) -> Machine:
-        """The machine under these conditions; the last one is kept."""
-        if self._machine is None or self._machine.conditions != conditions:
-            self._machine = Machine(self.program, conditions)
-        return self._machine
+        return run_samples(samples, self._simulator.noisy(conditions).run, advance)
 
     def validate(
         self,
@@ -99,10 +89,10 @@ class Compiled:
     ) -> Accuracy:
         """How close the program's results are to onnxruntime's: see `mho.validation.Validation` for the options."""
         validation = Validation(runs=runs, metric=metric, **options)
-        return validation.run(self, data, None if labels is None else np.asarray(labels))
+        return validation.run(self._simulator, data, None if labels is None else np.asarray(labels))
 
-    def report(self, accuracy: Accuracy | None = None) -> Any:
-        """The report: it prints as a summary, and has `json()`, `html()` and `text()`."""
-        from mho.report import report
+    def report(self, accuracy: Accuracy | None = None) -> Report:
+        """What the program needs and where everything went; it has `text()`, `json()` and `html()`."""
+        from mho.report import summarise
 
-        return report(self.program, accuracy)
+        return summarise(self.program, accuracy)

@@ -61,7 +61,8 @@ def _sentence(detail: Any) -> str:
 
 
 def _unknown(table: Mapping[str, Any], label: str) -> list[str]:
-    passes = {f.name: {o.name for o in fields(f.default_factory())} for f in fields(Pipeline)}  # type: ignore[misc]
+    defaults = Pipeline()
+    passes = {f.name: {o.name for o in fields(getattr(defaults, f.name))} for f in fields(Pipeline)}
     problems = []
     for name, options in table.items():
         if name not in passes:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
-from zipfile import BadZipFile
+from zipfile import BadZipFile, ZipFile
 from zlib import error as ZlibError  # noqa: N812
 
 import numpy as np
@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from mho.runtime.samples import NUMPY_TYPES, Samples, match_samples
 from mho.targets.errors import DataError, plain
+from mho.targets.files import replacing
 from mho.targets.steps import Port
 
 Array = NDArray[Any]
@@ -50,6 +51,34 @@ def read_npz(path: Path) -> Mapping[str, Array]:
         raise DataError(f"{path} does not exist") from error
     except (OSError, ValueError, BadZipFile, EOFError, KeyError, RuntimeError, ZlibError) as error:
         raise DataError(f"{path} is not an .npz file of plain arrays: {plain(str(error))}") from error
+
+
+def write_npz(path: Path, arrays: Mapping[str, Array]) -> None:
+    """Writes arrays by name to an .npz file, whole or not at all.
+
+    Raises:
+        DataError: the file cannot be written.
+    """
+    try:
+        with replacing(path) as file, ZipFile(file, "w") as archive:
+            for name, array in arrays.items():
+                with archive.open(f"{name}.npy", "w", force_zip64=True) as member:
+                    np.lib.format.write_array(member, np.asarray(array), allow_pickle=False)
+    except (OSError, ValueError) as error:
+        raise DataError(f"{path} cannot be written: {plain(str(error))}") from error
+
+
+def write_text(path: Path, text: str) -> None:
+    """Writes a text file, whole or not at all.
+
+    Raises:
+        DataError: the file cannot be written.
+    """
+    try:
+        with replacing(path) as file:
+            file.write(text.encode("utf-8"))
+    except OSError as error:
+        raise DataError(f"{path} cannot be written: {error.strerror}") from error
 
 
 def generated_samples(inputs: tuple[Port, ...], state: Mapping[str, str] | None, seed: int) -> Samples:

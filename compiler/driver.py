@@ -8,12 +8,12 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-
 from mho.compiled import Compiled
 from mho.data import Data, generated_samples, read_data
 from mho.frontend import load_model
 from mho.passes.model import Model
 from mho.passes.network import Network
+from mho.passes.plan import Plan
 from mho.passes.simplify import bind_dimensions
 from mho.pipeline import Pipeline
 from mho.runtime.samples import Samples, match_samples
@@ -33,7 +33,7 @@ NO_DATA = (
 )
 
 
-def compile(  # noqa: A001
+def compile(
     model: str | Path | onnx.ModelProto,
     target: str | Path | Target = "ideal256",
     data: Data | None = None,
@@ -71,7 +71,7 @@ def compile(  # noqa: A001
     stage.progress.start("observe", min(samples.count, pipeline.observe.samples))
     calibrated = pipeline.calibrated(network, machine, samples, stage)
     plan = pipeline.plan(calibrated, machine, stage)
-    manifest = _manifest(bound, pipeline, seed, (*warnings, *calibrated.warnings))
+    manifest = _manifest(bound, pipeline, seed, (*warnings, *calibrated.warnings, *_unpublished(plan)))
     return Compiled(pipeline.program(plan, manifest, stage))
 
 
@@ -81,6 +81,18 @@ def _samples(
     if data is None:
         return generated_samples(network.inputs, state, seed), (NO_DATA,)
     return match_samples(read_data(data, network.inputs), network.inputs, state), ()
+
+
+def _unpublished(plan: Plan) -> tuple[str, ...]:
+    """A warning where the program needs more chips than any published system has."""
+    partition = plan.routing.placement.partition
+    machine = partition.ranged.tiling.target
+    if machine.mesh.chips is None or partition.chips <= machine.mesh.chips:
+        return ()
+    return (
+        f"the network needs {partition.chips} chips; the largest published system of {machine.name} has "
+        f"{machine.mesh.chips}, so the links between chips are this compiler's assumption",
+    )
 
 
 def _manifest(model: Model, pipeline: Pipeline, seed: int, warnings: tuple[str, ...]) -> Manifest:
@@ -115,5 +127,3 @@ def _version(name: str) -> str:
         return version(name)
     except PackageNotFoundError:
         return "unknown"
-
-

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field
 
 from mho.passes.check_weights import CheckWeights
 from mho.passes.emit import Emit
@@ -18,7 +18,7 @@ from mho.passes.place import PlaceCores
 from mho.passes.plan import Plan
 from mho.passes.ranges import SetRanges
 from mho.passes.replicate import Replicate
-from mho.passes.route import Route
+from mho.passes.route import RouteWords
 from mho.passes.schedule import Schedule
 from mho.passes.simplify import Simplify
 from mho.passes.tile import Tile
@@ -41,7 +41,7 @@ class Pipeline:
     ranges: SetRanges = field(default_factory=SetRanges)
     partition: PartitionChips = field(default_factory=PartitionChips)
     place: PlaceCores = field(default_factory=PlaceCores)
-    route: Route = field(default_factory=Route)
+    route: RouteWords = field(default_factory=RouteWords)
     schedule: Schedule = field(default_factory=Schedule)
 
     def network(self, model: Model, target: Target, stage: Stages) -> Network:
@@ -72,7 +72,21 @@ class Pipeline:
         return stage("emit", Emit().run, plan, manifest)
 
 
-STAGES = ("simplify", "lower", "check_weights", "fuse", "observe") + tuple(
-    f.name for f in fields(Pipeline) if f.name not in ("simplify", "lower", "observe")
-) + ("emit",)
+STAGES = (
+    "import",
+    "simplify",
+    "lower",
+    "check_weights",
+    "fuse",
+    "observe",
+    "tile",
+    "replicate",
+    "pack",
+    "ranges",
+    "partition",
+    "place",
+    "route",
+    "schedule",
+    "emit",
+)
 """The names of all stages in order."""

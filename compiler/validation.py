@@ -5,76 +5,26 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from mho.data import Data, read_data
 from mho.metrics import Metric, default_metric, measure, winners
+from mho.progress import Progress, Quiet
+from mho.report.accuracy import Accuracy, LayerQuality, Reference, Run
 from mho.runtime.digital import open_session
 from mho.runtime.effects import Conditions, Effects
-from mho.runtime.exact import ExactUnit
-from mho.runtime.probe import Power, ProbedUnit
+from mho.runtime.probe import Power
 from mho.runtime.samples import Samples, match_samples, run_samples
-from mho.runtime.sequencer import Sequencer
-from mho.progress import Progress, Quiet
+from mho.runtime.simulator import Simulator
 from mho.targets.errors import OptionError, ProgramError, plain
-
-if TYPE_CHECKING:
-    from mho.compiled import Compiled
 
 Array = NDArray[Any]
 
 PROBED_SAMPLES = 64
 """Samples over which each layer's own error is measured."""
-
-
-@dataclass(frozen=True)
-class Reference:
-    """What the program is compared with: `onnxruntime` on the model, or the program's own `ideal` mode."""
-
-    kind: str
-    accuracy: float | None
-
-
-@dataclass(frozen=True)
-class RunResult:
-    """One run. `agreement` is the part of samples with the reference's winner; None where outputs are no classes."""
-
-    seed: int
-    time_s: float
-    accuracy: float | None
-    agreement: float | None
-    sqnr_db: float | None
-    max_abs_error: float
-
-
-@dataclass(frozen=True)
-class LayerResult:
-    """A layer's own signal-to-error ratio, on the inputs that the machine gave it."""
-
-    name: str
-    sqnr_db: float | None
-
-
-@dataclass(frozen=True)
-class Accuracy:
-    """The outcome of a validation.
-
-    Attributes:
-        mean, std: of the runs' accuracy, of their agreement where there is no accuracy; None where neither is.
-        layers: worst first.
-    """
-
-    samples: int
-    metric: str
-    output: str
-    reference: Reference
-    runs: tuple[RunResult, ...]
-    mean: float | None
-    std: float | None
-    layers: tuple[LayerResult, ...]
 
 
 @dataclass(frozen=True)
@@ -100,53 +50,52 @@ class Validation:
     state: Mapping[str, str] | None = None
     progress: Progress = field(default_factory=Quiet)
 
-    def run(self, compiled: Compiled, data: Data, labels: Array | None) -> Accuracy:
+    def run(self, simulator: Simulator, data: Data, labels: Array | None) -> Accuracy:
         """Runs the reference once and the program for every seed and time.
 
         Raises:
             DataError: the data or the labels do not suit.
             OptionError: an option names what the program lacks.
         """
-        program = compiled.program
-        output = self._output(compiled)
+        program = simulator.program
+        output = self._output(simulator)
         samples = match_samples(read_data(data, program.inputs), program.inputs, self.state)
         metric = default_metric(labels) if self.metric is None else self.metric
-        kind, expected = self._reference(compiled, samples)
+        kind, expected = self._reference(simulator, samples)
         results = []
         for seed in range(program.manifest.seed, program.manifest.seed + self.runs):
             for time_s in self.times_s:
                 self.progress.start(f"run with seed {seed} at {time_s:g} s", samples.count)
                 conditions = Conditions(effects=self.effects, seed=seed, time_s=time_s)
-                found = run_samples(samples, compiled.sequencer(conditions).run, self.progress.advance)
+                found = run_samples(samples, simulator.noisy(conditions).run, self.progress.advance)
                 results.append(_compare(found, expected, output, metric, labels, conditions))
         mean, std = _spread(results)
         return Accuracy(
             samples=samples.count,
             metric=metric if isinstance(metric, str) else getattr(metric, "__name__", "custom"),
             output=output,
-            reference=Reference(kind, measure(metric, expected, output, labels)),
+            reference=Reference(kind=kind, accuracy=measure(metric, expected, output, labels)),
             runs=tuple(results),
             mean=mean,
             std=std,
-            layers=self._layers(compiled, samples.first(PROBED_SAMPLES)),
+            layers=self._layers(simulator, samples.first(PROBED_SAMPLES)),
         )
 
-    def _output(self, compiled: Compiled) -> str:
-        names = [port.name for port in compiled.program.outputs]
+    def _output(self, simulator: Simulator) -> str:
+        names = [port.name for port in simulator.program.outputs]
         if not names:
             raise ProgramError("the program has no output to compare")
         if self.output is not None and self.output not in names:
             raise OptionError(f"there is no output {plain(self.output)}; the outputs are {plain(', '.join(names))}")
         return self.output or names[0]
 
-    def _reference(self, compiled: Compiled, samples: Samples) -> tuple[str, dict[str, Array]]:
+    def _reference(self, simulator: Simulator, samples: Samples) -> tuple[str, dict[str, Array]]:
         if self.model is None:
             self.progress.start("reference: the program in ideal mode", samples.count)
-            sequencer = Sequencer(compiled.program, ExactUnit(compiled.program), compiled.digital)
-            return "ideal", run_samples(samples, sequencer.run, self.progress.advance)
+            return "ideal", run_samples(samples, simulator.exact().run, self.progress.advance)
         self.progress.start("reference: onnxruntime", samples.count)
         session = open_session(str(self.model), threads=0)
-        names = [port.name for port in compiled.program.outputs]
+        names = [port.name for port in simulator.program.outputs]
         missing = set(names) - {o.name for o in session.get_outputs()}
         if missing:
             raise OptionError(f"{self.model} is another model: it has no output {plain(', '.join(sorted(missing)))}")
@@ -156,15 +105,13 @@ class Validation:
 
         return "onnxruntime", run_samples(samples, run, self.progress.advance)
 
-    def _layers(self, compiled: Compiled, samples: Samples) -> tuple[LayerResult, ...]:
+    def _layers(self, simulator: Simulator, samples: Samples) -> tuple[LayerQuality, ...]:
         """Each layer's own error under the conditions of the first run."""
-        program = compiled.program
-        conditions = Conditions(effects=self.effects, seed=program.manifest.seed, time_s=self.times_s[0])
+        conditions = Conditions(effects=self.effects, seed=simulator.program.manifest.seed, time_s=self.times_s[0])
         self.progress.start("errors of the layers", samples.count)
-        probed = ProbedUnit(compiled.machine(conditions), ExactUnit(program))
-        sequencer = Sequencer(program, probed, compiled.digital)
+        sequencer, probed = simulator.probed(conditions)
         run_samples(samples, sequencer.run, self.progress.advance)
-        found = [LayerResult(name, power.sqnr_db) for name, power in probed.layers.items()]
+        found = [LayerQuality(name=name, sqnr_db=power.sqnr_db) for name, power in probed.layers.items()]
         return tuple(sorted(found, key=lambda layer: float("inf") if layer.sqnr_db is None else layer.sqnr_db))
 
 
@@ -175,14 +122,14 @@ def _compare(
     metric: Metric,
     labels: Array | None,
     conditions: Conditions,
-) -> RunResult:
+) -> Run:
     value, reference = found[output], expected[output]
     power = Power()
     numbers = value.dtype.kind in "fiub"
     if numbers:
         power.add(reference, value)
     difference = np.abs(value.astype(np.float64) - reference) if numbers else np.zeros(0)
-    return RunResult(
+    return Run(
         seed=conditions.seed,
         time_s=conditions.time_s,
         accuracy=measure(metric, found, output, labels),
@@ -201,7 +148,7 @@ def _agreement(value: Array, reference: Array, metric: Metric) -> float | None:
     return float(np.mean(winners(value) == winners(reference)))
 
 
-def _spread(results: list[RunResult]) -> tuple[float | None, float | None]:
+def _spread(results: list[Run]) -> tuple[float | None, float | None]:
     """Mean and standard deviation of the accuracies, else of the agreements."""
     for values in ([r.accuracy for r in results], [r.agreement for r in results]):
         known = [v for v in values if v is not None]

@@ -17,6 +17,9 @@ LARGEST_SUM = 2.0**50
 """Flows are rounded to whole numbers whose costs stay below this, so that every sum is exact on every machine."""
 
 LARGEST_HUNGARIAN = 256
+PATIENCE = 40
+"""The tabu search ends after so many iterations for each site in which nothing got better."""
+
 EXACT_SIZE = 7
 """Instances of at most so many tiles are given to CP-SAT as a whole."""
 
@@ -63,22 +66,46 @@ def solve_qaps(
     sites = len(distance)
     scales = [_scale(flow, distance) for flow in flows]
     whole = np.stack([_whole(flow, scale, sites) for flow, scale in zip(flows, scales, strict=True)])
+    bounds = [lower_bound(flow, distance) for flow in whole]
+    best = np.stack([_complete(given, sites) for given in begin])
+    costs = [cost_of(flow, distance, p) / 2 for flow, p in zip(whole, best, strict=True)]
+    pending = [i for i, (cost, bound) in enumerate(zip(costs, bounds, strict=True)) if cost > bound]
+    if pending:
+        best[pending] = _search(whole[pending], distance, best[pending], iterations, starts, seed)
+    return [
+        _finish(flow, whole[i], scales[i], distance, best[i][: len(flow)], bounds[i], limit.share(len(flows)), seed)
+        for i, flow in enumerate(flows)
+    ]
+
+
+def _search(flows: Floats, distance: Floats, begin: Indices, iterations: int, starts: int, seed: int) -> Indices:
+    """The best of several tabu searches for every instance."""
     rng = np.random.default_rng(seed)
-    first = np.stack([_complete(given, sites) for given in begin])
-    others = [np.stack([rng.permutation(sites) for _ in flows]) for _ in range(starts - 1)]
-    found = tabu_search(np.concatenate([whole] * starts), distance, np.concatenate([first, *others]), iterations, rng)
-    answers = []
-    for i, (flow, begun) in enumerate(zip(flows, first, strict=True)):
-        tries = [begun, *(found[i + k * len(flows)] for k in range(starts))]
-        chosen = min(tries, key=lambda p: cost_of(whole[i] / 2, distance, p))[: len(flow)]
-        bound = lower_bound(whole[i], distance)
-        if len(flow) <= EXACT_SIZE:
-            chosen, proved = _exact(whole[i][: len(flow), : len(flow)], distance, chosen, limit.share(len(flows)), seed)
-            bound = max(bound, proved)
-        cost = cost_of(flow, distance, chosen)
-        rounding = flow.size * float(distance.max(initial=0)) / scales[i] / 2 if scales[i] != 1 else 0.0
-        answers.append(Assignment(chosen, cost, min(cost, max(0.0, bound / scales[i] - rounding))))
-    return answers
+    others = [np.stack([rng.permutation(begin.shape[1]) for _ in flows]) for _ in range(starts - 1)]
+    found = tabu_search(np.concatenate([flows] * starts), distance, np.concatenate([begin, *others]), iterations, rng)
+    tries = found.reshape(starts, *begin.shape)
+    costs = np.array([[cost_of(flow, distance, p) for flow, p in zip(flows, one, strict=True)] for one in tries])
+    chosen: Indices = tries[costs.argmin(axis=0), np.arange(len(flows))]
+    return chosen
+
+
+def _finish(
+    flow: Floats,
+    whole: Floats,
+    scale: float,
+    distance: Floats,
+    site_of: Indices,
+    bound: float,
+    limit: Budget,
+    seed: int,
+) -> Assignment:
+    """The answer in the units of the flows; a small instance that is still open goes to CP-SAT."""
+    if len(flow) <= EXACT_SIZE and cost_of(whole[: len(flow), : len(flow)], distance, site_of) / 2 > bound:
+        site_of, proved = _exact(whole[: len(flow), : len(flow)], distance, site_of, limit, seed)
+        bound = max(bound, proved)
+    cost = cost_of(flow, distance, site_of)
+    rounding = 0.0 if scale == 1 else flow.size * float(distance.max(initial=0)) / scale / 2
+    return Assignment(site_of, cost, float(min(cost, max(0.0, bound / scale - rounding))))
 
 
 def cost_of(flow: Floats, distance: Floats, site_of: Indices) -> float:
@@ -86,13 +113,12 @@ def cost_of(flow: Floats, distance: Floats, site_of: Indices) -> float:
     return float((flow * distance[np.ix_(site_of, site_of)]).sum())
 
 
-def tabu_search(
-    flows: Floats, distance: Floats, start: Indices, iterations: int, rng: np.random.Generator
-) -> Indices:
+def tabu_search(flows: Floats, distance: Floats, start: Indices, iterations: int, rng: np.random.Generator) -> Indices:
     """The best assignments met by exchanging two tiles at a time, for a batch of instances at once.
 
     In each iteration every instance makes its best exchange that does not bring both tiles back to sites that they
-    left a short while ago, unless it gives the best cost so far (Taillard, Parallel Computing 17, 1991). With F the
+    left a short while ago, unless it gives the best cost so far (Taillard, Parallel Computing 17, 1991); the search
+    ends early where no instance has got better for long. With F the
     flows, D the distances between the tiles' sites and C = F D, exchanging i and j changes the cost by
     C_ij + C_ji − C_ii − C_jj + 2 F_ij D_ij; after an exchange C changes by an outer product but in two columns.
 
@@ -110,15 +136,19 @@ def tabu_search(
     until = np.zeros((count, n, n), np.int32)
     cost = np.einsum("bij,bij->b", flows, near) / 2
     best, site_of, best_cost = start.copy(), start.copy(), cost.copy()
-    ignored = np.where(np.tri(n, dtype=bool), np.inf, 0.0)
+    change = np.empty_like(product)
+    latest = 0
+    own, itself = np.einsum("bii->bi", product), np.einsum("bii->bi", change)
     for now in range(1, iterations + 1):
-        own = np.einsum("bii->bi", product)
-        change = product + product.transpose(0, 2, 1) + double * near + ignored
+        np.multiply(double, near, out=change)
+        change += product
+        change += product.transpose(0, 2, 1)
         change -= own[:, :, None]
         change -= own[:, None, :]
+        itself[...] = np.inf
         barred = until > now
         barred &= barred.transpose(0, 2, 1)
-        barred &= (change + cost[:, None, None]) >= best_cost[:, None, None]
+        barred &= change >= (best_cost - cost)[:, None, None]
         change[barred] = np.inf
         pick = change.reshape(count, -1).argmin(axis=1)
         r, s = pick // n, pick % n
@@ -133,6 +163,9 @@ def tabu_search(
         until[each, r, s], until[each, s, r] = stay
         better = cost < best_cost
         best[better], best_cost[better] = site_of[better], cost[better]
+        latest = now if better.any() else latest
+        if now - latest > PATIENCE * n:
+            break
     return best
 
 

@@ -12,11 +12,13 @@ from mho.targets.steps import Analog, Body, Branch, Digital, Loop, Recurrent, Sc
 SMALLEST_SHARE = 1 / 32
 """A layer that made less of a value than this is forgotten: sums over a residual stream would name every layer."""
 
-KEEPS_ORDER = frozenset(
-    "Add AveragePool BatchNormalization Cast Clip Div Dropout Elu Erf Flatten Gelu HardSigmoid HardSwish Identity "
-    "InstanceNormalization LayerNormalization LeakyRelu MaxPool Mish Mul PRelu Pow Relu Sigmoid Softplus Sqrt "
-    "Squeeze Sub Tanh".split()
-)
+# fmt: off
+KEEPS_ORDER = frozenset((
+    "Add", "AveragePool", "BatchNormalization", "Cast", "Clip", "Div", "Dropout", "Elu", "Erf", "Flatten", "Gelu",
+    "HardSigmoid", "HardSwish", "Identity", "InstanceNormalization", "LayerNormalization", "LeakyRelu", "MaxPool",
+    "Mish", "Mul", "PRelu", "Pow", "Relu", "Sigmoid", "Softplus", "Sqrt", "Squeeze", "Sub", "Tanh",
+))
+# fmt: on
 """Operators whose output has its channels where the input had them."""
 
 

@@ -19,6 +19,8 @@ from mho.targets.steps import layers
 LARGEST_SPECTRUM = 2000
 """The bound needs all eigenvalues of a matrix of this side (about a second); beyond it the bound is 0."""
 
+KNOBS = "pack several blocks into a tile (--pack sequential) or use fewer replicas (--replicate 1)."
+
 
 @dataclass(frozen=True)
 class PartitionChips:
@@ -28,7 +30,7 @@ class PartitionChips:
     the best of its kind, is improved between pairs of chips.
 
     Attributes:
-        chips: the most chips to use; None is as many as needed, up to the machine's published maximum.
+        chips: the most chips to use; None is as many as needed, even if no system of so many was published.
         tiles: the most tiles to use in all; None is no limit.
     """
 
@@ -63,10 +65,9 @@ class PartitionChips:
         facts = SolverFacts(
             search="partition", status="OPTIMAL" if cut <= bound else "FEASIBLE", objective=cut, bound=bound
         )
-        return Partition(ranged, chips, tuple(chip_of[unit_of].tolist()), (facts,))
+        return Partition(ranged, chips, tuple(in_order(chip_of)[unit_of].tolist()), (facts,))
 
     def _check(self, tiling: Tiling, capacity: int, largest: int, needed: int) -> None:
-        limits = [n for n in (self.chips, tiling.target.mesh.chips) if n is not None]
         name, count = plain(tiling.target.name), len(tiling.tiles)
         problems = []
         if largest > capacity:
@@ -74,30 +75,21 @@ class PartitionChips:
                 f"{largest} tiles add their charge before one converter and need one chip, but a chip of {name} has "
                 f"{capacity} tiles. Lower crossbar.analog_rows of the machine."
             )
-        elif limits and needed > min(limits):
-            allowed = min(limits)
-            over = max(count - allowed * capacity, 1)
+        elif self.chips is not None and needed > self.chips:
+            over = max(count - self.chips * capacity, 1)
             problems.append(
-                f"The network needs {_count(count, 'tile')}, but {_count(allowed, 'chip')} of {name} with {capacity} "
-                f"tiles each {'is' if allowed == 1 else 'are'} allowed: {_count(over, 'tile')} too many; "
-                f"{needed} chips would do. {_heaviest(tiling)} {self._advice(tiling, needed)}"
+                f"The network needs {_count(count, 'tile')}, but {_count(self.chips, 'chip')} of {name} with "
+                f"{capacity} tiles each {'is' if self.chips == 1 else 'are'} allowed: {_count(over, 'tile')} too many; "
+                f"{needed} chips would do. {_heaviest(tiling)} Allow more chips (--chips {needed}), {KNOBS}"
             )
         if self.tiles is not None and count > self.tiles:
             problems.append(
                 f"The network needs {_count(count, 'tile')}, but {self.tiles} are allowed: "
-                f"{_count(count - self.tiles, 'tile')} too many. {_heaviest(tiling)} Allow more tiles (--tiles {count}), "
-                "pack several blocks into a tile (--pack sequential) or use fewer replicas (--replicate 1)."
+                f"{_count(count - self.tiles, 'tile')} too many. {_heaviest(tiling)} "
+                f"Allow more tiles (--tiles {count}), {KNOBS}"
             )
         if problems:
             raise FitError(problems)
-
-    def _advice(self, tiling: Tiling, needed: int) -> str:
-        published = tiling.target.mesh.chips
-        if published is not None and needed > published:
-            first = f"Take a machine with more than the {_count(published, 'chip')} of {plain(tiling.target.name)} (-t)"
-        else:
-            first = f"Allow more chips (--chips {needed})"
-        return f"{first}, pack several blocks into a tile (--pack sequential) or use fewer replicas (--replicate 1)."
 
 
 def converter_units(tiling: Tiling) -> Indices:
@@ -120,6 +112,14 @@ def converter_units(tiling: Tiling) -> Indices:
     number = np.zeros(len(tiling.tiles), np.int64)
     number[order] = np.arange(len(order))
     return number[root]
+
+
+def in_order(chip_of: Indices) -> Indices:
+    """The same chips, numbered by the first unit that each holds, so that chip 0 holds the first layer."""
+    chips, first = np.unique(chip_of, return_index=True)
+    number = np.zeros(int(chips.max(initial=0)) + 1, np.int64)
+    number[chips[np.argsort(first)]] = np.arange(len(chips))
+    return number[chip_of]
 
 
 def contract(flows: TileFlows, unit_of: Indices) -> TileFlows:
@@ -182,16 +182,19 @@ def spectral_bound(flows: TileFlows, tiles: int, capacity: int) -> float:
     """No cut into parts of at most `capacity` tiles is lighter.
 
     Half the sum of the Laplacian's smallest eigenvalues times the parts' sizes, the largest part first
-    (Donath and Hoffman, IBM J. Res. Dev. 17(5), 1973, theorem 1); sizes as unequal as allowed give the least.
+    (Donath and Hoffman, IBM J. Res. Dev. 17(5), 1973); sizes as unequal as allowed give the least. Six digits are
+    kept, because eigenvalues differ between machines in the last ones.
     """
-    if tiles > LARGEST_SPECTRUM:
+    if not 0 < tiles <= LARGEST_SPECTRUM:
         return 0.0
     weights = flows.symmetric(tiles)
     eigenvalues = np.linalg.eigvalsh(np.diag(weights.sum(axis=1)) - weights)
+    eigenvalues = np.maximum(eigenvalues - 1e-12 * eigenvalues[-1:], 0.0)
     parts = -(-tiles // capacity)
     part_sizes = np.full(parts, capacity)
     part_sizes[-1] = tiles - capacity * (parts - 1)
-    return round(max(0.0, float(eigenvalues[:parts] @ part_sizes) / 2 * (1 - 1e-9)), 6)
+    bound = max(0.0, float(eigenvalues[:parts] @ part_sizes) / 2)
+    return float(f"{bound * (1 - 1e-6):.6g}") * (1 - 1e-6)
 
 
 def _words_inside(flows: TileFlows, units: int, span: int) -> Floats:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from mho.passes.assignment import Assignment, solve_qaps
+from mho.passes.assignment import Assignment, cost_of, solve_qaps
 from mho.passes.partition import converter_units
 from mho.passes.plan import Partition, Placement
 from mho.passes.solver import Budget, Effort, budget
@@ -21,14 +21,20 @@ LARGEST_SEARCH = 1500
 ENTRIES_A_SECOND = 1.5e8
 """Entries of the matrices of exchanges that a core looks at in about a second; one iteration costs 20,000 more."""
 
+BANDS = (1, 2, 3, 4, 5, 6, 8)
+"""Heights of the bands that the snakes run through: wide layers want tall ones."""
+
 MOST_ITERATIONS = 20_000
+MOST_FOR_A_PAIR = 20
+"""Iterations for each pair of sites: few sites need few."""
 
 
 @dataclass(frozen=True)
 class PlaceCores:
     """Give every tile a site: on each chip, the least sum of words times links travelled that is found.
 
-    The search starts from the order of the layers laid along a snake. Words to and from other chips count nothing.
+    The search starts from the order of the layers laid along the best of some snakes. Words to and from other chips
+    count nothing.
     """
 
     effort: Effort = "normal"
@@ -55,13 +61,13 @@ class PlaceCores:
 def place_chips(flows: list[Floats], sites: Indices, limit: Budget, seed: int) -> list[Assignment]:
     """Assign the tiles of every chip to sites; `flows` has one matrix [tiles, tiles] a chip."""
     distance = np.abs(sites[:, None, :] - sites[None, :, :]).sum(axis=2).astype(np.float64)
-    begin = [snake(sites)[: len(flow)] for flow in flows]
+    begin = [_best_snake(flow, distance, sites) for flow in flows]
     if len(sites) > LARGEST_SEARCH:
-        costs = [(flow * distance[np.ix_(p, p)]).sum() for flow, p in zip(flows, begin, strict=True)]
-        return [Assignment(p, float(cost), 0.0) for p, cost in zip(begin, costs, strict=True)]
+        return [Assignment(p, cost_of(flow, distance, p), 0.0) for flow, p in zip(flows, begin, strict=True)]
     starts = 4 if len(flows) == 1 and len(sites) <= 100 else 1
     entries = len(flows) * starts * len(sites) ** 2 + 20_000
-    iterations = int(min(max(limit.seconds * ENTRIES_A_SECOND / entries, 10), MOST_ITERATIONS))
+    most = min(MOST_ITERATIONS, MOST_FOR_A_PAIR * len(sites) ** 2)
+    iterations = int(min(max(limit.seconds * ENTRIES_A_SECOND / entries, 10), most))
     return solve_qaps(flows, distance, begin, iterations, limit, seed, starts)
 
 
@@ -72,10 +78,19 @@ def chip_sites(mesh: Mesh, grid: tuple[int, int]) -> Indices:
     return every[: mesh.tiles]
 
 
-def snake(sites: Indices) -> Indices:
-    """The order of the sites along a line that runs through the rows to and fro."""
+def snake(sites: Indices, band: int = 1) -> Indices:
+    """The order of the sites along a line that runs to and fro through bands of rows, and up and down in each."""
     x, y = sites[:, 0], sites[:, 1]
-    return np.lexsort((np.where(y % 2 == 0, x, -x), y))
+    strip = y // band
+    along = np.where(strip % 2 == 0, x, -x)
+    across = np.where(x % 2 == 0, y, -y)
+    return np.lexsort((across, along, strip))
+
+
+def _best_snake(flow: Floats, distance: Floats, sites: Indices) -> Indices:
+    """The tiles in their order along the snake that costs least."""
+    tries = [snake(sites, band)[: len(flow)] for band in BANDS]
+    return min(tries, key=lambda site_of: cost_of(flow, distance, site_of))
 
 
 def _facts(answers: list[Assignment]) -> SolverFacts:

@@ -19,7 +19,7 @@ from mho.targets.steps import Layer, layers
 from mho.targets.target import WeightScale
 
 VECTORS = 512
-"""Inputs of a layer that are multiplied by its blocks; more change a range by less than a percent."""
+"""Inputs of a layer that are multiplied by its blocks, at most."""
 
 Floats = NDArray[np.float32]
 
@@ -95,6 +95,6 @@ def analog_sums(stored: Array, rows: Span, columns: Span, inputs: Floats, scale:
     """
     weights = matrix_block(stored, rows, columns)
     largest = np.abs(weights).max(axis=0 if scale == "column" else None)
-    fractions: Floats = np.divide(weights, np.where(largest > 0, largest, 1), dtype=np.float32)
-    sums: Floats = inputs[:, slice(*rows)] @ fractions
+    unit: Floats = np.where(largest > 0, largest, 1).astype(np.float32)
+    sums: Floats = inputs[:, slice(*rows)] @ weights / unit
     return sums

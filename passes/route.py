@@ -77,9 +77,7 @@ def distances(site_of: tuple[Site, ...], grid: tuple[int, int], source: Indices,
     return hops
 
 
-def _carried(
-    legs: list[Legs], chips: int, lines: int, length: int
-) -> list[tuple[int, int, int, int, float]]:
+def _carried(legs: list[Legs], chips: int, lines: int, length: int) -> list[tuple[int, int, int, int, float]]:
     """(chip, line, from, to, words) of each link that carries words, by sums of differences along the lines."""
     found = []
     for forward in (True, False):

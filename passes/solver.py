@@ -26,7 +26,7 @@ Status = Literal["OPTIMAL", "FEASIBLE", "INFEASIBLE", "LIMIT"]
 Given = TypeVar("Given")
 Found = TypeVar("Found")
 
-DETERMINISTIC_SECONDS = {"fast": 1.0, "normal": 5.0}
+DETERMINISTIC_SECONDS = {"fast": 0.5, "normal": 2.0}
 WALL_SECONDS_AT_MAX = 60.0
 
 

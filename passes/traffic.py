@@ -41,7 +41,8 @@ class TileFlows:
         keep = (source != target) & (words > 0)
         tiles = int(max(source.max(initial=0), target.max(initial=0))) + 1
         pairs, where = np.unique(source[keep] * tiles + target[keep], return_inverse=True)
-        return TileFlows(pairs // tiles, pairs % tiles, np.bincount(where, words[keep], len(pairs)))
+        summed = np.bincount(where, words[keep], len(pairs)).astype(np.float64)
+        return TileFlows(pairs // tiles, pairs % tiles, summed)
 
     def symmetric(self, tiles: int) -> Floats:
         """Words both ways as a dense symmetric matrix [tiles, tiles]."""
@@ -176,4 +177,5 @@ def _reach(senders: Floats, receivers: Floats, aligned: bool) -> Floats:
         thinned = np.where(turn < max(1, MOST_PAIRS // len(receivers)), reach, 0.0)
         reach = np.where(thinned.sum(axis=0) > 0, thinned, reach)
     total = reach.sum(axis=0)
-    return reach / np.where(total > 0, total, 1.0)
+    shared: Floats = reach / np.where(total > 0, total, 1.0)
+    return shared

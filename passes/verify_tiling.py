@@ -3,12 +3,18 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import pairwise
 
 from mho.passes.matrix import Matrix
 from mho.passes.pack import Mode
 from mho.passes.tile import blocks_by_matrix, converter_groups
 from mho.passes.tiling import Block, Seat, Tiling
+from mho.targets.errors import plain
+from mho.targets.target import Crossbar
+
+Box = tuple[int, int, int, int, int]
+"""Block, first row, stop row, first column, stop column."""
 
 
 def verify_tiling(tiling: Tiling, mode: Mode = "sequential") -> tuple[str, ...]:
@@ -49,15 +55,15 @@ def _cover(tiling: Tiling) -> Iterator[str]:
         yield "the replicas do not name the matrices of the network"
         return
     blocks = blocks_by_matrix(tiling.blocks)
-    yield from (f"blocks of an unknown matrix {name}" for name in blocks if name not in matrices)
+    yield from (f"blocks of an unknown matrix {plain(name)}" for name in blocks if name not in matrices)
     for name, matrix in matrices.items():
         copies: dict[int, list[Block]] = {replica: [] for replica in range(tiling.replicas[name])}
         for block in blocks.get(name, ()):
             copies.setdefault(block.replica, []).append(block)
         if len(copies) != tiling.replicas[name]:
-            yield f"matrix {name} has a block of a replica that is not one of {tiling.replicas[name]}"
+            yield f"matrix {plain(name)} has a block of a replica that is not one of {tiling.replicas[name]}"
         for replica, own in copies.items():
-            yield from (f"matrix {name}, replica {replica}: {problem}" for problem in _cover_matrix(matrix, own))
+            yield from (f"matrix {plain(name)}, replica {replica}: {problem}" for problem in _cover_matrix(matrix, own))
 
 
 def _cover_matrix(matrix: Matrix, blocks: Sequence[Block]) -> Iterator[str]:
@@ -65,7 +71,7 @@ def _cover_matrix(matrix: Matrix, blocks: Sequence[Block]) -> Iterator[str]:
     for block in blocks:
         if block.rows[1] > matrix.rows or block.columns[1] > matrix.columns:
             yield f"block {block.number} leaves the matrix"
-        held = weights_inside(matrix, block)
+        held = _weights_inside(matrix, block)
         if block.weights != held:
             yield f"block {block.number} claims {block.weights} weights and holds {held}"
     yield from _overlaps([(b.number, *b.rows, *b.columns) for b in blocks])
@@ -74,7 +80,7 @@ def _cover_matrix(matrix: Matrix, blocks: Sequence[Block]) -> Iterator[str]:
         yield f"{total} of {matrix.weights} weights are mapped"
 
 
-def weights_inside(matrix: Matrix, block: Block) -> int:
+def _weights_inside(matrix: Matrix, block: Block) -> int:
     """Weights of a block-diagonal matrix that lie inside a block."""
     height, width = matrix.rows // matrix.groups, matrix.columns // matrix.groups
     return sum(
@@ -92,7 +98,7 @@ def _converters(tiling: Tiling) -> Iterator[str]:
         if len(group) == 1:
             continue
         names = ", ".join(str(b.number) for b in group)
-        if any(one.rows[1] != other.rows[0] for one, other in zip(group, group[1:], strict=False)):
+        if any(one.rows[1] != other.rows[0] for one, other in pairwise(group)):
             yield f"blocks {names} share a converter and their rows are not consecutive"
         if limit is None or group[-1].rows[1] - group[0].rows[0] > limit:
             yield f"blocks {names} share a converter and have more than {limit or 0} rows"
@@ -103,30 +109,37 @@ def _converters(tiling: Tiling) -> Iterator[str]:
 def _seats(tiling: Tiling, mode: Mode) -> Iterator[str]:
     """Each block in one seat, inside its tile, by the rule of the mode."""
     seated = Counter(seat.block for seats in tiling.tiles for seat in seats)
+    unknown = [number for number in seated if not 0 <= number < len(tiling.blocks)]
+    if unknown:
+        yield f"seats of unknown blocks {unknown}"
+        return
     for block in tiling.blocks:
         if seated[block.number] != 1:
             yield f"block {block.number} sits in {seated[block.number]} places"
-    yield from (f"a seat of an unknown block {number}" for number in seated if not 0 <= number < len(tiling.blocks))
-    crossbar = tiling.target.crossbar
     for tile, seats in enumerate(tiling.tiles):
-        if not seats:
-            yield f"tile {tile} is empty"
-        if mode == "none" and len(seats) > 1:
-            yield f"tile {tile} holds {len(seats)} blocks"
-        boxes = [_box(seat, tiling.blocks[seat.block]) for seat in seats if 0 <= seat.block < len(tiling.blocks)]
-        for number, top, bottom, left, right in boxes:
-            if top < 0 or left < 0 or bottom > crossbar.rows or right > crossbar.columns:
-                yield f"block {number} leaves tile {tile}"
-        yield from (f"tile {tile}: {problem}" for problem in _overlaps(boxes))
-        if mode == "pipelined":
-            for axis, (low, high) in {"rows": (1, 2), "columns": (3, 4)}.items():
-                spans = sorted((box[low], box[high]) for box in boxes)
-                if any(one[1] > other[0] for one, other in zip(spans, spans[1:], strict=False)):
-                    yield f"tile {tile}: blocks share {axis}"
+        boxes = [_box(seat, tiling.blocks[seat.block]) for seat in seats]
+        yield from (f"tile {tile}: {problem}" for problem in _tile_problems(boxes, tiling.target.crossbar, mode))
 
 
-Box = tuple[int, int, int, int, int]
-"""Block, first row, stop row, first column, stop column."""
+def _tile_problems(boxes: Sequence[Box], crossbar: Crossbar, mode: Mode) -> Iterator[str]:
+    if not boxes:
+        yield "no block"
+    if mode == "none" and len(boxes) > 1:
+        yield f"{len(boxes)} blocks"
+    for block, top, bottom, left, right in boxes:
+        if top < 0 or left < 0 or bottom > crossbar.rows or right > crossbar.columns:
+            yield f"block {block} leaves the crossbar"
+    yield from _overlaps(boxes)
+    if mode == "pipelined":
+        if _meet([(box[1], box[2]) for box in boxes]):
+            yield "blocks share rows"
+        if _meet([(box[3], box[4]) for box in boxes]):
+            yield "blocks share columns"
+
+
+def _meet(spans: Iterable[tuple[int, int]]) -> bool:
+    """Whether any two half-open spans have something in common."""
+    return any(one[1] > other[0] for one, other in pairwise(sorted(spans)))
 
 
 def _box(seat: Seat, block: Block) -> Box:

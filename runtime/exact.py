@@ -45,6 +45,9 @@ def multiply(rows: NDArray[np.float32], stored: Array) -> NDArray[np.float32]:
     groups, height, width = stored.shape
     weights = stored.astype(np.float32, copy=False)
     if groups == 1:
-        return rows @ weights[0]
+        product: NDArray[np.float32] = np.matmul(rows, weights[0], dtype=np.float32)
+        return product
     parts = rows.reshape(len(rows), groups, height).transpose(1, 0, 2)
-    return np.ascontiguousarray(np.matmul(parts, weights).transpose(1, 0, 2)).reshape(len(rows), groups * width)
+    columns = np.empty((len(rows), groups, width), np.float32)
+    np.matmul(parts, weights, out=columns.transpose(1, 0, 2))
+    return columns.reshape(len(rows), groups * width)

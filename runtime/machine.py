@@ -64,17 +64,18 @@ class Machine:
         fires: NDArray[np.int64],
     ) -> None:
         target, effects = self.program.target, self.conditions.effects
-        drive = rows[:, slice(*product.rows)] / np.float32(product.input_range)
+        drive = np.divide(rows[:, slice(*product.rows)], product.input_range, dtype=np.float32)
         if effects.dac:
-            drive = convert(drive, 1.0, target.dac.bits)
-        analog = drive @ product.weights
+            convert(drive, 1.0, target.dac.bits, out=drive)
+        analog = np.matmul(drive, product.weights, dtype=np.float32)
         for block, first, last in product.noise_blocks:
             noise = output_noise(target, self.conditions, layer, block, fires, last - first)
             if noise is not None:
                 analog[:, first:last] += noise
         if effects.adc:
-            analog = convert(analog, product.adc_range, target.adc.bits)
-        sums[:, product.columns] += analog * product.unit
+            convert(analog, product.adc_range, target.adc.bits, out=analog)
+        analog *= product.unit
+        sums[:, product.columns] += analog
 
     def _link(self, layer: str) -> LinkedLayer:
         if layer not in self._linked:

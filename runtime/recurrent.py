@@ -21,9 +21,10 @@ Numbers = NDArray[np.int64]
 Fire = Callable[[str, Floats, Numbers], Array]
 """(layer, rows [n, R], fires [n]) → columns [n, C], where fires[i] = sample · time steps + time step."""
 
-ALPHAS = {"affine": 1.0, "leakyrelu": 0.01, "thresholdedrelu": 1.0, "scaledtanh": 1.0, "hardsigmoid": 0.2, "elu": 1.0}
+# The operators' text leaves some defaults open and onnxruntime takes 0 for them, so they are onnxruntime's.
+ALPHAS = {"affine": 0.0, "leakyrelu": 0.01, "thresholdedrelu": 0.0, "scaledtanh": 0.0, "hardsigmoid": 0.2, "elu": 1.0}
 """Activations that take an alpha, with its default."""
-BETAS = {"affine": 0.0, "scaledtanh": 1.0, "hardsigmoid": 0.5}
+BETAS = {"affine": 0.0, "scaledtanh": 0.0, "hardsigmoid": 0.5}
 """Activations that take a beta, with its default."""
 
 _FUNCTIONS: dict[str, Callable[[Array, float, float], Array]] = {
@@ -47,7 +48,8 @@ def run_recurrent(step: Recurrent, values: Mapping[str, Array], fire: Fire, firs
     """The outputs of a recurrent step by name, in the type of its input.
 
     The products with the input are fired for all time steps at once, those with the state once a time step. A
-    sequence that has ended fires nothing, keeps its state and gives zeros.
+    sequence that has ended fires nothing, keeps its state and gives zeros; the states of an empty one are zeros, as
+    onnxruntime has it.
 
     Args:
         values: what the step reads, and its biases and peepholes, by name.
@@ -121,7 +123,8 @@ def _run_direction(
         fires = sequence.fires(alive, time)
         h[alive], c[alive] = _CELLS[step.cell](cell, drive[time, alive], h[alive], c[alive], fires)
         y[time, alive] = h[alive]
-    return y, h, c
+    ran = (sequence.lengths > 0)[:, None]
+    return y, h * ran, c * ran
 
 
 def _fire_inputs(cell: _Cell, sequence: _Sequence) -> Array:

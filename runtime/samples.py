@@ -55,7 +55,7 @@ class Samples:
             return array
         if self.batch == 0:
             return np.asarray(array[start])
-        part = array[start:stop]
+        part: Array = array[start:stop]
         missing = self.batch - len(part) if self.fixed else 0
         return np.concatenate([part, np.repeat(part[-1:], missing, axis=0)]) if missing else part
 

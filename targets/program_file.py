@@ -10,14 +10,11 @@ means something is covered. Equal programs give equal bytes.
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Mapping
-from contextlib import suppress
 from dataclasses import dataclass, fields
 from functools import cache
 from hashlib import sha256
 from pathlib import Path
-from secrets import token_hex
 from typing import Any, BinaryIO
 
 import numpy as np
@@ -26,6 +23,7 @@ from pydantic import ConfigDict, TypeAdapter
 from pydantic_core import PydanticSerializationError
 
 from mho.targets.errors import ProgramError, plain
+from mho.targets.files import replacing
 from mho.targets.isa import CoreProgram
 from mho.targets.mapped_tensors import (
     PADDING,
@@ -90,21 +88,14 @@ def write_program(program: Program, path: Path) -> None:
     Raises:
         ProgramError: the file cannot be written, or a tensor has a number format that a file cannot hold.
     """
-    temporary = path.with_name(f".{path.name}.{token_hex(4)}")
     try:
-        with temporary.open("xb") as file:
+        with replacing(path) as file:
             _write(program, file)
-            file.flush()
-            os.fsync(file.fileno())
-        temporary.replace(path)
     except OSError as error:
         reason = error.strerror or str(error)
         raise ProgramError(f"{plain(str(path))}: the program cannot be written: {reason}") from error
     except ProgramError as error:
         raise ProgramError(f"{plain(str(path))}: {problem}" for problem in error.problems) from error
-    finally:
-        with suppress(OSError):
-            temporary.unlink()
 
 
 def read_program(path: Path) -> Program:

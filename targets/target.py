@@ -105,7 +105,7 @@ class Mesh:
     Attributes:
         tiles: tiles a chip; None is unlimited.
         width, height: of the grid of cores; None is the smallest near-square grid that holds the tiles.
-        chips: the most chips of a published system; None where no limit is known.
+        chips: chips of the largest published system, a fact and no limit; None where there is none.
         hop_latency_ns: for one vector over one link.
         hop_energy_nj: for one word over one link.
         chip_latency_ns: for one vector from chip to chip.

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Literal
 
 import click
 
 from mho.cli import console
 from mho.cli.options import json_option
+
+Kind = Literal["html", "json", "text"]
 
 program_argument = click.argument("program", type=click.Path(path_type=Path))
 
@@ -15,9 +18,11 @@ program_argument = click.argument("program", type=click.Path(path_type=Path))
 @click.command("report")
 @program_argument
 @click.option("--format", "kind", type=click.Choice(["html", "json", "text"]), help="By the suffix of -o, else text.")
-@click.option("--accuracy", type=click.Path(path_type=Path), help="What 'mho validate --json' printed, to be shown too.")
+@click.option(
+    "--accuracy", type=click.Path(path_type=Path), help="What 'mho validate --json' printed, to be shown too."
+)
 @click.option("-o", "--output", type=click.Path(path_type=Path), help="Standard output by default.")
-def report_command(program: Path, kind: str | None, accuracy: Path | None, output: Path | None) -> None:
+def report_command(program: Path, kind: Kind | None, accuracy: Path | None, output: Path | None) -> None:
     """Show where every tile of a PROGRAM went, what it costs, and what is digital and why.
 
     \b
@@ -28,15 +33,24 @@ def report_command(program: Path, kind: str | None, accuracy: Path | None, outpu
     from mho.report.accuracy import load_accuracy
     from mho.targets.program_file import read_program
 
-    suffixes = {".html": "html", ".json": "json"}
-    chosen = kind or (suffixes.get(output.suffix, "text") if output else "text")
     report = summarise(read_program(program), load_accuracy(accuracy) if accuracy else None)
-    text = render(report, chosen)
+    text = render(report, kind or _kind(output))
     if output is None:
         click.echo(text, nl=False)
         return
     write_text(output, text)
     click.echo(f"wrote {output}", err=True)
+
+
+def _kind(output: Path | None) -> Kind:
+    """What the suffix of the output asks for."""
+    match output.suffix if output else "":
+        case ".html" | ".htm":
+            return "html"
+        case ".json":
+            return "json"
+        case _:
+            return "text"
 
 
 @click.command("show")

@@ -60,13 +60,16 @@ def check_target_command(target: str) -> None:
 @json_option
 def ops_command(as_json: bool) -> None:
     """Print which ONNX operators run where, and under which conditions."""
+    from dataclasses import asdict
+
     from mho.passes.lower import explain_rules
 
     supports = explain_rules()
     if as_json:
-        console.emit_json([{"operators": s.operators, "unit": s.unit, "conditions": s.conditions} for s in supports])
+        console.emit_json([asdict(s) for s in supports])
         return
     for support in supports:
-        click.echo(f"{', '.join(support.operators)}: {support.unit}")
+        click.echo(f"{support.operator}: {support.where}")
         for condition in support.conditions:
             click.echo(f"  - {condition}")
+    click.echo("every other operator: digital, run by onnxruntime")

@@ -10,7 +10,7 @@ import click
 UNITS_S = {"": 1.0, "s": 1.0, "m": 60.0, "min": 60.0, "h": 3600.0, "d": 86_400.0, "w": 604_800.0, "y": 31_536_000.0}
 
 
-class Pairs(click.ParamType):
+class Pairs(click.ParamType[dict[str, Any]]):
     """`NAME=VALUE,…`, several options adding up."""
 
     name = "NAME=VALUE"
@@ -32,7 +32,7 @@ class Pairs(click.ParamType):
         return pairs
 
 
-class Times(click.ParamType):
+class Times(click.ParamType[tuple[float, ...]]):
     """`0s,1h,1d,30d`: seconds after programming."""
 
     name = "TIME,…"
@@ -47,7 +47,7 @@ class Times(click.ParamType):
         return float(match[1]) * UNITS_S[match[2] or ""]
 
 
-class Effort(click.ParamType):
+class Effort(click.ParamType[str | float]):
     """fast, normal, max, or a number of seconds."""
 
     name = "fast|normal|max|SECONDS"
@@ -64,7 +64,7 @@ class Effort(click.ParamType):
         return seconds
 
 
-class Copies(click.ParamType):
+class Copies(click.ParamType[str | int]):
     """A whole number of copies, or `fill`."""
 
     name = "N|fill"

@@ -40,7 +40,9 @@ def _effects(ideal: bool, quantised: bool) -> Effects:
 @click.option("--time", "times_s", type=Times(), default="0s", show_default=True, help="Times after programming.")
 @ideal_option
 @quantised_option
-@click.option("--metric", type=click.Choice(["top1", "auc", "mse", "spearman", "none"]), help="By the labels if not given.")
+@click.option(
+    "--metric", type=click.Choice(["top1", "auc", "mse", "spearman", "none"]), help="By the labels if not given."
+)
 @click.option("--output", help="The output to compare; the first by default.")
 @state_option
 @click.option("--min-agreement", type=float, metavar="P", help="Exit 3 if a run agrees with fewer than P % of winners.")

@@ -1,21 +1,30 @@
-"""`Accuracy`: the outcome of a validation, read back from what `mho validate --json` wrote, and checked."""
+"""`Accuracy`: the outcome of a validation, as validating makes it, as JSON has it, and read back."""
 
 from __future__ import annotations
 
+import json
 from dataclasses import asdict, dataclass, is_dataclass
 from itertools import groupby
+from pathlib import Path
 from statistics import fmean, pstdev
+from typing import Any
 
 from pydantic import ConfigDict, TypeAdapter, ValidationError
 
+from mho.report import quantities as q
+from mho.report.jsonable import jsonable
 from mho.targets.errors import DataError, plain
 
 TOLERANT = ConfigDict(extra="ignore")
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True)
 class Reference:
-    """What the program is compared with; its accuracy is None without labels."""
+    """What the program is compared with; its accuracy is None without labels.
+
+    Attributes:
+        kind: `onnxruntime` on the model, or the program's own `ideal` mode.
+    """
 
     __pydantic_config__ = TOLERANT
 
@@ -43,7 +52,7 @@ class Run:
     max_abs_error: float | None = None
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True)
 class LayerQuality:
     """Signal to error of one layer in decibels; None where there is no error."""
 
@@ -59,6 +68,9 @@ class Accuracy:
 
     Attributes:
         metric: what `accuracy` counts, such as `top1`.
+        output: name of the output that was compared.
+        mean, std: of the runs' accuracy, of their agreement where there is no accuracy; None where neither is.
+        layers: the layers' own errors.
     """
 
     __pydantic_config__ = TOLERANT
@@ -68,15 +80,23 @@ class Accuracy:
     runs: tuple[Run, ...]
     layers: tuple[LayerQuality, ...] = ()
     metric: str = "none"
+    output: str = ""
+    mean: float | None = None
+    std: float | None = None
 
     @property
     def against(self) -> str:
         """The reference in words."""
         return "the program’s own ideal mode" if self.reference.kind == "ideal" else self.reference.kind
 
+    def as_json(self) -> dict[str, Any]:
+        """Plain data for `json.dumps` under the stable keys; what is unknown or infinite is None."""
+        found: dict[str, Any] = jsonable(asdict(self))
+        return found
+
     def worst_layers(self) -> tuple[LayerQuality, ...]:
         """The layers with an error, the noisiest first, then those without."""
-        return tuple(sorted(self.layers, key=lambda q: float("inf") if q.sqnr_db is None else q.sqnr_db))
+        return tuple(sorted(self.layers, key=lambda layer: float("inf") if layer.sqnr_db is None else layer.sqnr_db))
 
 
 @dataclass(frozen=True)
@@ -91,6 +111,13 @@ class Spread:
         known = [v for v in values if v is not None]
         return Spread(fmean(known) if known else None, pstdev(known) if len(known) > 1 else None)
 
+    def words(self, metric: str) -> str:
+        """`92.80 % ± 0.16`, as the metric is written."""
+        if self.mean is None:
+            return "–"
+        mean = q.score(metric, self.mean)
+        return mean if self.deviation is None else f"{mean} ± {q.score(metric, self.deviation).removesuffix(' %')}"
+
 
 @dataclass(frozen=True, kw_only=True)
 class Moment:
@@ -101,6 +128,11 @@ class Moment:
     accuracy: Spread
     agreement: Spread
     sqnr_db: Spread
+
+    def cells(self, metric: str) -> tuple[str, ...]:
+        """Time, runs, accuracy, agreement and signal to error in words, with the spread where there is one."""
+        agreement, sqnr = self.agreement.words("top1"), q.decibels(self.sqnr_db.mean)
+        return q.elapsed(self.time_s), q.whole(self.runs), self.accuracy.words(metric), agreement, sqnr
 
 
 def moments(accuracy: Accuracy) -> tuple[Moment, ...]:
@@ -122,6 +154,21 @@ def _moment(time_s: float, runs: list[Run]) -> Moment:
 _ADAPTER = TypeAdapter(Accuracy)
 
 
+def load_accuracy(path: Path) -> Accuracy:
+    """The outcome in a JSON file that `mho validate --json` wrote.
+
+    Raises:
+        DataError: the file cannot be read or is no such outcome.
+    """
+    try:
+        value = json.loads(path.read_bytes())
+    except (OSError, ValueError) as error:
+        raise DataError(
+            f"accuracy: {plain(str(path))}: {plain(str(error))}; give the output of `mho validate --json`"
+        ) from None
+    return read_accuracy(value)
+
+
 def read_accuracy(value: object) -> Accuracy:
     """An outcome from the parsed JSON of `mho validate --json`, or a dataclass with its keys as fields.
 
@@ -130,6 +177,8 @@ def read_accuracy(value: object) -> Accuracy:
     Raises:
         DataError: a key is missing or has a value of another kind; every such key is named.
     """
+    if isinstance(value, Accuracy):
+        return value
     try:
         return _ADAPTER.validate_python(asdict(value) if is_dataclass(value) and not isinstance(value, type) else value)
     except ValidationError as error:

@@ -145,7 +145,7 @@ def gantt(report: Report) -> Gantt | None:
     return Gantt(bars, tuple(Tick(t / end, q.duration(t)) for t in steps_of(0.0, end)))
 
 
-def scatter(accuracy: Accuracy, score: Callable[[str, float], str]) -> Scatter | None:
+def scatter(accuracy: Accuracy) -> Scatter | None:
     """Accuracy over time, or agreement with the reference where there is no accuracy; None without either."""
     times = [m.time_s for m in moments(accuracy)]
     metric, reference = accuracy.metric, accuracy.reference.accuracy
@@ -166,9 +166,9 @@ def scatter(accuracy: Accuracy, score: Callable[[str, float], str]) -> Scatter |
         return (value - low) / (high - low)
 
     return Scatter(
-        tuple(Dot(left(run.time_s), height(v), f"seed {run.seed}: {score(metric, v)}") for run, v in known),
+        tuple(Dot(left(run.time_s), height(v), f"seed {run.seed}: {q.score(metric, v)}") for run, v in known),
         tuple(Tick(left(t), q.elapsed(t)) for t in times),
-        tuple(Tick(height(v), score(metric, v)) for v in steps_of(low, high, 5)),
+        tuple(Tick(height(v), q.score(metric, v)) for v in steps_of(low, high, 5)),
         None if reference is None else height(reference),
     )
 

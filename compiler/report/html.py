@@ -20,10 +20,9 @@ from markupsafe import Markup
 from mho.report import charts
 from mho.report import quantities as q
 from mho.report.accuracy import moments
-from mho.report.as_json import as_json
+from mho.report.document import as_json
 from mho.report.lines import TileLine
 from mho.report.summary import Report
-from mho.report.terminal import moment_cells, score
 from mho.targets.errors import plain
 
 MOST_TILES = 3000
@@ -67,7 +66,7 @@ def html_page(report: Report) -> str:
             stacks=charts.stacks(report),
             gantt=charts.gantt(report),
             traffic=charts.between_chips(report),
-            scatter=None if report.accuracy is None else charts.scatter(report.accuracy, score),
+            scatter=None if report.accuracy is None else charts.scatter(report.accuracy),
             moments=() if report.accuracy is None else moments(report.accuracy),
             style=Markup(_read("page.css")),
             script=Markup(script),
@@ -93,7 +92,7 @@ def _environment() -> Environment:
         "percent": q.percent,
         "look": look,
     }
-    environment.globals |= {"score": score, "moment_cells": moment_cells}
+    environment.globals |= {"score": q.score}
     return environment
 
 

@@ -57,3 +57,13 @@ def elapsed(seconds: float) -> str:
         if seconds >= size:
             return f"{seconds / size:.3g} {unit}"
     return f"{seconds:.3g} s"
+
+
+def score(metric: str, value: float) -> str:
+    """A metric's value: a fraction of hits as per cent, anything else as a number."""
+    return f"{100 * value:.2f} %" if metric == "top1" else f"{value:.4g}"
+
+
+def decibels(value: float | None) -> str:
+    """A ratio of signal to error: `21.3 dB`."""
+    return "–" if value is None else f"{value:.1f} dB"

@@ -25,6 +25,9 @@ from mho.targets.target import Target
 _WORST_FIRST = ("INFEASIBLE", "LIMIT", "FEASIBLE", "OPTIMAL")
 
 
+_COMMON_REASONS: Mapping[Unit, str] = {"analog": "constant weights", "core": "rides with the layer before it"}
+
+
 @dataclass(frozen=True, kw_only=True)
 class Report:
     """A program as people read it; made by `summarise`. It prints as the summary in a terminal.
@@ -49,10 +52,14 @@ class Report:
 
     @cached_property
     def reasons(self) -> tuple[Reason, ...]:
-        """Decisions grouped by unit and reason: digital ones first, then the largest groups."""
+        """Decisions grouped by unit and reason: digital ones first, then the largest groups.
+
+        Which layer an operator rides with, and how large a matrix is, parts no group.
+        """
         groups: dict[tuple[Unit, str], list[Decision]] = {}
         for decision in self.decisions:
-            groups.setdefault((decision.unit, decision.reason), []).append(decision)
+            reason = _COMMON_REASONS.get(decision.unit, decision.reason)
+            groups.setdefault((decision.unit, reason), []).append(decision)
         lines = [Reason(unit=u, reason=r, decisions=tuple(d)) for (u, r), d in groups.items()]
         order = ("digital", "core", "analog")
         return tuple(sorted(lines, key=lambda g: (order.index(g.unit), -len(g.decisions))))
@@ -65,7 +72,7 @@ class Report:
 
     def json(self) -> str:
         """The report as a JSON document with stable keys."""
-        from mho.report.as_json import json_text
+        from mho.report.document import json_text
 
         return json_text(self)
 

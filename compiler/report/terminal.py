@@ -11,7 +11,7 @@ from rich.table import Table
 from rich.text import Text
 
 from mho.report import quantities as q
-from mho.report.accuracy import Accuracy, Moment, Spread, moments
+from mho.report.accuracy import Accuracy, moments
 from mho.report.lines import LayerLine, Reason
 from mho.report.summary import Report
 from mho.targets.errors import plain
@@ -28,9 +28,19 @@ def compile_summary(report: Report, most_layers: int = 16) -> RenderableType:
     parts += [_layers(report.layers, most_layers), Text(), _where(report)]
     if report.manifest.warnings:
         parts += [Text(), _warnings(report.manifest.warnings)]
-    if report.accuracy is not None:
-        parts += [Text(), accuracy_summary(report.accuracy)]
     return Group(*parts)
+
+
+def explanation(report: Report) -> RenderableType:
+    """Where each ONNX node runs and why, node by node."""
+    table = Table(box=None, padding=(0, 1), header_style="dim", pad_edge=False)
+    table.add_column("node", overflow="fold", ratio=4)
+    table.add_column("operator", overflow="fold", ratio=2)
+    table.add_column("runs", no_wrap=True)
+    table.add_column("because", overflow="fold", ratio=5)
+    for d in report.decisions:
+        table.add_row(Text(plain(d.node)), Text(plain(d.operator)), _UNITS[d.unit], Text(plain(d.reason)))
+    return table
 
 
 def accuracy_summary(accuracy: Accuracy, most_layers: int = 8) -> RenderableType:
@@ -49,8 +59,11 @@ def as_text(renderable: RenderableType, width: int = WIDTH) -> str:
 
 
 def report_text(report: Report) -> str:
-    """The whole report as plain text, every layer listed."""
-    return as_text(compile_summary(report, most_layers=len(report.layers)))
+    """The whole report as plain text: every layer listed, and the accuracy where there is one."""
+    parts = [compile_summary(report, most_layers=len(report.layers))]
+    if report.accuracy is not None:
+        parts += [Text(), accuracy_summary(report.accuracy, most_layers=len(report.accuracy.layers))]
+    return as_text(Group(*parts))
 
 
 def _title(report: Report) -> Text:
@@ -161,7 +174,7 @@ def _reference(accuracy: Accuracy) -> Text:
     text = Text.assemble((f"{q.whole(accuracy.samples)} samples", "bold"))
     text.append(f" against {plain(accuracy.against)}")
     if accuracy.reference.accuracy is not None:
-        text.append(f", whose {plain(accuracy.metric)} is {score(accuracy.metric, accuracy.reference.accuracy)}")
+        text.append(f", whose {plain(accuracy.metric)} is {q.score(accuracy.metric, accuracy.reference.accuracy)}")
     return text
 
 
@@ -171,32 +184,8 @@ def _moments(accuracy: Accuracy) -> RenderableType:
     for heading in headings:
         table.add_column(heading, justify="right", no_wrap=True)
     for moment in moments(accuracy):
-        table.add_row(*moment_cells(moment, accuracy.metric))
+        table.add_row(*moment.cells(accuracy.metric))
     return Padding(table, (0, 0, 0, 2))
-
-
-def moment_cells(moment: Moment, metric: str) -> tuple[str, ...]:
-    """Time, runs, accuracy, agreement and SQNR of one row, each with its spread where it has one."""
-    return (
-        q.elapsed(moment.time_s),
-        q.whole(moment.runs),
-        _spread(moment.accuracy, metric),
-        _spread(moment.agreement, "top1"),
-        "–" if moment.sqnr_db.mean is None else f"{moment.sqnr_db.mean:.1f} dB",
-    )
-
-
-def _spread(spread: Spread, metric: str) -> str:
-    if spread.mean is None:
-        return "–"
-    if spread.deviation is None:
-        return score(metric, spread.mean)
-    return f"{score(metric, spread.mean)} ± {score(metric, spread.deviation).removesuffix(' %')}"
-
-
-def score(metric: str, value: float) -> str:
-    """A metric's value: a fraction of hits as per cent, anything else as a number."""
-    return f"{100 * value:.2f} %" if metric == "top1" else f"{value:.4g}"
 
 
 def _qualities(accuracy: Accuracy, most: int) -> RenderableType:

@@ -193,7 +193,7 @@ def _pads_for_output(
     node: ir.Node, geometry: Geometry, extra: tuple[int, ...], wanted: tuple[int, ...]
 ) -> Pads | Declined:
     """Pads that give a wanted output size, after the ONNX operator's text: the odd one goes to the end of
-    SAME_UPPER and to the beginning of any other."""
+    SAME_UPPER and to the beginning of any other. What a larger output lacks is added at its end."""
     shape = dimensions(node.inputs[0]) if node.inputs[0] is not None else None
     sizes = [d for d in (shape or ())[2:] if isinstance(d, int)]
     if len(sizes) != len(geometry.kernel):
@@ -201,5 +201,6 @@ def _pads_for_output(
     targets = wanted or tuple(n * s for n, s in zip(sizes, geometry.strides, strict=True))
     natural = np.multiply(geometry.strides, np.array(sizes) - 1) + extra + geometry.reach + 1
     total = [int(t) for t in natural - np.array(targets)]
-    halves = [(t // 2, t - t // 2) for t in total]
-    return tuple(halves if geometry.auto_pad == "SAME_UPPER" else [(b, a) for a, b in halves])
+    upper = geometry.auto_pad == "SAME_UPPER"
+    first = [0 if t < 0 else t // 2 if upper else t - t // 2 for t in total]
+    return tuple((head, t - head) for head, t in zip(first, total, strict=True))

@@ -35,7 +35,8 @@ class GemmRule:
     conditions: tuple[str, ...] = (
         "One of its factors is computed at run time, and it is float32, float16, bfloat16 or float64.",
         WEIGHT_CONDITION.replace("Its weights are", "The other factor is"),
-        "alpha is the layer's scale. A constant C of one number a column is its bias; any other C is added digitally.",
+        "The factor alpha is the layer's scale. A constant C of one number a column is its bias; any other C is added "
+        "digitally.",
     )
 
     def lower(self, node: ir.Node, scope: Scope) -> Lowered | Declined:

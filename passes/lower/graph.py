@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
 import onnx_ir as ir
@@ -39,9 +40,8 @@ class Lower:
         source = model.ir.clone()
         graph = source.graph
         values, steps = name_everything(graph)
-        scope = Scope(
-            values, steps, graph.opset_imports.get("", 1), _batch(graph), lambda body: self._graph(body, scope)
-        )
+        opset, symbols = graph.opset_imports.get("", 1), frozenset(_symbols(graph))
+        scope = Scope(values, steps, opset, _batch(graph), symbols, lambda body: self._graph(body, scope))
         lowered = self._graph(graph, scope)
         self._check_digital(lowered)
         return _network(model, graph, lowered)
@@ -73,6 +73,11 @@ class Lower:
         unknown = [name for name in self.digital if name not in known]
         if unknown:
             raise OptionError(f"--digital names {plain(name)}, which the model has not" for name in unknown)
+
+
+def _symbols(graph: ir.Graph) -> Iterator[str]:
+    for value in graph.inputs:
+        yield from (d for d in dimensions(value) or () if isinstance(d, str))
 
 
 def _batch(graph: ir.Graph) -> Dimension:

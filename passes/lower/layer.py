@@ -15,7 +15,7 @@ from mho.passes.matrix import Array, Matrix
 from mho.passes.network import LayerOrigin
 from mho.passes.simplify.constants import origins
 from mho.targets.program import Decision
-from mho.targets.steps import Analog, Dense, Digital, Window
+from mho.targets.steps import Analog, Dense, Digital, Dimension, Window
 
 ANALOG_TYPES = (ir.DataType.FLOAT, ir.DataType.FLOAT16, ir.DataType.DOUBLE, ir.DataType.BFLOAT16)
 
@@ -36,15 +36,27 @@ def declined_input(value: ir.Value | None) -> Declined | None:
 
 
 def batch_axis(value: ir.Value, scope: Scope, rows: int | None = None) -> int | None:
-    """The axis of a layer's input that counts the samples, which is never the axis of the rows."""
+    """The axis of a layer's input that counts the samples, which is never the axis of the rows.
+
+    Where nothing is known of the shape it is the first axis, as the operators have it.
+    """
     shape = dimensions(value)
-    if not shape or scope.batch is None:
+    if shape == () or scope.batch is None:
         return None
-    if isinstance(scope.batch, int):
-        axis = 0 if shape[0] == scope.batch else None
+    if shape is None:
+        return None if rows == -2 else 0
+    if scope.batch in shape and isinstance(scope.batch, str):
+        axis = shape.index(scope.batch)
+    elif shape[0] == scope.batch or _is_open(shape[0], scope):
+        axis = 0
     else:
-        axis = shape.index(scope.batch) if scope.batch in shape else None
+        return None
     return None if rows is not None and axis == rows % len(shape) else axis
+
+
+def _is_open(dimension: Dimension, scope: Scope) -> bool:
+    """Whether shape inference lost track of a dimension: behind a Reshape, a first axis like that counts samples."""
+    return isinstance(scope.batch, str) and not isinstance(dimension, int) and dimension not in scope.symbols
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ from typing import Literal
 import numpy as np
 import onnx_ir as ir
 
-from mho.passes.lower.layer import WEIGHT_CONDITION, analog_decision, declined_input, matrix_of
+from mho.passes.lower.layer import INPUT_CONDITION, WEIGHT_CONDITION, analog_decision, declined_input, matrix_of
 from mho.passes.lower.rule import Declined, Lowered, Scope, join, name_of, named, node_name
 from mho.passes.lower.weights import Weights, read_array, read_weights
 from mho.passes.matrix import Array
@@ -34,7 +34,7 @@ class RecurrentRule:
     operators: tuple[str, ...] = tuple(_CELLS)
     where: str = "analog"
     conditions: tuple[str, ...] = (
-        "Its input is float32, float16 or float64.",
+        INPUT_CONDITION,
         WEIGHT_CONDITION.replace("Its weights are", "Its weights W and R are each"),
         "Its biases and peepholes, where it has them, are constant.",
         "Directions, sequence lengths, initial states, activations, clip, layout, input_forget and linear_before_reset "

@@ -74,6 +74,7 @@ class Scope:
         values, steps: give out names of values and constants, and of steps, layers and matrices.
         opset: version of the ONNX operators.
         batch: the dimension that counts samples: a symbol, a number, or None.
+        symbols: the dimensions that the model's inputs give a name.
         lower_body: lowers the graph of a branch or a loop.
     """
 
@@ -81,6 +82,7 @@ class Scope:
     steps: Names
     opset: int
     batch: Dimension
+    symbols: frozenset[str]
     lower_body: Callable[[ir.Graph], Lowered]
 
 

@@ -22,21 +22,13 @@ def constant_array(value: ir.Value | None, size_limit: int) -> npt.NDArray[np.ge
     return tensor.numpy()
 
 
-def is_constant(value: ir.Value | None) -> bool:
-    """Whether `value` is an initializer, or computed from initializers alone by nodes without subgraphs."""
-    if value is None:
-        return False
-    pending, seen = [value], {value}
-    while pending:
-        node = (current := pending.pop()).producer()
-        if current.const_value is not None and not current.is_graph_input():
-            continue
-        if node is None or draws_or_branches(node):
-            return False
-        inputs = [each for each in node.inputs if each is not None and each not in seen]
-        pending.extend(inputs)
-        seen.update(inputs)
-    return True
+def constant_values(graph: ir.Graph) -> set[ir.Value]:
+    """All values that are initializers, or computed from constants alone by nodes without subgraphs."""
+    constants = set(graph.initializers.values())
+    for node in graph.all_nodes():
+        if not draws_or_branches(node) and all(value is None or value in constants for value in node.inputs):
+            constants.update(node.outputs)
+    return constants
 
 
 RANDOM_OPERATORS = frozenset(

@@ -42,11 +42,13 @@ class FoldConstants:
 
     def run(self, model: Model) -> Model:
         graph_model = model.ir.clone()
+        folded = 0
         for node in list(graph_model.graph.all_nodes()):
             tensors = self._results(node, graph_model)
             if tensors is not None:
                 _replace_by_initializers(node, tensors, graph_model.graph)
-        return InferShapes().run(replace(model, ir=graph_model))
+                folded += 1
+        return InferShapes().run(replace(model, ir=graph_model)) if folded else model
 
     def _results(self, node: ir.Node, model: ir.Model) -> list[ir.TensorProtocol] | None:
         if any(output.is_graph_output() for output in node.outputs) or node.domain != "":

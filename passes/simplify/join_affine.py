@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -10,7 +11,7 @@ import onnx_ir as ir
 
 from mho.passes.model import Model
 from mho.passes.simplify.affine import Affine, Array, Channels, identity, is_inference_batch_norm, read_affine
-from mho.passes.simplify.constants import constant_array, is_constant, record_origins, replace_value
+from mho.passes.simplify.constants import constant_array, constant_values, record_origins, replace_value
 
 
 @dataclass(frozen=True)
@@ -41,18 +42,19 @@ class JoinAffine:
     def run(self, model: Model) -> Model:
         graph_model = model.ir.clone()
         names = _Names(graph_model)
+        constants = constant_values(graph_model.graph)
         joined: set[ir.Node] = set()
         for node in list(graph_model.graph.all_nodes()):
-            chain = None if node in joined else self._chain(node)
+            chain = None if node in joined else self._chain(node, constants)
             if chain is not None and not self._is_normal(chain):
                 joined.update(chain.nodes)
                 _rewrite(chain, names, graph_model.graph)
         return replace(model, ir=graph_model)
 
-    def _chain(self, node: ir.Node) -> Chain | None:
+    def _chain(self, node: ir.Node, constants: AbstractSet[ir.Value]) -> Chain | None:
         """The affine chain that begins behind the matrix `node`, or at `node` if it is a batch norm."""
         source = node.inputs[0] if is_inference_batch_norm(node) else next(iter(node.outputs), None)
-        channels = None if source is None else _channels(node, source)
+        channels = None if source is None else _channels(node, source, constants)
         if source is None or channels is None or source.dtype not in (ir.DataType.FLOAT, ir.DataType.DOUBLE):
             return None
         affine, nodes, value = identity(channels.count), [], source
@@ -81,29 +83,29 @@ def _only_reader(value: ir.Value) -> ir.Node | None:
     return reader if reader.graph is value.graph else None
 
 
-def _channels(node: ir.Node, value: ir.Value) -> Channels | None:
+def _channels(node: ir.Node, value: ir.Value, constants: AbstractSet[ir.Value]) -> Channels | None:
     """Where the channels of `value`, the output of a matrix or the input of a batch norm, lie; None for other nodes."""
     rank = None if value.shape is None else len(value.shape)
-    axis = _channel_axis(node, rank)
+    axis = _channel_axis(node, rank, constants)
     if rank is None or axis is None or not 0 <= axis < rank or value.shape is None:
         return None
     count = value.shape[axis]
     return Channels(axis, count, rank) if isinstance(count, int) and count > 0 else None
 
 
-def _channel_axis(node: ir.Node, rank: int | None) -> int | None:
+def _channel_axis(node: ir.Node, rank: int | None, constants: AbstractSet[ir.Value]) -> int | None:
     if node.domain != "" or rank is None:
         return None
     if node.op_type in ("Conv", "ConvTranspose", "Gemm") or is_inference_batch_norm(node):
         return 1
     if node.op_type != "MatMul":
         return None
-    sides = [side for side in (0, 1) if _is_matrix(node.inputs[side])]
+    sides = [side for side in (0, 1) if _is_matrix(node.inputs[side], constants)]
     return rank - 2 + sides[0] if len(sides) == 1 else None
 
 
-def _is_matrix(value: ir.Value | None) -> bool:
-    return value is not None and value.shape is not None and len(value.shape) == 2 and is_constant(value)
+def _is_matrix(value: ir.Value | None, constants: AbstractSet[ir.Value]) -> bool:
+    return value is not None and value.shape is not None and len(value.shape) == 2 and value in constants
 
 
 def _is_finite(affine: Affine, dtype: ir.DataType) -> bool:

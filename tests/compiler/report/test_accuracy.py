@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from math import isclose
+import json
+from dataclasses import dataclass, replace
+from math import inf, isclose
+from pathlib import Path
 
 import pytest
 
-from mho.report.accuracy import moments, read_accuracy
+from mho.report.accuracy import load_accuracy, moments, read_accuracy
 from mho.targets.errors import DataError
 from tests.compiler.report.outcomes import DAY_S, HOUR_S, OUTCOME
 
@@ -55,6 +57,24 @@ def test_every_wrong_key_is_named() -> None:
     for key in ("samples", "reference.kind", "runs.0.time_s"):
         assert key in problems
     assert len(caught.value.problems) == 3
+
+
+def test_what_is_written_is_read_back(tmp_path: Path) -> None:
+    accuracy = read_accuracy(OUTCOME)
+    file = tmp_path / "v.json"
+    file.write_text(json.dumps(accuracy.as_json(), allow_nan=False), encoding="utf-8")
+    assert load_accuracy(file) == accuracy
+    assert read_accuracy(accuracy) is accuracy
+    assert replace(accuracy, mean=inf).as_json()["mean"] is None
+
+
+@pytest.mark.parametrize("text", [None, "{", "[1]"])
+def test_a_file_that_is_no_outcome_is_named_as_such(text: str | None, tmp_path: Path) -> None:
+    file = tmp_path / "v.json"
+    if text is not None:
+        file.write_text(text, encoding="utf-8")
+    with pytest.raises(DataError, match="mho validate --json"):
+        load_accuracy(file)
 
 
 @pytest.mark.parametrize("value", [None, [], "text", 3])

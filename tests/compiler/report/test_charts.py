@@ -10,7 +10,6 @@ import pytest
 from mho.report import charts
 from mho.report.accuracy import read_accuracy
 from mho.report.summary import summarise
-from mho.report.terminal import score
 from tests.compiler.report.crowd import Shape, crowd, resnet9, stack
 from tests.compiler.report.outcomes import OUTCOME
 
@@ -47,22 +46,22 @@ def test_the_schedule_ends_at_the_right_edge() -> None:
 
 
 def test_dots_stay_inside_and_fall_back_to_agreement() -> None:
-    scatter = charts.scatter(read_accuracy(OUTCOME), score)
+    scatter = charts.scatter(read_accuracy(OUTCOME))
     assert scatter is not None and scatter.reference is not None
     assert len(scatter.dots) == 12
     assert all(0 < dot.left < 1 and 0 < dot.bottom < 1 for dot in scatter.dots)
     assert 0 < scatter.reference < 1
     runs = [run | {"accuracy": None} for run in OUTCOME["runs"]]
-    unlabelled = charts.scatter(read_accuracy(OUTCOME | {"runs": runs}), score)
+    unlabelled = charts.scatter(read_accuracy(OUTCOME | {"runs": runs}))
     assert unlabelled is not None and unlabelled.reference is None
     silent = [run | {"accuracy": None, "agreement": None} for run in OUTCOME["runs"]]
-    assert charts.scatter(read_accuracy(OUTCOME | {"runs": silent}), score) is None
+    assert charts.scatter(read_accuracy(OUTCOME | {"runs": silent})) is None
 
 
 def test_equal_runs_have_a_scatter_too() -> None:
     runs = [{"time_s": 0.0, "accuracy": 0.0}, {"time_s": 0.0, "accuracy": 0.0}]
     outcome = read_accuracy(OUTCOME | {"runs": runs, "reference": {"kind": "ideal", "accuracy": 0.0}})
-    scatter = charts.scatter(outcome, score)
+    scatter = charts.scatter(outcome)
     assert scatter is not None
     assert [dot.bottom for dot in scatter.dots] == [0.5, 0.5]
 

@@ -14,6 +14,7 @@ from pathlib import Path
 
 import pytest
 
+from mho.report import render, write_html
 from mho.report.html import look
 from mho.report.summary import summarise
 from mho.targets.program import Program
@@ -62,6 +63,14 @@ def test_the_page_stands_alone() -> None:
     assert "link" not in found.tags
     assert "http" not in re.sub(r'http-equiv="Content|http://www.w3.org/2000/svg', "", page)
     assert "url(" not in re.sub(r"url\(#p\d\)", "", page)
+
+
+def test_each_kind_is_rendered_and_the_page_written(tmp_path: Path) -> None:
+    report = summarise(resnet9())
+    write_html(report, tmp_path / "report.html")
+    assert (tmp_path / "report.html").read_text(encoding="utf-8") == render(report, "html")
+    assert json.loads(render(report, "json"))["schema"] == "mho-report-1"
+    assert render(report, "text") == str(report)
 
 
 def test_only_its_own_script_may_run() -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from mho.report.summary import summarise
-from mho.report.terminal import WIDTH, accuracy_summary, as_text, compile_summary
+from mho.report.terminal import WIDTH, accuracy_summary, as_text, compile_summary, explanation
 from tests.compiler.report.crowd import Shape, crowd, resnet9, stack
 from tests.compiler.report.outcomes import OUTCOME
 
@@ -53,6 +53,12 @@ def test_many_layers_are_cut_short_after_a_compile_but_not_in_the_report() -> No
     assert "layer29/MatMul" in report.text()
 
 
+def test_accuracy_is_part_of_the_report_and_apart_from_the_compile() -> None:
+    report = summarise(resnet9(), OUTCOME)
+    assert "1,000 samples" in report.text()
+    assert "1,000 samples" not in as_text(compile_summary(report))
+
+
 def test_accuracy_by_time_and_by_layer() -> None:
     accuracy = summarise(resnet9(), OUTCOME).accuracy
     assert accuracy is not None
@@ -68,3 +74,11 @@ def test_a_metric_that_is_no_fraction_is_a_number() -> None:
     accuracy = summarise(resnet9(), outcome).accuracy
     assert accuracy is not None
     assert "own ideal mode, whose mse is 0.01234" in as_text(accuracy_summary(accuracy))
+
+
+def test_the_explanation_names_every_node() -> None:
+    report = summarise(resnet9())
+    text = as_text(explanation(report))
+    for decision in report.decisions:
+        assert decision.node in text
+    assert max(len(line) for line in text.splitlines()) <= WIDTH

@@ -20,7 +20,10 @@ def numbers(*shape: int) -> Any:
 @st.composite
 def geometry(draw: st.DrawFn) -> dict[str, Any]:
     rank = draw(st.integers(1, 3))
-    each = lambda low, high: tuple(draw(st.integers(low, high)) for _ in range(rank))  # noqa: E731
+
+    def each(low: int, high: int) -> tuple[int, ...]:
+        return tuple(draw(st.integers(low, high)) for _ in range(rank))
+
     return {
         "rank": rank,
         "group": draw(st.integers(1, 3)),
@@ -61,7 +64,7 @@ def test_conv_transpose(bench: Any, g: dict[str, Any], data: st.DataObject) -> N
     w = numbers(x.shape[1], g["kernels"], *g["kernel"])
     constants = {"w": w, "b": numbers(g["group"] * g["kernels"])} if g["bias"] else {"w": w}
     attributes: dict[str, Any] = {key: g[key] for key in ("strides", "group", "dilations")}
-    extra = tuple(data.draw(st.integers(0, max(s, d) - 1)) for s, d in zip(g["strides"], g["dilations"], strict=True))
+    extra = tuple(data.draw(st.integers(0, s - 1)) for s in g["strides"])
     attributes["output_padding"] = extra
     reach = [d * (k - 1) for d, k in zip(g["dilations"], g["kernel"], strict=True)]
     if g["auto_pad"] == "NOTSET":
@@ -70,7 +73,7 @@ def test_conv_transpose(bench: Any, g: dict[str, Any], data: st.DataObject) -> N
         attributes["auto_pad"] = "VALID"
     else:
         natural = [s * (n - 1) + e + r + 1 for s, n, e, r in zip(g["strides"], g["spatial"], extra, reach, strict=True)]
-        cut = [data.draw(st.integers(0, 3)) for _ in natural]
+        cut = [data.draw(st.integers(1 + e - s, 3)) for s, e in zip(g["strides"], extra, strict=True)]
         attributes |= {
             "auto_pad": g["auto_pad"],
             "output_shape": [n - c for n, c in zip(natural, cut, strict=True)],

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import json
 from dataclasses import asdict
-from math import isfinite
 from typing import Any
 
+from mho.report.jsonable import jsonable, number
 from mho.report.lines import BlockLine, LayerLine, StepLine, Summary, TileLine
 from mho.report.summary import Report
 from mho.targets.isa import Site
@@ -34,7 +34,7 @@ def as_json(report: Report) -> Json:
         "analog": [_decision(d) for d in report.nodes("analog")],
         "schedule": [_slot(line) for line in report.schedule],
         "solvers": [_solver(solver) for solver in report.solvers],
-        "accuracy": None if report.accuracy is None else _finite(asdict(report.accuracy)),
+        "accuracy": None if report.accuracy is None else report.accuracy.as_json(),
         "provenance": _provenance(report.manifest),
     }
 
@@ -42,26 +42,6 @@ def as_json(report: Report) -> Json:
 def json_text(report: Report) -> str:
     """The report as one JSON document of plain ASCII with a newline at its end."""
     return json.dumps(as_json(report), indent=1, allow_nan=False) + "\n"
-
-
-def _number(value: float | None) -> float | int | None:
-    """A number that JSON has: whole where it is, None where it is not finite."""
-    if value is None or not isfinite(value):
-        return None
-    return int(value) if float(value).is_integer() else value
-
-
-def _finite(value: object) -> Any:
-    """`value` with every number that JSON lacks replaced by None."""
-    match value:
-        case float():
-            return _number(value)
-        case dict():
-            return {key: _finite(item) for key, item in value.items()}
-        case list() | tuple():
-            return [_finite(item) for item in value]
-        case _:
-            return value
 
 
 def _target(target: Target) -> Json:
@@ -77,14 +57,14 @@ def _target(target: Target) -> Json:
 def _summary(summary: Summary) -> Json:
     return {
         "weights": summary.weights,
-        "macs": _number(summary.macs),
+        "macs": number(summary.macs),
         "tiles": summary.tiles,
         "tiles_lower_bound": summary.tiles_lower_bound,
         "chips": summary.chips,
-        "utilisation": _number(summary.utilisation),
-        "latency_ns": _number(summary.latency_ns),
-        "interval_ns": _number(summary.interval_ns),
-        "energy_nj": _number(summary.energy_nj),
+        "utilisation": number(summary.utilisation),
+        "latency_ns": number(summary.latency_ns),
+        "interval_ns": number(summary.interval_ns),
+        "energy_nj": number(summary.energy_nj),
         "excluded": list(summary.excluded),
         "solver": _solver(summary.solver),
     }
@@ -96,14 +76,14 @@ def _solver(solver: SolverFacts | None) -> Json:
     return {
         "search": solver.search,
         "status": solver.status,
-        "objective": _number(solver.objective),
-        "bound": _number(solver.bound),
-        "gap": _number(solver.gap),
+        "objective": number(solver.objective),
+        "bound": number(solver.bound),
+        "gap": number(solver.gap),
     }
 
 
 def _layer(layer: LayerLine) -> Json:
-    facts: Json = _finite(asdict(layer))
+    facts: Json = jsonable(asdict(layer))
     return facts
 
 
@@ -113,7 +93,7 @@ def _site(site: Site) -> Json:
 
 def _tile(tile: TileLine) -> Json:
     blocks = [_block(block) for block in tile.blocks]
-    return {**_site(tile.site), "utilisation": _number(tile.utilisation), "blocks": blocks}
+    return {**_site(tile.site), "utilisation": number(tile.utilisation), "blocks": blocks}
 
 
 def _block(block: BlockLine) -> Json:
@@ -121,7 +101,7 @@ def _block(block: BlockLine) -> Json:
 
 
 def _link(link: LinkTraffic) -> Json:
-    return {"source": _site(link.source), "target": _site(link.target), "words": _number(link.words)}
+    return {"source": _site(link.source), "target": _site(link.target), "words": number(link.words)}
 
 
 def _decision(decision: Decision) -> Json:
@@ -129,7 +109,7 @@ def _decision(decision: Decision) -> Json:
 
 
 def _slot(line: StepLine) -> Json:
-    facts: Json = _finite(asdict(line))
+    facts: Json = jsonable(asdict(line))
     return facts
 
 
@@ -138,7 +118,7 @@ def _provenance(manifest: Manifest) -> Json:
         "mho": manifest.mho,
         "format": manifest.format,
         "versions": dict(manifest.versions),
-        "options": _finite(dict(manifest.options)),
+        "options": jsonable(dict(manifest.options)),
         "seed": manifest.seed,
         "warnings": list(manifest.warnings),
     }

@@ -1,0 +1,155 @@
+"""`check_program`: verifies a program independently of the compiler that made it.
+
+Here: names, values and tensors of the sequence. Tiles are in `check_tiles`, kernels in `check_kernels`.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Iterator
+
+from mho.targets.check_kernels import check_kernels
+from mho.targets.check_tiles import check_tiles
+from mho.targets.errors import plain
+from mho.targets.mapped_tensors import MappedTensors
+from mho.targets.program import Program
+from mho.targets.steps import (
+    Analog,
+    Body,
+    Branch,
+    Digital,
+    Loop,
+    Scan,
+    Step,
+    bodies,
+    layers,
+    parameters,
+    reads,
+    walk,
+    writes,
+)
+
+
+def check_program(program: Program) -> tuple[str, ...]:
+    """What is wrong with a program, a sentence each; empty where it can be run as it stands.
+
+    Digests are not read here: see `program_file.check_tensors`.
+    """
+    return tuple(plain(problem) for problem in (*_sequence(program), *check_tiles(program), *check_kernels(program)))
+
+
+def _sequence(program: Program) -> Iterator[str]:
+    yield from _doubles("matrix", (m.name for m in program.matrices))
+    yield from _doubles("layer", (layer.name for layer in layers(program.sequence)))
+    yield from _doubles("input", (port.name for port in program.inputs))
+    yield from _matrices(program)
+    yield from _layers(program)
+    yield from _parameters(program)
+    yield from _graphs(program)
+    yield from _values(program)
+    yield from _arities(program)
+
+
+def _doubles(kind: str, names: Iterable[str]) -> Iterator[str]:
+    return (f"{kind} {name} is there {count} times" for name, count in Counter(names).items() if count > 1)
+
+
+def _shape(program: Program, tensor: str) -> tuple[int, ...] | None:
+    """The shape of a tensor, which is not read where the file's table tells it; None where there is none."""
+    if tensor not in program.tensors:
+        return None
+    table = program.tensors.table if isinstance(program.tensors, MappedTensors) else program.tensors
+    return table[tensor].shape
+
+
+def _matrices(program: Program) -> Iterator[str]:
+    for matrix in program.matrices:
+        if (
+            min(matrix.rows, matrix.columns, matrix.groups) < 1
+            or matrix.rows % matrix.groups
+            or matrix.columns % matrix.groups
+        ):
+            yield f"matrix {matrix.name} of {matrix.rows} × {matrix.columns} has {matrix.groups} groups"
+            continue
+        needed = (matrix.groups, matrix.rows // matrix.groups, matrix.columns // matrix.groups)
+        shape = _shape(program, f"matrix/{matrix.name}")
+        if shape != needed:
+            yield f"matrix {matrix.name} needs a tensor of shape {needed}, not {shape}"
+
+
+def _layers(program: Program) -> Iterator[str]:
+    """The layers of the sequence are those of the facts, and of known matrices."""
+    known = {m.name for m in program.matrices}
+    used = {layer.name: layer.matrix for layer in layers(program.sequence)}
+    told = {facts.name: facts.matrix for facts in program.layers}
+    yield from (f"layer {name} is of the unknown matrix {m}" for name, m in used.items() if m not in known)
+    for name in sorted(used.keys() | told.keys()):
+        if used.get(name) != told.get(name):
+            yield f"layer {name} is of matrix {used.get(name)} in the sequence and of {told.get(name)} in the facts"
+    yield from (f"matrix {name} is of no layer" for name in sorted(known - set(used.values())))
+
+
+def _parameters(program: Program) -> Iterator[str]:
+    columns = {m.name: m.columns for m in program.matrices}
+    for step in walk(program.sequence):
+        for name in parameters(step):
+            shape = _shape(program, f"constant/{name}")
+            if shape is None:
+                yield f"step {step.name} names constant {name}, which is not there"
+            elif isinstance(step, Analog) and sum(1 for n in shape if n != 1) > 1:
+                yield f"step {step.name}: constant {name} has shape {shape}, not one number a column"
+            elif isinstance(step, Analog) and max(shape, default=1) != columns.get(step.matrix):
+                yield f"step {step.name}: constant {name} has shape {shape} for {columns.get(step.matrix)} columns"
+
+
+def _graphs(program: Program) -> Iterator[str]:
+    for step in walk(program.sequence):
+        if isinstance(step, Digital) and f"graph/{step.graph}" not in program.tensors:
+            yield f"step {step.name} names graph {step.graph}, which is not there"
+
+
+def _values(program: Program) -> Iterator[str]:
+    """Every value is defined once and before its use."""
+    known = {name.removeprefix("constant/") for name in program.tensors if name.startswith("constant/")}
+    inputs = tuple(port.name for port in program.inputs)
+    outputs = tuple(port.name for port in program.outputs)
+    yield from _body_values(Body(inputs=inputs, steps=program.sequence, outputs=outputs), known, "the program")
+
+
+def _body_values(body: Body, around: set[str], where: str) -> Iterator[str]:
+    known = around | set(body.inputs)
+    for step in body.steps:
+        yield from (f"step {step.name} reads {name} before it is defined" for name in reads(step) if name not in known)
+        for inner in bodies(step):
+            yield from _body_values(inner, known, f"step {step.name}")
+        yield from (f"step {step.name} defines {name} again" for name in writes(step) if name and name in known)
+        known |= set(writes(step))
+    yield from (f"{where} gives {name}, which nothing defines" for name in body.outputs if name not in known)
+
+
+def _arities(program: Program) -> Iterator[str]:
+    """Bodies take and give as many values as the step that holds them."""
+    for step in walk(program.sequence):
+        for what, has, needed in _counts(step):
+            if has != needed:
+                yield f"step {step.name}: {what} number {has}, not {needed}"
+
+
+def _counts(step: Step) -> Iterator[tuple[str, int, int]]:
+    match step:
+        case Branch():
+            for body in bodies(step):
+                yield "inputs of a branch", len(body.inputs), 0
+                yield "outputs of a branch", len(body.outputs), len(step.outputs)
+        case Loop():
+            yield "inputs of the body", len(step.body.inputs), 2 + len(step.carried)
+            yield "outputs of the body", len(step.body.outputs), 1 + len(step.outputs)
+        case Scan():
+            yield "inputs of the body", len(step.body.inputs), len(step.state) + len(step.scanned)
+            yield "outputs of the body", len(step.body.outputs), len(step.outputs)
+            yield "input axes", len(step.input_axes), len(step.scanned)
+            yield "input directions", len(step.input_reverse), len(step.scanned)
+            yield "output axes", len(step.output_axes), len(step.outputs) - len(step.state)
+            yield "output directions", len(step.output_reverse), len(step.outputs) - len(step.state)
+        case _:
+            pass
