@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from mho.passes import place
+from mho.passes.place import place
 from mho.passes.place.place import PlaceCores, chip_sites, snake
 from mho.targets.target import Mesh
 from tests.passes.placings import chain, machine, partition, tiling
