@@ -1,0 +1,89 @@
+"""The bundled digits network compiled in several ways, each way once for the whole test run."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from functools import cache
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+import mho
+from mho.data import read_npz
+from mho.examples import digits
+from mho.passes.pack import Mode, Pack
+from mho.passes.partition import PartitionChips
+from mho.passes.place import PlaceCores
+from mho.passes.replicate import Replicate
+from mho.passes.solver import Effort
+from mho.stages import Stages
+from mho.targets.target import Crossbar, Mesh, Target
+
+Array = NDArray[Any]
+
+Copies = int | Literal["fill"]
+
+WAYS: tuple[tuple[str, Mode, Copies], ...] = (
+    ("ideal256", "none", "fill"),
+    ("ideal256", "pipelined", 1),
+    ("ideal256", "sequential", 2),
+    ("hermes64", "none", 2),
+    ("hermes64", "pipelined", 1),
+    ("hermes64", "sequential", "fill"),
+    ("analog34", "none", 1),
+    ("analog34", "pipelined", "fill"),
+    ("analog34", "sequential", 2),
+    ("small", "none", "fill"),
+    ("small", "pipelined", 2),
+    ("small", "sequential", 1),
+    ("analog34:two-device", "pipelined", 1),
+)
+"""(target, packing, replicas): each target with each packing and each number of replicas."""
+BUDGET = 48
+"""Tiles that `fill` may use where a chip has no limit."""
+
+
+def small() -> Target:
+    """hermes64 cut down to crossbars of 48 × 32 on chips of 16 tiles, so that digits has many tiles and chips."""
+    hermes = mho.load_target("hermes64")
+    crossbar = Crossbar(rows=48, columns=32, devices_per_weight=4, weight_scale="column")
+    return replace(hermes, name="small", crossbar=crossbar, mesh=Mesh(tiles=16, width=4, height=4))
+
+
+def machine(name: str) -> Target:
+    """A shipped machine, or the small one."""
+    return small() if name == "small" else mho.load_target(name)
+
+
+def pipeline(
+    pack: Mode = "pipelined",
+    replicas: Copies = 1,
+    effort: Effort = "fast",
+    tiles: int | None = BUDGET,
+) -> mho.Pipeline:
+    """All passes with the options that the command line offers for them."""
+    return mho.Pipeline(
+        pack=Pack(mode=pack, effort=effort),
+        replicate=Replicate(replicas=replicas, tiles=tiles),
+        partition=PartitionChips(effort=effort),
+        place=PlaceCores(effort=effort),
+    )
+
+
+@cache
+def digits_on(target: str, pack: Mode = "pipelined", replicas: Copies = 1) -> mho.Compiled:
+    """The digits network on a machine, every level verified."""
+    example = digits()
+    stages = Stages(verify=True)
+    options = pipeline(pack, replicas)
+    return mho.compile(example.model, machine(target), example.calibration_data, pipeline=options, stages=stages)
+
+
+@cache
+def digits_test(count: int = 500) -> tuple[Array, Array]:
+    """The first test images [count, 1, 8, 8] and their labels [count]."""
+    arrays = read_npz(digits().test_data)
+    images, labels = arrays["image"][:count], arrays["y"][:count]
+    assert isinstance(images, np.ndarray)
+    return images, labels
