@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Any
 from mho.compiled import Compiled
 from mho.data import Data, generated_samples, read_data
 from mho.frontend import load_model
-from mho.passes.model import Model
-from mho.passes.network import Network
-from mho.passes.plan import Plan
+from mho.passes.levels.model import Model
+from mho.passes.levels.network import Network
+from mho.passes.levels.plan import Plan
 from mho.passes.simplify import bind_dimensions
 from mho.pipeline import Pipeline
 from mho.runtime.samples import Samples, match_samples

@@ -5,23 +5,23 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from mho.passes.check_weights import CheckWeights
-from mho.passes.emit import Emit
-from mho.passes.fuse import FuseEpilogues
+from mho.passes.calibrate.observe import Observe
+from mho.passes.calibrate.ranges import SetRanges
+from mho.passes.emit.emit import Emit
+from mho.passes.levels.model import Model
+from mho.passes.levels.network import Calibrated, Network
+from mho.passes.levels.plan import Plan
 from mho.passes.lower import Lower
-from mho.passes.model import Model
-from mho.passes.network import Calibrated, Network
-from mho.passes.observe import Observe
-from mho.passes.pack import Pack
-from mho.passes.partition import PartitionChips
-from mho.passes.place import PlaceCores
-from mho.passes.plan import Plan
-from mho.passes.ranges import SetRanges
-from mho.passes.replicate import Replicate
-from mho.passes.route import RouteWords
-from mho.passes.schedule import Schedule
+from mho.passes.lower.check_weights import CheckWeights
+from mho.passes.lower.fuse import FuseEpilogues
+from mho.passes.place.partition import PartitionChips
+from mho.passes.place.place import PlaceCores
+from mho.passes.place.route import RouteWords
+from mho.passes.schedule.schedule import Schedule
 from mho.passes.simplify import Simplify
-from mho.passes.tile import Tile
+from mho.passes.tile.pack import Pack
+from mho.passes.tile.replicate import Replicate
+from mho.passes.tile.tile import Tile
 from mho.runtime.samples import Samples
 from mho.stages import Stages
 from mho.targets.program import Manifest, Program

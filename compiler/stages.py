@@ -8,8 +8,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import ParamSpec, TypeVar
 
-from mho.passes.dump import level_text
-from mho.passes.verify import verify_level
+from mho.passes.levels.dump import level_text
+from mho.passes.verify.level import verify_level
 from mho.progress import Progress, Quiet
 
 P = ParamSpec("P")

@@ -12,10 +12,10 @@ from numpy.typing import NDArray
 import mho
 from mho.data import read_npz
 from mho.examples import digits
-from mho.passes.pack import Mode, Pack
-from mho.passes.partition import PartitionChips
-from mho.passes.place import PlaceCores
-from mho.passes.replicate import Replicate
+from mho.passes.tile.pack import Mode, Pack
+from mho.passes.place.partition import PartitionChips
+from mho.passes.place.place import PlaceCores
+from mho.passes.tile.replicate import Replicate
 from mho.passes.solver import Effort
 from mho.stages import Stages
 from mho.targets.target import Crossbar, Mesh, Target

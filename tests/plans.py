@@ -12,17 +12,17 @@ import onnxruntime as ort
 from numpy.typing import NDArray
 
 from mho.frontend import load_model
-from mho.passes.emit import Emit
-from mho.passes.fuse import FuseEpilogues
+from mho.passes.calibrate.observe import Observe
+from mho.passes.calibrate.ranges import SetRanges
+from mho.passes.emit.emit import Emit
+from mho.passes.levels.network import Calibrated, Network
+from mho.passes.levels.plan import Partition, Placement, Plan, Routing
 from mho.passes.lower import Lower
-from mho.passes.network import Calibrated, Network
-from mho.passes.observe import Observe
-from mho.passes.pack import Mode, Pack
-from mho.passes.plan import Partition, Placement, Plan, Routing
-from mho.passes.ranges import SetRanges
-from mho.passes.replicate import Replicate
+from mho.passes.lower.fuse import FuseEpilogues
 from mho.passes.simplify import Simplify
-from mho.passes.tile import Tile
+from mho.passes.tile.pack import Mode, Pack
+from mho.passes.tile.replicate import Replicate
+from mho.passes.tile.tile import Tile
 from mho.runtime.samples import match_samples
 from mho.targets.isa import Site
 from mho.targets.program import CostFacts, Manifest, Program

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import subprocess
 import sys
+import tomllib
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -70,3 +71,10 @@ def test_help_needs_no_heavy_library() -> None:
     script = f"import sys, mho.cli; print([m for m in {heavy!r} if m in sys.modules])"
     result = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
     assert result.stdout.strip() == "[]"
+
+
+def test_every_folder_is_installed() -> None:
+    packages = set(tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["setuptools"]["packages"])
+    homes = {p.parent.relative_to(ROOT).parts for p in [*sources(), *(ROOT / "examples").glob("*.py")]}
+    names = {"examples": "mho.examples"} | FOLDERS
+    assert packages == {".".join([names[first], *rest]) for first, *rest in homes}

@@ -17,19 +17,28 @@ if TYPE_CHECKING:
 SUFFIX = ".mho"
 
 
-@click.command("compile")
+@click.command("compile", short_help="Compile an ONNX model into a tile program.")
 @click.argument("model", type=click.Path(path_type=Path))
 @click.option("-t", "--target", required=True, help="A machine by name ('mho targets list') or a path to a TOML file.")
 @click.option("-o", "--output", type=click.Path(path_type=Path), help="The program file; MODEL.mho by default.")
 @click.option("--data", type=click.Path(path_type=Path), help=f"Calibration data. {data_help}")
-@click.option("--calibrate", type=click.Choice(["percentile", "mse", "max"]), help="Rule for the converters' ranges.")
+@click.option("--calibrate", type=click.Choice(["percentile", "mse", "max"]), help="Rule for ranges.  [default: mse]")
 @click.option("--dim", type=Pairs("=", int), multiple=True, metavar="NAME=N,…", help="Fix symbolic dimensions.")
 @state_option
 @click.option("--chips", type=click.IntRange(1), help="The most chips; as many as needed by default.")
 @click.option("--tiles", type=click.IntRange(1), help="The most tiles in all.")
-@click.option("--pack", type=click.Choice(["none", "pipelined", "sequential"]), help="Which blocks may share a tile.")
-@click.option("--replicate", type=Copies(), help="Copies of each matrix, or fill the chips.  [default: 1]")
-@click.option("--effort", type=Effort(), help="How hard to search.  [default: normal]")
+@click.option(
+    "--pack",
+    type=click.Choice(["none", "pipelined", "sequential"]),
+    help="Which blocks may share a tile: none; those that share neither rows nor columns, so that they may fire at "
+    "once; any that do not overlap.  [default: pipelined]",
+)
+@click.option(
+    "--replicate", type=Copies(), metavar="N|fill", help="Copies of each matrix, or fill the chips.  [default: 1]"
+)
+@click.option(
+    "--effort", type=Effort(), metavar="fast|normal|max|SECONDS", help="How hard to search.  [default: normal]"
+)
 @click.option("--seed", type=int, help="Of every random draw and search.  [default: 0]")
 @click.option("--config", type=click.Path(path_type=Path), help="A TOML file with a table of options for each pass.")
 @click.option("--explain", is_flag=True, help="List every ONNX node with where it runs and why.")
@@ -122,10 +131,11 @@ def _show(compiled: Compiled, as_json: bool, explain: bool) -> None:
         return
     console.show(compile_summary(report))
     if explain:
+        click.echo()
         console.show(explanation(report))
 
 
-@click.command("demo")
+@click.command("demo", short_help="The whole way with a bundled network.")
 @click.option("-t", "--target", default="hermes64", show_default=True, help="The machine.")
 @click.option(
     "-o",
@@ -160,5 +170,6 @@ def demo_command(target: str, output: Path, runs: int, as_json: bool) -> None:
         console.emit_json(accuracy.as_json())
     else:
         console.show(compile_summary(report))
+        click.echo()
         console.show(accuracy_summary(accuracy))
     click.echo(f"wrote {output / 'digits.mho'} and {output / 'report.html'}", err=True)

@@ -15,7 +15,7 @@ Kind = Literal["html", "json", "text"]
 program_argument = click.argument("program", type=click.Path(path_type=Path))
 
 
-@click.command("report")
+@click.command("report", short_help="Show where every tile went: text, JSON or a page.")
 @program_argument
 @click.option("--format", "kind", type=click.Choice(["html", "json", "text"]), help="By the suffix of -o, else text.")
 @click.option(
@@ -53,7 +53,7 @@ def _kind(output: Path | None) -> Kind:
             return "text"
 
 
-@click.command("show")
+@click.command("show", short_help="Print a program as text.")
 @program_argument
 @click.option(
     "--level",
@@ -71,7 +71,7 @@ def show_command(program: Path, level: str, core: str | None) -> None:
     click.echo(show_level(read_program(program), level, core), nl=False)
 
 
-@click.command("check")
+@click.command("check", short_help="Verify a program without the compiler.")
 @program_argument
 @json_option
 @click.pass_context

@@ -56,7 +56,7 @@ def check_target_command(target: str) -> None:
     click.echo(f"{target} is a valid machine: {machine.title}")
 
 
-@click.command("ops")
+@click.command("ops", short_help="Which ONNX operator runs where, and when.")
 @json_option
 def ops_command(as_json: bool) -> None:
     """Print which ONNX operators run where, and under which conditions."""

@@ -19,7 +19,14 @@ from mho.targets.errors import MhoError, OptionError
 EXIT_INPUT, EXIT_USAGE, EXIT_THRESHOLD, EXIT_BUG, EXIT_INTERRUPTED = 1, 2, 3, 70, 130
 
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+class InOrder(click.Group):
+    """Lists the commands in the order in which a user meets them."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(self.commands)
+
+
+@click.group(cls=InOrder, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
 @click.version_option(package_name="mho", prog_name="mho")
 @click.option("-v", "--verbose", is_flag=True, help="Log the time that each pass takes on standard error.")
 def mho(verbose: bool) -> None:

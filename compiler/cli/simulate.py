@@ -32,7 +32,7 @@ def _effects(ideal: bool, quantised: bool) -> Effects:
     return Effects.quantised() if quantised else Effects()
 
 
-@click.command("validate")
+@click.command("validate", short_help="Compare a program's results with onnxruntime's.")
 @program_argument
 @click.option("--model", type=click.Path(path_type=Path), help="The ONNX model to compare with, run by onnxruntime.")
 @click.option("--data", type=click.Path(path_type=Path), required=True, help=f"{data_help} 'y' holds the labels.")
@@ -104,7 +104,7 @@ def missed_thresholds(accuracy: Accuracy, min_agreement: float | None, max_drop:
     return missed
 
 
-@click.command("run")
+@click.command("run", short_help="Run a program on data.")
 @program_argument
 @click.option("--data", type=click.Path(path_type=Path), required=True, help=data_help)
 @click.option("-o", "--output", type=click.Path(path_type=Path), required=True, help="An .npz of the outputs by name.")

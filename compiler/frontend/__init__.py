@@ -15,7 +15,7 @@ from mho.frontend.sparse import densify
 from mho.frontend.structure import structure_problems
 from mho.frontend.tensors import tensor_problems
 from mho.frontend.values import value_problems
-from mho.passes.model import Model
+from mho.passes.levels.model import Model
 from mho.passes.simplify.bind_dimensions import bind_dimensions, symbolic_dimensions
 from mho.passes.simplify.infer_shapes import InferShapes
 from mho.runtime.inspect import inspect_model

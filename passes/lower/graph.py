@@ -7,14 +7,14 @@ from dataclasses import dataclass, replace
 
 import onnx_ir as ir
 
+from mho.passes.levels.model import Model
+from mho.passes.levels.network import Network
 from mho.passes.lower.digital import digital_reason, lower_digital
 from mho.passes.lower.naming import name_everything
 from mho.passes.lower.ports import port
 from mho.passes.lower.prune import names_read, prune_steps, share_matrices
 from mho.passes.lower.rule import Declined, Lowered, Scope, dimensions, join, name_of
 from mho.passes.lower.rules import rule_for
-from mho.passes.model import Model
-from mho.passes.network import Network
 from mho.targets.errors import OptionError, plain
 from mho.targets.program import Decision
 from mho.targets.steps import Dimension, layers, walk

@@ -9,10 +9,10 @@ import numpy as np
 import onnx_ir as ir
 from numpy.typing import NDArray
 
+from mho.passes.levels.matrix import Array, Matrix
+from mho.passes.levels.network import LayerOrigin
 from mho.passes.lower.rule import Declined, Lowered, Scope, dimensions, join, name_of, node_name
 from mho.passes.lower.weights import Weights, read_array
-from mho.passes.matrix import Array, Matrix
-from mho.passes.network import LayerOrigin
 from mho.passes.simplify.constants import origins
 from mho.targets.program import Decision
 from mho.targets.steps import Analog, Dense, Digital, Dimension, Window

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
 
-from mho.passes.matrix import Matrix, Recipe
+from mho.passes.levels.matrix import Matrix, Recipe
 from mho.targets.steps import Analog, Body, Branch, Digital, Loop, Recurrent, Scan, Step, reads, walk, writes
 
 

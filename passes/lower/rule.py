@@ -9,8 +9,8 @@ from typing import Any, Protocol
 
 import onnx_ir as ir
 
-from mho.passes.matrix import Matrix
-from mho.passes.network import LayerOrigin
+from mho.passes.levels.matrix import Matrix
+from mho.passes.levels.network import LayerOrigin
 from mho.targets.program import Decision
 from mho.targets.steps import Dimension, Step
 

@@ -9,8 +9,7 @@ from math import prod
 import numpy as np
 import onnx_ir as ir
 
-from mho.passes.lower.rule import name_of, node_name
-from mho.passes.matrix import (
+from mho.passes.levels.matrix import (
     Array,
     Cast,
     Dequantize,
@@ -22,6 +21,7 @@ from mho.passes.matrix import (
     Transpose,
     evaluate,
 )
+from mho.passes.lower.rule import name_of, node_name
 
 
 @dataclass(frozen=True)

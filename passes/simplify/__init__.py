@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from mho.passes.model import Model
+from mho.passes.levels.model import Model
 from mho.passes.simplify.bind_dimensions import BindDimensions, bind_dimensions, symbolic_dimensions
 from mho.passes.simplify.constants import origins
 from mho.passes.simplify.fold_constants import FoldConstants

@@ -13,7 +13,7 @@ import numpy.typing as npt
 import onnx
 import onnx_ir as ir
 
-from mho.passes.model import Model
+from mho.passes.levels.model import Model
 from mho.passes.simplify.constants import constant_array, draws_or_branches
 from mho.passes.simplify.infer_shapes import InferShapes
 from mho.runtime.inspect import evaluate

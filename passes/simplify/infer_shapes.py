@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 import onnx
 import onnx_ir as ir
 
-from mho.passes.model import Model
+from mho.passes.levels.model import Model
 from mho.passes.simplify.loop_shapes import infer_subgraph_shapes
 from mho.runtime.inspect import SKELETON_TENSOR_BYTES, ValueType, inspect_model
 from mho.targets.errors import plain

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 
 import onnx_ir as ir
 
-from mho.passes.model import Model
+from mho.passes.levels.model import Model
 from mho.passes.simplify.constants import constant_array, replace_value
 from mho.passes.simplify.infer_shapes import InferShapes
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 import onnx_ir as ir
 
-from mho.passes.model import Model
+from mho.passes.levels.model import Model
 from mho.passes.simplify.affine import Affine, Array, Channels, identity, is_inference_batch_norm, read_affine
 from mho.passes.simplify.constants import constant_array, constant_values, record_origins, replace_value
 

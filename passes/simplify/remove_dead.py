@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 import onnx_ir as ir
 import onnx_ir.passes.common
 
-from mho.passes.model import Model
+from mho.passes.levels.model import Model
 
 
 @dataclass(frozen=True)

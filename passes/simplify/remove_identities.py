@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 import onnx_ir as ir
 
-from mho.passes.model import Model
+from mho.passes.levels.model import Model
 from mho.passes.simplify.constants import constant_array, inference_dropout, replace_value
 
 _CONSTANT_LIMIT = 4096

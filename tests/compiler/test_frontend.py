@@ -13,7 +13,7 @@ import pytest
 from onnx import helper, numpy_helper
 
 from mho.frontend import load_model, symbolic_dimensions
-from mho.passes.model import Model
+from mho.passes.levels.model import Model
 
 
 def _parse(text: str, header: str = 'ir_version: 8, opset_import: ["" : 17]') -> onnx.ModelProto:

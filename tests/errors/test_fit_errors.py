@@ -2,9 +2,9 @@ from __future__ import annotations
 
 import pytest
 
-from mho.passes.partition import PartitionChips
-from mho.passes.plan import Ranged
-from mho.passes.tiling import Tiling
+from mho.passes.levels.plan import Ranged
+from mho.passes.levels.tiling import Tiling
+from mho.passes.place.partition import PartitionChips
 from mho.targets.errors import FitError
 from mho.targets.target import Mesh
 from tests.passes.placings import chain, machine, tiling

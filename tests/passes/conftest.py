@@ -16,10 +16,10 @@ import onnx_ir.passes.common as common
 import onnxruntime as ort
 import pytest
 
+from mho.passes.levels.matrix import evaluate
+from mho.passes.levels.model import Model
+from mho.passes.levels.network import Network
 from mho.passes.lower import Lower
-from mho.passes.matrix import evaluate
-from mho.passes.model import Model
-from mho.passes.network import Network
 from mho.runtime.recurrent import run_recurrent
 from mho.runtime.unfold import fold, unfold
 from mho.targets.steps import Analog, Body, Branch, Digital, Loop, Recurrent, Scan, Step

@@ -6,14 +6,14 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from mho.passes.matrix import Matrix, Recipe
-from mho.passes.network import Calibrated, LayerInputs, Network
-from mho.passes.partition import PartitionChips
-from mho.passes.place import PlaceCores
-from mho.passes.plan import Partition, Plan, Ranged, Routing
-from mho.passes.route import RouteWords
-from mho.passes.schedule import Schedule
-from mho.passes.tiling import Block, Seat, Tiling
+from mho.passes.levels.matrix import Matrix, Recipe
+from mho.passes.levels.network import Calibrated, LayerInputs, Network
+from mho.passes.levels.plan import Partition, Plan, Ranged, Routing
+from mho.passes.levels.tiling import Block, Seat, Tiling
+from mho.passes.place.partition import PartitionChips
+from mho.passes.place.place import PlaceCores
+from mho.passes.place.route import RouteWords
+from mho.passes.schedule.schedule import Schedule
 from mho.targets.steps import Analog, Dense, Digital, Step, layers
 from mho.targets.target import Costs, Crossbar, Mesh, Target
 

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 import onnx_ir as ir
 
-from mho.passes.matrix import Matrix, Recipe
-from mho.passes.network import Calibrated, LayerInputs, Network
+from mho.passes.levels.matrix import Matrix, Recipe
+from mho.passes.levels.network import Calibrated, LayerInputs, Network
 from mho.targets.steps import Analog, Dense, Window
 from mho.targets.target import Converter, Crossbar, Target, WeightScale
 

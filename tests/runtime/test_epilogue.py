@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from mho.passes.emit import emit_exact
+from mho.passes.emit.emit import emit_exact
 from mho.runtime.epilogue import activate, apply_epilogue
 from mho.runtime.exact import ExactUnit, multiply
 from mho.runtime.layers import layer_math

@@ -13,9 +13,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from mho.passes.observe import Observe
-from mho.passes.pack import Mode
-from mho.passes.plan import Plan
+from mho.passes.calibrate.observe import Observe
+from mho.passes.levels.plan import Plan
+from mho.passes.tile.pack import Mode
 from mho.runtime.crossbar import largest_weights
 from mho.runtime.digital import DigitalUnit
 from mho.runtime.effects import Conditions, Effects

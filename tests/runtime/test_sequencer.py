@@ -14,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from mho.passes.emit import emit_exact
+from mho.passes.emit.emit import emit_exact
 from mho.runtime.digital import DigitalUnit
 from mho.runtime.exact import ExactUnit
 from mho.runtime.sequencer import TURN, Executable, Sequencer, Turn, firing_indices

@@ -9,13 +9,13 @@ import numpy as np
 import pytest
 
 from mho.frontend import load_model
-from mho.passes.check_weights import CheckWeights
-from mho.passes.fuse import FuseEpilogues
+from mho.passes.levels.model import Model
+from mho.passes.levels.network import Network
 from mho.passes.lower import Lower
-from mho.passes.model import Model
-from mho.passes.network import Network
+from mho.passes.lower.check_weights import CheckWeights
+from mho.passes.lower.fuse import FuseEpilogues
 from mho.passes.simplify import Simplify
-from mho.passes.verify_network import verify_network
+from mho.passes.verify.network import verify_network
 from mho.targets.steps import Analog, layers, walk
 
 pytestmark = pytest.mark.shared

@@ -14,7 +14,7 @@ import onnxruntime as ort
 import pytest
 
 from mho.frontend import load_model
-from mho.passes.model import Model
+from mho.passes.levels.model import Model
 
 Array = npt.NDArray[np.generic]
 

@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import pytest
 
-from mho.passes.model import Model
+from mho.passes.levels.model import Model
 from mho.passes.simplify import bind_dimensions, symbolic_dimensions
 from mho.targets.errors import OptionError
 

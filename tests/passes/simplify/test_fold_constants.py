@@ -8,7 +8,7 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 
-from mho.passes.model import Model
+from mho.passes.levels.model import Model
 from mho.passes.simplify import FoldConstants, RemoveDead
 
 Parse = Callable[[str], Model]

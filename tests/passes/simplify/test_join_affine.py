@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from onnx import helper, numpy_helper
 
 from mho.frontend import load_model
-from mho.passes.model import Model
+from mho.passes.levels.model import Model
 from mho.passes.simplify import JoinAffine, origins
 
 CHANNELS = 3

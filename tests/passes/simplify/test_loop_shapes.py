@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from mho.passes.model import Model
+from mho.passes.levels.model import Model
 from mho.passes.simplify import Simplify
 
 

@@ -10,7 +10,7 @@ import onnx_ir as ir
 import pytest
 
 from mho.frontend import load_model
-from mho.passes.model import Model
+from mho.passes.levels.model import Model
 from mho.passes.simplify import (
     FoldConstants,
     InferShapes,

@@ -1,0 +1,150 @@
+"""Writes CLI.md: every command of mho with its real output.
+
+    python docs/make_cli.py
+
+Needs the installed `mho` and a clone; runs everything in a temporary folder on the packaged digits network.
+"""
+
+from __future__ import annotations
+
+import os
+import shlex
+import shutil
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+from mho.examples import digits
+
+ROOT = Path(__file__).resolve().parents[1]
+LONGEST = 60
+
+INTRO = """# The command line
+
+Every output on this page is real: `python docs/make_cli.py` runs the commands on the packaged digits network and writes the page.
+
+Every command that computes takes `--json`: results on standard output, everything else on standard error. Progress is shown on a
+terminal only. No command changes its input, and files appear whole or not at all.
+
+| exit code | meaning |
+|---|---|
+| 0 | done |
+| 1 | the input is at fault: a sentence, no traceback |
+| 2 | the command line is at fault |
+| 3 | a threshold of `mho validate` was missed |
+| 70 | a bug in mho: the message says where its dump lies |
+| 130 | interrupted |
+
+An `.npz` holds one array for each input of the model under the input's name (`x` serves where there is one input); the first axis
+counts the samples, and `y` holds labels. A model of fixed batch is fed in batches of that size. `--state OUT:IN` carries an output
+to an input of the next sample.
+"""
+
+SECTIONS: tuple[tuple[str, str, tuple[str, ...]], ...] = (
+    ("mho", "", ("mho --help",)),
+    (
+        "mho demo",
+        "The whole way with a bundled network: compile, validate, report.",
+        ("mho demo",),
+    ),
+    (
+        "mho compile",
+        "ONNX in, tile program out, and a summary of what went where. `--explain` lists every ONNX node. `--dump-after PASS` prints "
+        "a level; the passes are those of [ARCHITECTURE.md](ARCHITECTURE.md). Options of passes that have no flag are set in a "
+        "TOML file with a table for each pass (`--config`).",
+        (
+            "mho compile --help",
+            "mho compile digits.onnx -t hermes64 --data digits_calibration.npz -o digits.mho",
+            "mho compile digits.onnx -t ideal256 --data digits_calibration.npz --explain -o ideal.mho",
+            "mho compile digits.onnx -t hermes64 --data digits_calibration.npz --replicate 32 --chips 1 --pack none",
+            "mho compile digits.onnx -t hermes46",
+            "mho compile digits.onnx -t hermes64 --data digits_calibration.npz --dump-after tile --stop-after tile",
+        ),
+    ),
+    (
+        "mho report",
+        "The same summary, JSON with stable keys, or one self-contained page ([how to read it](docs/report.md)).",
+        (
+            "mho report digits.mho -o digits.html",
+            "mho report digits.mho --format json",
+        ),
+    ),
+    (
+        "mho validate",
+        "Runs the program for several seeds and times after programming, and compares with onnxruntime on the model (`--model`), or "
+        "else with the program's own ideal mode. Metrics: `top1`, `auc`, `mse`, `spearman`, `none`.",
+        (
+            "mho validate digits.mho --model digits.onnx --data digits.npz --runs 3 --time 0s,1h,30d",
+            "mho validate digits.mho --model digits.onnx --data digits.npz --ideal --min-agreement 100",
+            "mho validate digits.mho --model digits.onnx --data digits.npz --time 30d --max-drop 0.1",
+            "mho validate digits.mho --data digits.npz --json",
+        ),
+    ),
+    (
+        "mho run",
+        "Outputs for inputs, as an `.npz` of one array for each output.",
+        ("mho run digits.mho --data digits.npz -o out.npz --seed 3 --time 1d",),
+    ),
+    (
+        "mho show",
+        "A program as text: `--level network`, `tiling`, `plan`, or all of it; `--core` for one core.",
+        ("mho show digits.mho --level tiling", "mho show digits.mho --level network", "mho show digits.mho --core 0:0,0"),
+    ),
+    (
+        "mho check",
+        "Verifies a program without the compiler that made it: digests, weights, tiles, buffers, messages.",
+        ("mho check digits.mho", "mho check damaged.mho"),
+    ),
+    (
+        "mho targets",
+        "Machines as data. A path to a TOML file works wherever a name does ([write your own](docs/targets.md)).",
+        ("mho targets list", "mho targets show hermes64", "mho targets check mine.toml"),
+    ),
+    ("mho ops", "Which ONNX operator runs where, and under which conditions.", ("mho ops",)),
+)
+
+MINE = """title = "my machine"
+
+[crossbar]
+rows = 128
+columns = 128
+devices_per_weight = 2
+weight_scale = "columns"
+
+[adc]
+bitts = 8
+"""
+
+
+def main() -> None:
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        example = digits()
+        for path in (example.model, example.test_data, example.calibration_data):
+            shutil.copy(path, folder)
+        (folder / "mine.toml").write_text(MINE, encoding="utf-8")
+        parts = [INTRO]
+        for title, text, commands in SECTIONS:
+            parts.append(f"\n## {title}\n" + (f"\n{text}\n" if text else ""))
+            parts += [_block(command, folder) for command in commands]
+        (ROOT / "CLI.md").write_text("".join(parts), encoding="utf-8")
+
+
+def _block(command: str, folder: Path) -> str:
+    if "damaged" in command:
+        data = bytearray((folder / "digits.mho").read_bytes())
+        data[len(data) // 2] ^= 1
+        (folder / "damaged.mho").write_bytes(bytes(data))
+    arguments = [str(Path(sys.executable).with_name("mho")), *shlex.split(command)[1:]]
+    environment = os.environ | {"COLUMNS": "100"}
+    result = subprocess.run(arguments, cwd=folder, capture_output=True, text=True, check=False, env=environment)
+    lines = [line.rstrip() for line in (result.stdout + result.stderr).splitlines()]
+    if len(lines) > LONGEST:
+        lines = [*lines[: LONGEST // 2], f"… {len(lines) - LONGEST // 2} more lines …"]
+    code = f"\n(exit code {result.returncode})" if result.returncode else ""
+    return f"\n```console\n$ {command}\n" + "\n".join(lines) + f"{code}\n```\n"
+
+
+if __name__ == "__main__":
+    main()

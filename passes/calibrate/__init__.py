@@ -1,0 +1,1 @@
+"""Calibration: the ranges of converters, set from data."""

@@ -1,0 +1,135 @@
+"""Observation: the network runs in exact arithmetic on data, and each layer's inputs are looked at."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mho.passes.calibrate.full_scale import FullScale, Rule
+from mho.passes.calibrate.qdq import quantised_ranges
+from mho.passes.emit.emit import emit_exact
+from mho.passes.levels.network import Calibrated, LayerInputs, Network
+from mho.runtime.digital import DigitalUnit
+from mho.runtime.exact import ExactUnit
+from mho.runtime.samples import Samples, run_samples
+from mho.runtime.sequencer import Sequencer
+from mho.targets.errors import plain
+from mho.targets.steps import layers
+from mho.targets.target import Target
+
+Floats = NDArray[np.float32]
+
+
+@dataclass(frozen=True)
+class Observe:
+    """Network → Calibrated: fixes every layer's input range and keeps a bounded sample of its inputs.
+
+    A layer that reads a DequantizeLinear takes its range from that node; others from the data by a rule.
+
+    Attributes:
+        rule: "percentile" covers that part of the magnitudes, "mse" has the least mean square of rounding and
+            clipping errors, "max" covers all.
+        percentile: per cent of the magnitudes.
+        samples: samples of the data that are run.
+        vectors: inputs of each layer that are kept, at most.
+    """
+
+    rule: Rule = "mse"
+    percentile: float = 99.99
+    samples: int = 128
+    vectors: int = 1024
+
+    def run(
+        self,
+        network: Network,
+        samples: Samples,
+        target: Target,
+        advance: Callable[[int], None] = lambda samples: None,
+    ) -> Calibrated:
+        """Runs the samples and fixes the ranges.
+
+        Args:
+            advance: told the number of samples after each batch.
+        """
+        chosen = samples.first(self.samples)
+        seen = self._watch(network, chosen, advance)
+        fixed = quantised_ranges(network)
+        full_scale = FullScale(self.rule, self.percentile)
+        observed = {}
+        for layer in layers(network.steps):
+            watched = seen[layer.name]
+            found = fixed.get(layer.name) or full_scale.choose(watched.vectors(), target.dac.bits)
+            observed[layer.name] = LayerInputs(found, watched.vectors(), watched.count / chosen.count)
+        return Calibrated(network, observed, _warnings(observed))
+
+    def _watch(self, network: Network, samples: Samples, advance: Callable[[int], None]) -> Mapping[str, Reservoir]:
+        seen = {
+            layer.name: Reservoir(limit=_limit(self.vectors, network.matrices[layer.matrix].rows))
+            for layer in layers(network.steps)
+        }
+        code = emit_exact(network)
+        unit = ExactUnit(code, lambda layer, rows: seen[layer].add(rows))
+        sequencer = Sequencer(code, unit, DigitalUnit(code.tensors))
+        run_samples(samples, sequencer.run, advance)
+        return seen
+
+
+KEPT_NUMBERS = 1 << 20
+"""Numbers kept of one layer's inputs, so that a network of a hundred wide layers stays within memory."""
+
+
+def _limit(vectors: int, rows: int) -> int:
+    return max(16, min(vectors, KEPT_NUMBERS // max(rows, 1)))
+
+
+GOLDEN = np.uint64(0x9E3779B97F4A7C15)
+"""2^64 times the golden ratio's fraction: the multiples of it, modulo 2^64, are spread evenly."""
+
+
+@dataclass
+class Reservoir:
+    """A bounded sample of the vectors it is given, spread evenly whatever their number and their batches.
+
+    Vector number n has the place n · GOLDEN modulo 2^64, and those below a ceiling are kept, which is halved
+    whenever there are too many. Every n-th vector would do worse: where n divides the width of an image, a
+    convolution would be judged by its padded border.
+
+    Attributes:
+        limit: of vectors that are kept.
+        count: vectors that were given.
+    """
+
+    limit: int
+    count: int = 0
+    _ceiling: int = 1 << 64
+    _places: NDArray[np.uint64] = field(default_factory=lambda: np.zeros(0, np.uint64))
+    _kept: Floats = field(default_factory=lambda: np.zeros((0, 1), np.float32))
+
+    def add(self, rows: Floats) -> None:
+        places = np.arange(self.count, self.count + len(rows), dtype=np.uint64) * GOLDEN
+        self.count += len(rows)
+        old, new = self._below(self._places), self._below(places)
+        while np.count_nonzero(old) + np.count_nonzero(new) > self.limit:
+            self._ceiling //= 2
+            old, new = self._below(self._places), self._below(places)
+        if new.any() or not old.all():
+            self._places = np.concatenate([self._places[old], places[new]])
+            self._kept = np.concatenate([self._kept[old], rows[new]]) if len(self._kept) else rows[new]
+
+    def _below(self, places: NDArray[np.uint64]) -> NDArray[np.bool_]:
+        return places <= np.uint64(self._ceiling - 1)
+
+    def vectors(self) -> Floats:
+        """The sample: [at most limit, rows]."""
+        return self._kept
+
+
+def _warnings(observed: Mapping[str, LayerInputs]) -> tuple[str, ...]:
+    silent = [plain(name) for name, seen in observed.items() if not seen.fires]
+    if not silent:
+        return ()
+    listed = ", ".join(silent[:5]) + (f" and {len(silent) - 5} more" if len(silent) > 5 else "")
+    return (f"the data never reached {listed}: their ranges are set for random inputs within ±1",)

@@ -1,0 +1,100 @@
+"""Setting the full scale of every ADC from what was seen at the layers' inputs."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mho.passes.calibrate.full_scale import FullScale, Rule
+from mho.passes.levels.matrix import Array, evaluate
+from mho.passes.levels.network import LayerInputs
+from mho.passes.levels.plan import Ranged
+from mho.passes.levels.tiling import Block, Tiling
+from mho.passes.tile.tile import blocks_by_matrix, converter_groups, scale_rows
+from mho.targets.isa import Span
+from mho.targets.program import matrix_block
+from mho.targets.steps import Layer, layers
+from mho.targets.target import WeightScale
+
+VECTORS = 512
+"""Inputs of a layer that are multiplied by its blocks, at most."""
+
+Floats = NDArray[np.float32]
+
+
+@dataclass(frozen=True)
+class SetRanges:
+    """Gives each ADC its full scale: the machine's where that is a fixed number, else one set by a rule.
+
+    Attributes:
+        rule: "max" covers every sum that was seen, "percentile" that part of them, "mse" takes the full scale
+            with the smallest mean square of rounding and clipping errors together.
+        percentile: per cent of the sums' magnitudes.
+    """
+
+    rule: Rule = "mse"
+    percentile: float = 99.99
+
+    def run(self, tiling: Tiling) -> Ranged:
+        """Ranges for every layer and block. A layer that never fired gets those of uniform random inputs."""
+        ranges: dict[tuple[str, int], float] = {}
+        blocks = blocks_by_matrix(tiling.blocks)
+        for matrix, uses in _layers_by_matrix(tiling).items():
+            fixed = tiling.target.adc.range
+            if fixed == "observed":
+                ranges |= self._observed(tiling, blocks[matrix], uses)
+            else:
+                ranges |= {(layer.name, b.number): fixed for layer in uses for b in blocks[matrix]}
+        return Ranged(tiling, ranges)
+
+    def _observed(self, tiling: Tiling, blocks: list[Block], uses: list[Layer]) -> dict[tuple[str, int], float]:
+        """Evaluates one matrix and multiplies it by the inputs of all its layers; replicas share the result."""
+        calibrated, target = tiling.calibrated, tiling.target
+        matrix = calibrated.network.matrices[blocks[0].matrix]
+        stored = evaluate(matrix.recipe, calibrated.network.tensors[matrix.recipe.tensor])
+        slots: dict[tuple[Span, Span], list[Block]] = {}
+        for group in converter_groups(blocks):
+            slots.setdefault((scale_rows(group), group[0].columns), []).extend(group)
+        ranges: dict[tuple[str, int], float] = {}
+        full_scale = FullScale(self.rule, self.percentile)
+        for layer in uses:
+            inputs = dac_inputs(calibrated.layers[layer.name], matrix.rows)
+            for (rows, columns), sharing in slots.items():
+                sums = analog_sums(stored, rows, columns, inputs, target.crossbar.weight_scale)
+                found = full_scale.choose(sums, target.adc.bits)
+                ranges |= {(layer.name, b.number): found for b in sharing}
+        return ranges
+
+
+def _layers_by_matrix(tiling: Tiling) -> dict[str, list[Layer]]:
+    found: dict[str, list[Layer]] = {}
+    for layer in layers(tiling.calibrated.network.steps):
+        found.setdefault(layer.matrix, []).append(layer)
+    return found
+
+
+def dac_inputs(seen: LayerInputs, rows: int) -> Floats:
+    """Inputs as fractions of the DAC's range, clipped to ±1: [at most VECTORS, rows]."""
+    if not len(seen.sample):
+        return np.random.default_rng(0).uniform(-1, 1, (VECTORS, rows)).astype(np.float32)
+    chosen = np.linspace(0, len(seen.sample) - 1, min(VECTORS, len(seen.sample))).astype(int)
+    fractions: Floats = np.clip(seen.sample[chosen] / np.float32(seen.input_range), -1, 1)
+    return fractions
+
+
+def analog_sums(stored: Array, rows: Span, columns: Span, inputs: Floats, scale: WeightScale) -> Floats:
+    """What the columns of a block sum, in units of its largest weight times the input range: [vectors, columns].
+
+    Args:
+        stored: the matrix as [groups, rows / groups, columns / groups].
+        rows: all rows that add their charge before the converter; `columns` of the block.
+        inputs: [vectors, rows of the matrix], from −1 to 1.
+        scale: whether the largest weight is that of each column or of all of them.
+    """
+    weights = matrix_block(stored, rows, columns)
+    largest = np.abs(weights).max(axis=0 if scale == "column" else None)
+    unit: Floats = np.where(largest > 0, largest, 1).astype(np.float32)
+    sums: Floats = inputs[:, slice(*rows)] @ weights / unit
+    return sums

@@ -1,0 +1,1 @@
+"""Emission: a plan written down as a program."""

@@ -1,0 +1,147 @@
+"""Emission: the plan written down as a program."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, replace
+from functools import partial
+
+import numpy as np
+
+from mho.passes.emit.graphs import embeds, serialise_graph
+from mho.passes.emit.kernels import emit_cores
+from mho.passes.emit.merge_digital import MergeDigital
+from mho.passes.levels.matrix import evaluate
+from mho.passes.levels.network import Network
+from mho.passes.levels.plan import Plan
+from mho.targets.program import Array, LayerFacts, Manifest, MappingFacts, MatrixFacts, Program
+from mho.targets.steps import Digital, Port, Step, bodies, layers, parameters, reads, walk, with_bodies
+
+
+@dataclass(frozen=True)
+class ExactCode:
+    """What exact arithmetic needs of a network: `runtime.sequencer.Executable` without a machine."""
+
+    inputs: tuple[Port, ...]
+    outputs: tuple[Port, ...]
+    sequence: tuple[Step, ...]
+    tensors: Mapping[str, Array]
+
+
+def emit_exact(network: Network) -> ExactCode:
+    """The network as steps and tensors, its digital steps merged."""
+    merged = MergeDigital().run(network)
+    steps = tuple(_without_embedded(step, network) for step in merged.steps)
+    return ExactCode(merged.inputs, merged.outputs, steps, LazyTensors(_tensors(merged)))
+
+
+def _without_embedded(step: Step, network: Network) -> Step:
+    """The step without the inputs that lie inside its graph as constants, in bodies too."""
+    if isinstance(step, Digital):
+        read = (n for n in step.inputs if n not in network.tensors or not embeds(network.tensors[n]))
+        return replace(step, inputs=tuple(read))
+    return with_bodies(step, lambda b: replace(b, steps=tuple(_without_embedded(s, network) for s in b.steps)))
+
+
+@dataclass(frozen=True)
+class Emit:
+    """Plan → Program."""
+
+    def run(self, plan: Plan, manifest: Manifest) -> Program:
+        placement = plan.routing.placement
+        tiling = placement.partition.ranged.tiling
+        network = tiling.calibrated.network
+        code = emit_exact(network)
+        return Program(
+            manifest=manifest,
+            target=tiling.target,
+            inputs=code.inputs,
+            outputs=code.outputs,
+            matrices=tuple(
+                MatrixFacts(name=m.name, rows=m.rows, columns=m.columns, groups=m.groups, origins=m.origins)
+                for m in network.matrices.values()
+            ),
+            layers=_layer_facts(plan),
+            decisions=network.decisions,
+            sequence=code.sequence,
+            cores=emit_cores(plan),
+            mapping=MappingFacts(
+                tiles_lower_bound=tiling.tiles_lower_bound,
+                chips=placement.partition.chips,
+                grid=placement.grid,
+                solvers=(*tiling.solvers, *placement.partition.solvers, *placement.solvers),
+                links=plan.routing.links,
+                schedule=plan.schedule,
+                costs=plan.costs,
+            ),
+            tensors=code.tensors,
+        )
+
+
+def _layer_facts(plan: Plan) -> tuple[LayerFacts, ...]:
+    calibrated = plan.routing.placement.partition.ranged.tiling.calibrated
+    origins = calibrated.network.origins
+    return tuple(
+        LayerFacts(
+            name=layer.name,
+            matrix=layer.matrix,
+            operator=origins[layer.name].operator,
+            origins=origins[layer.name].nodes,
+            fires=calibrated.layers[layer.name].fires,
+            input_range=calibrated.layers[layer.name].input_range,
+        )
+        for layer in layers(calibrated.network.steps)
+    )
+
+
+class LazyTensors(Mapping[str, Array]):
+    """Tensors that are made when they are read, so that a model is never held twice; the last one read is kept."""
+
+    def __init__(self, makers: Mapping[str, Callable[[], Array]]) -> None:
+        self._makers = makers
+        self._last: tuple[str, Array] | None = None
+
+    def __getitem__(self, name: str) -> Array:
+        last = self._last
+        if last is None or last[0] != name:
+            last = (name, self._makers[name]())
+            self._last = last
+        return last[1]
+
+    def __contains__(self, name: object) -> bool:
+        return name in self._makers
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._makers)
+
+    def __len__(self) -> int:
+        return len(self._makers)
+
+
+def _tensors(network: Network) -> dict[str, Callable[[], Array]]:
+    """Name in the program → how to make it: matrices, the constants that steps read, and digital graphs."""
+    makers: dict[str, Callable[[], Array]] = {}
+    for matrix in network.matrices.values():
+        source = network.tensors[matrix.recipe.tensor]
+        makers[f"matrix/{matrix.name}"] = partial(evaluate, matrix.recipe, source)
+    for name in _constants(network):
+        makers[f"constant/{name}"] = network.tensors[name].numpy
+    for step in walk(network.steps):
+        if isinstance(step, Digital):
+            makers[f"graph/{step.graph}"] = partial(_graph_bytes, step, network)
+    return makers
+
+
+def _graph_bytes(step: Digital, network: Network) -> Array:
+    return np.frombuffer(serialise_graph(step, network), np.uint8)
+
+
+def _constants(network: Network) -> Iterator[str]:
+    """The constants that steps or outputs name, but for those that lie inside digital graphs, each once."""
+    named = dict.fromkeys(port.name for port in network.outputs)
+    for step in walk(network.steps):
+        inputs = reads(step)
+        if isinstance(step, Digital):
+            inputs = tuple(n for n in inputs if n not in network.tensors or not embeds(network.tensors[n]))
+        named |= dict.fromkeys((*inputs, *parameters(step), *(n for b in bodies(step) for n in b.outputs)))
+    return (name for name in named if name in network.tensors)

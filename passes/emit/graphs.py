@@ -1,0 +1,71 @@
+"""Digital graphs as self-contained ONNX models, their large constants outside."""
+
+from __future__ import annotations
+
+import onnx
+import onnx_ir as ir
+
+from mho.passes.levels.network import Network
+from mho.targets.steps import Digital
+
+SMALL_CONSTANT_BYTES = 1024
+"""Constants up to this size stay in the graph, where onnxruntime can use their values for shapes."""
+
+
+ARRAY_TYPES = (
+    ir.DataType.FLOAT,
+    ir.DataType.FLOAT16,
+    ir.DataType.DOUBLE,
+    ir.DataType.BOOL,
+    ir.DataType.INT8,
+    ir.DataType.INT16,
+    ir.DataType.INT32,
+    ir.DataType.INT64,
+    ir.DataType.UINT8,
+    ir.DataType.UINT16,
+    ir.DataType.UINT32,
+    ir.DataType.UINT64,
+)
+"""Types of which onnxruntime takes arrays as inputs."""
+
+
+def embeds(tensor: ir.TensorProtocol) -> bool:
+    """Whether a constant lies inside the graphs that read it: small ones do, and those that no array can feed."""
+    return tensor.nbytes <= SMALL_CONSTANT_BYTES or tensor.dtype not in ARRAY_TYPES
+
+
+def serialise_graph(step: Digital, network: Network) -> bytes:
+    """The step's nodes as an ONNX model: values and large constants are inputs, small constants initializers."""
+    model = onnx.ModelProto(ir_version=10, producer_name="mho")
+    for domain, version in sorted(network.opset_imports.items()):
+        model.opset_import.append(onnx.helper.make_opsetid(domain, version))
+    graph = model.graph
+    graph.name = step.graph
+    for name in step.inputs:
+        tensor = network.tensors.get(name)
+        if tensor is not None and embeds(tensor):
+            graph.initializer.append(_initializer(name, tensor))
+        else:
+            graph.input.append(_value_info(name, network))
+    graph.node.extend(ir.serde.serialize_node(node) for node in network.graphs[step.graph])
+    graph.output.extend(onnx.ValueInfoProto(name=name) for name in step.outputs)
+    return bytes(model.SerializeToString(deterministic=True))
+
+
+def _initializer(name: str, tensor: ir.TensorProtocol) -> onnx.TensorProto:
+    if tensor.dtype == ir.DataType.STRING:
+        proto = ir.serde.serialize_tensor(tensor)
+    else:
+        proto = onnx.TensorProto(data_type=int(tensor.dtype), dims=tensor.shape.numpy())
+        proto.raw_data = tensor.tobytes()
+    proto.name = name
+    return proto
+
+
+def _value_info(name: str, network: Network) -> onnx.ValueInfoProto:
+    info = onnx.ValueInfoProto(name=name)
+    tensor = network.tensors.get(name)
+    kind = ir.TensorType(tensor.dtype) if tensor is not None else network.value_types.get(name)
+    if kind is not None:
+        info.type.CopyFrom(ir.serde.serialize_type(kind))
+    return info

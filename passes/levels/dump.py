@@ -1,0 +1,98 @@
+"""Levels as text, for `--dump-after`."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import fields, is_dataclass
+from functools import singledispatch
+from typing import Any
+
+import numpy as np
+import onnx
+import onnx_ir as ir
+
+from mho.passes.levels.model import Model
+from mho.passes.levels.network import Calibrated, Network
+from mho.passes.levels.plan import Partition, Placement, Plan, Ranged, Routing
+from mho.passes.levels.tiling import Tiling
+from mho.passes.levels.tiling_text import tiling_text
+from mho.targets.program import Program
+from mho.targets.text import print_program, print_steps
+
+
+@singledispatch
+def level_text(level: object) -> str:
+    """A level as text; each kind adds what it decided to what came before."""
+    return f"{type(level).__name__}\n"
+
+
+@level_text.register
+def _(level: Model) -> str:
+    proto = ir.to_proto(level.ir)
+    for tensor in proto.graph.initializer:
+        tensor.ClearField("raw_data")
+    return onnx.printer.to_text(proto) + "\n"
+
+
+@level_text.register
+def _(level: Network) -> str:
+    matrices = "".join(
+        f"matrix {_json(m.name)} rows={m.rows} columns={m.columns} groups={m.groups} of {_json(m.recipe.tensor)}\n"
+        for m in level.matrices.values()
+    )
+    return matrices + print_steps(level.steps)
+
+
+@level_text.register
+def _(level: Calibrated) -> str:
+    return "".join(
+        f"layer {_json(name)} input_range={seen.input_range:g} fires={seen.fires:g} sample={len(seen.sample)}\n"
+        for name, seen in level.layers.items()
+    )
+
+
+@level_text.register
+def _(level: Tiling) -> str:
+    return tiling_text(level)
+
+
+@level_text.register
+def _(level: Ranged) -> str:
+    ranges = level.adc_ranges.items()
+    return "".join(f"adc {_json(layer)} block={block} range={value:g}\n" for (layer, block), value in ranges)
+
+
+@level_text.register
+def _(level: Partition) -> str:
+    return "".join(f"tile {tile} chip={chip}\n" for tile, chip in enumerate(level.chip_of))
+
+
+@level_text.register
+def _(level: Placement) -> str:
+    return "".join(f"tile {tile} site={site}\n" for tile, site in enumerate(level.site_of))
+
+
+@level_text.register
+def _(level: Routing) -> str:
+    return "".join(f"link {link.source} -> {link.target} words={link.words:g}\n" for link in level.links)
+
+
+@level_text.register
+def _(level: Plan) -> str:
+    slots = "".join(f"slot {_json(s.step)} start_ns={s.start_ns:g} end_ns={s.end_ns:g}\n" for s in level.schedule)
+    return slots + json.dumps(_tables(level.costs), indent=1) + "\n"
+
+
+@level_text.register
+def _(level: Program) -> str:
+    return print_program(level)
+
+
+def _json(text: str) -> str:
+    return json.dumps(text)
+
+
+def _tables(value: Any) -> Any:
+    if is_dataclass(value):
+        return {f.name: _tables(getattr(value, f.name)) for f in fields(value)}
+    return value.item() if isinstance(value, np.generic) else value

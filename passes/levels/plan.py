@@ -1,0 +1,60 @@
+"""The levels after the tiling: where tiles stand, what the links carry, when steps run."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from mho.passes.levels.tiling import Tiling
+from mho.targets.isa import Site
+from mho.targets.program import CostFacts, LinkTraffic, Slot, SolverFacts
+
+
+@dataclass(frozen=True)
+class Ranged:
+    """A tiling whose converters have their ranges.
+
+    Attributes:
+        adc_ranges: (layer, block number) → full scale in units of the block's largest weight times the input
+            range; blocks that share a converter have equal ranges.
+    """
+
+    tiling: Tiling
+    adc_ranges: Mapping[tuple[str, int], float]
+
+
+@dataclass(frozen=True)
+class Partition:
+    """Which chip each logical tile is on: `chip_of[tile]`."""
+
+    ranged: Ranged
+    chips: int
+    chip_of: tuple[int, ...]
+    solvers: tuple[SolverFacts, ...]
+
+
+@dataclass(frozen=True)
+class Placement:
+    """Which site each logical tile has: `site_of[tile]`, all different."""
+
+    partition: Partition
+    grid: tuple[int, int]
+    site_of: tuple[Site, ...]
+    solvers: tuple[SolverFacts, ...]
+
+
+@dataclass(frozen=True)
+class Routing:
+    """What every link carries in one inference."""
+
+    placement: Placement
+    links: tuple[LinkTraffic, ...]
+
+
+@dataclass(frozen=True)
+class Plan:
+    """Everything that is decided about the machine; `Emit` writes it down as a program."""
+
+    routing: Routing
+    schedule: tuple[Slot, ...]
+    costs: CostFacts

@@ -1,0 +1,65 @@
+"""`Tiling`: matrices cut into blocks of at most one crossbar, copied and packed into logical tiles."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from mho.passes.levels.network import Calibrated
+from mho.targets.isa import Span
+from mho.targets.program import SolverFacts
+from mho.targets.target import Target
+
+
+@dataclass(frozen=True)
+class Block:
+    """A slice of a matrix.
+
+    Attributes:
+        number: unique in the tiling, in the order matrix, replica, column block, row block.
+        rows, columns: half-open ranges in the matrix.
+        converter: blocks of one matrix and replica with equal columns and equal `converter` add their charge
+            before one ADC (they have consecutive rows); elsewhere each block has a number of its own.
+        weights: cells that hold a weight, the zeros between groups not counted.
+    """
+
+    number: int
+    matrix: str
+    replica: int
+    rows: Span
+    columns: Span
+    converter: int
+    weights: int
+
+
+@dataclass(frozen=True)
+class Seat:
+    """A block in a tile: its upper left cell."""
+
+    block: int
+    row_offset: int = 0
+    column_offset: int = 0
+
+
+Tile = tuple[Seat, ...]
+
+
+@dataclass(frozen=True)
+class Tiling:
+    """Blocks and the logical tiles that hold them.
+
+    Attributes:
+        blocks: all blocks; `blocks[i].number == i`.
+        tiles: each block sits in exactly one tile.
+        replicas: matrix → number of copies.
+        tiles_lower_bound: no packing of these blocks needs fewer tiles.
+        solvers: what the searches found and proved.
+    """
+
+    calibrated: Calibrated
+    target: Target
+    blocks: tuple[Block, ...]
+    tiles: tuple[Tile, ...]
+    replicas: Mapping[str, int]
+    tiles_lower_bound: int
+    solvers: tuple[SolverFacts, ...] = ()

@@ -1,0 +1,1 @@
+"""Placement: tiles to chips and cores, words to links."""

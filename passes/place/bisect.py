@@ -1,0 +1,182 @@
+"""Improve a partition two chips at a time: exchanges first, then CP-SAT over the tiles of both."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mho.passes.place.traffic import Floats, Indices, TileFlows
+from mho.passes.solver import Budget, Problem, in_parallel, new_model, solve
+
+SWEEPS = 6
+"""The most sweeps of exchanges over all pairs of chips that have traffic between them."""
+
+WORTHWHILE = 1e-3
+"""A sweep that cuts fewer words by less than this part is the last."""
+
+BISECTIONS = 4
+"""Pairs of chips that CP-SAT looks at, those with the most traffic; it seldom gains much over exchanges."""
+
+COARSE_WORDS = 2**30
+"""CP-SAT counts whole numbers: words are scaled so that all of a pair's words are about this."""
+
+
+@dataclass(frozen=True)
+class Pair:
+    """Two chips and what is on them.
+
+    Attributes:
+        members: the units on either chip.
+        weights: words both ways among the members, symmetric.
+        second: which members are on the second chip.
+    """
+
+    members: Indices
+    sizes: Indices
+    weights: Floats
+    capacity: int
+    second: NDArray[np.bool_]
+
+    @property
+    def cut(self) -> float:
+        return float(self.weights[np.ix_(~self.second, self.second)].sum())
+
+
+def refine_pairs(
+    flows: TileFlows, sizes: Indices, chip_of: Indices, capacity: int, limit: Budget, seed: int
+) -> tuple[Indices, float]:
+    """The partition improved between pairs of chips, and a lower bound of its words where there are two chips.
+
+    The words cut never grow; the bound is 0 where nothing is proved.
+    """
+    chips = int(chip_of.max(initial=0)) + 1
+    for _ in range(SWEEPS):
+        before = _cut(flows, chip_of)
+        chip_of, _ = _sweep(flows, sizes, chip_of, capacity, _busy_pairs(flows, chip_of), exchange, limit)
+        if _cut(flows, chip_of) >= (1 - WORTHWHILE) * before:
+            break
+    pairs = _busy_pairs(flows, chip_of)[:BISECTIONS]
+    share = limit.share(2 if chips == 2 else 4 * len(pairs))
+    chip_of, bounds = _sweep(flows, sizes, chip_of, capacity, pairs, lambda pair: bisect(pair, share, seed), limit)
+    return chip_of, bounds[0] if chips == 2 and bounds else 0.0
+
+
+def exchange(pair: Pair) -> tuple[Pair, float]:
+    """Exchange and move units while that cuts fewer words (Kernighan and Lin, Bell Syst. Tech. J. 49(2), 1970).
+
+    A pass moves every unit once at most, the best next exchange first even where it cuts more, and keeps the best
+    of the partitions it came through. Units of size 0 stand for the free room, so that a move is an exchange too.
+    Nothing is proved: the bound is 0.
+    """
+    units = len(pair.sizes)
+    spare = min(2 * pair.capacity - int(pair.sizes.sum()), units)
+    sizes = np.append(pair.sizes, np.zeros(2 * spare, np.int64))
+    weights = np.pad(pair.weights, (0, 2 * spare))
+    second = np.concatenate([pair.second, np.zeros(spare, bool), np.ones(spare, bool)])
+    least = 1e-6 * float(weights.sum())
+    while True:
+        better, gain = _exchange_once(weights, sizes, second, pair.capacity)
+        if gain <= least:
+            return replace(pair, second=better[:units]), 0.0
+        second = better
+
+
+def _exchange_once(
+    weights: Floats, sizes: Indices, second: NDArray[np.bool_], capacity: int
+) -> tuple[NDArray[np.bool_], float]:
+    sides, best = second.copy(), second
+    free = np.ones(len(sizes), bool)
+    across = np.where(sides[:, None] != sides[None, :], weights, -weights).sum(axis=1)
+    gain = most = 0.0
+    for _ in range(len(sizes) // 2):
+        here, there = np.flatnonzero(free & ~sides), np.flatnonzero(free & sides)
+        shift = sizes[here][:, None] - sizes[there][None, :]
+        fits = (shift <= capacity - sizes[sides].sum()) & (-shift <= capacity - sizes[~sides].sum())
+        if not fits.any():
+            break
+        gains = across[here][:, None] + across[there][None, :] - 2 * weights[np.ix_(here, there)]
+        a, b = divmod(int(np.where(fits, gains, -np.inf).argmax()), len(there))
+        gain += float(gains[a, b])
+        for unit in (here[a], there[b]):
+            across += np.where(sides == sides[unit], 2.0, -2.0) * weights[unit]
+            across[unit] = -across[unit]
+            sides[unit] = not sides[unit]
+            free[unit] = False
+        if gain > most * (1 + 1e-12):
+            most, best = gain, sides.copy()
+    return best, most
+
+
+def bisect(pair: Pair, limit: Budget, seed: int) -> tuple[Pair, float]:
+    """The pair with the best sides that CP-SAT finds, starting from those it has, and a bound of its cut."""
+    scale = COARSE_WORDS / max(float(pair.weights.sum()), 1.0)
+    coarse = np.rint(pair.weights * scale).astype(np.int64)
+    model = new_model()
+    sides = [model.new_bool_var(f"second_{i}") for i in range(len(pair.sizes))]
+    apart = []
+    for a, b in zip(*np.nonzero(np.triu(coarse)), strict=True):
+        crosses = model.new_bool_var(f"apart_{a}_{b}")
+        model.add_implication(sides[a], sides[b]).only_enforce_if(~crosses)
+        model.add_implication(sides[b], sides[a]).only_enforce_if(~crosses)
+        model.add_hint(crosses, bool(pair.second[a] != pair.second[b]))
+        apart.append(int(coarse[a, b]) * crosses)
+    load = sum(int(size) * side for size, side in zip(pair.sizes, sides, strict=True))
+    model.add_linear_constraint(load, int(pair.sizes.sum()) - pair.capacity, pair.capacity)
+    model.add(sides[0] == int(pair.second[0]))
+    for side, now in zip(sides, pair.second, strict=True):
+        model.add_hint(side, bool(now))
+    model.minimize(sum(apart))
+    found = solve(Problem(model, tuple(sides)), limit, seed)
+    better = replace(pair, second=np.array(found.values, bool)) if found.values else pair
+    better = better if better.cut < pair.cut else pair
+    if found.status == "OPTIMAL":
+        return better, better.cut
+    return better, max(0.0, ((found.bound or 0.0) - len(apart) / 2) / scale)
+
+
+def _cut(flows: TileFlows, chip_of: Indices) -> float:
+    return float(flows.words[chip_of[flows.source] != chip_of[flows.target]].sum())
+
+
+def _sweep(
+    flows: TileFlows,
+    sizes: Indices,
+    chip_of: Indices,
+    capacity: int,
+    waiting: list[tuple[int, int]],
+    improve: Callable[[Pair], tuple[Pair, float]],
+    limit: Budget,
+) -> tuple[Indices, list[float]]:
+    """Improve pairs of chips once each, those without a chip in common side by side; with the bounds found."""
+    chip_of, bounds = chip_of.copy(), []
+    while waiting:
+        together: list[tuple[int, int]] = []
+        for pair in waiting:
+            if not any(chip in other for other in together for chip in pair):
+                together.append(pair)
+        waiting = [pair for pair in waiting if pair not in together]
+        pairs = [_pair(flows, sizes, chip_of, chips, capacity) for chips in together]
+        for (first, second), (improved, bound) in zip(together, in_parallel(improve, pairs, limit), strict=True):
+            chip_of[improved.members] = np.where(improved.second, second, first)
+            bounds.append(bound)
+    return chip_of, bounds
+
+
+def _busy_pairs(flows: TileFlows, chip_of: Indices) -> list[tuple[int, int]]:
+    """Pairs of chips with words between them, the most words first."""
+    source, target = chip_of[flows.source], chip_of[flows.target]
+    apart = source != target
+    low, high = np.minimum(source, target)[apart], np.maximum(source, target)[apart]
+    chips = int(chip_of.max(initial=0)) + 1
+    pairs, where = np.unique(low * chips + high, return_inverse=True)
+    words = np.bincount(where, flows.words[apart], len(pairs))
+    return [(int(p) // chips, int(p) % chips) for p in pairs[np.argsort(-words, kind="stable")]]
+
+
+def _pair(flows: TileFlows, sizes: Indices, chip_of: Indices, chips: tuple[int, int], capacity: int) -> Pair:
+    members = np.flatnonzero((chip_of == chips[0]) | (chip_of == chips[1]))
+    inner = flows.among(members, len(chip_of))
+    return Pair(members, sizes[members], inner.symmetric(len(members)), capacity, chip_of[members] == chips[1])

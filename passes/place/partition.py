@@ -1,0 +1,224 @@
+"""`PartitionChips`: which chip every logical tile is on, so that few words go from chip to chip."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mho.passes.levels.plan import Partition, Ranged
+from mho.passes.levels.tiling import Tiling
+from mho.passes.place.bisect import refine_pairs
+from mho.passes.place.traffic import Floats, Indices, TileFlows, tile_flows, tiles_of_blocks
+from mho.passes.solver import Effort, budget
+from mho.targets.errors import FitError, plain
+from mho.targets.program import SolverFacts
+from mho.targets.steps import layers
+
+LARGEST_SPECTRUM = 2000
+"""The bound needs all eigenvalues of a matrix of this side (about a second); beyond it the bound is 0."""
+
+KNOBS = "pack several blocks into a tile (--pack sequential) or use fewer replicas (--replicate 1)."
+
+
+@dataclass(frozen=True)
+class PartitionChips:
+    """Spread the tiles over the fewest chips that hold them, with little traffic between chips.
+
+    Tiles that add their charge before one converter stay together. A contiguous cut in the order of the layers,
+    the best of its kind, is improved between pairs of chips.
+
+    Attributes:
+        chips: the most chips to use; None is as many as needed, even if no system of so many was published.
+        tiles: the most tiles to use in all; None is no limit.
+    """
+
+    chips: int | None = None
+    tiles: int | None = None
+    effort: Effort = "normal"
+    seed: int = 0
+
+    def run(self, ranged: Ranged) -> Partition:
+        """Assign the chips.
+
+        Raises:
+            FitError: the tiles do not fit the chips that are allowed.
+        """
+        tiling = ranged.tiling
+        unit_of = converter_units(tiling)
+        sizes = np.bincount(unit_of)
+        capacity = tiling.target.mesh.tiles or max(len(tiling.tiles), 1)
+        packed = pack_units(sizes, capacity)
+        self._check(tiling, capacity, int(sizes.max(initial=0)), int(packed.max(initial=-1)) + 1)
+        flows = tile_flows(tiling)
+        chips = int(packed.max(initial=0)) + 1
+        if chips == 1:
+            facts = SolverFacts(search="partition", status="OPTIMAL", objective=0.0, bound=0.0)
+            return Partition(ranged, 1, (0,) * len(tiling.tiles), (facts,))
+        between = contract(flows, unit_of)
+        start = cut_in_order(between, sizes, capacity, chips)
+        start = packed if start is None else start
+        chip_of, proved = refine_pairs(between, sizes, start, capacity, budget(self.effort), self.seed)
+        cut = cut_words(between, chip_of)
+        bound = min(cut, max(proved, spectral_bound(flows, len(tiling.tiles), capacity)))
+        facts = SolverFacts(
+            search="partition", status="OPTIMAL" if cut <= bound else "FEASIBLE", objective=cut, bound=bound
+        )
+        return Partition(ranged, chips, tuple(in_order(chip_of)[unit_of].tolist()), (facts,))
+
+    def _check(self, tiling: Tiling, capacity: int, largest: int, needed: int) -> None:
+        name, count = plain(tiling.target.name), len(tiling.tiles)
+        problems = []
+        if largest > capacity:
+            problems.append(
+                f"{largest} tiles add their charge before one converter and need one chip, but a chip of {name} has "
+                f"{capacity} tiles. Lower crossbar.analog_rows of the machine."
+            )
+        elif self.chips is not None and needed > self.chips:
+            over = max(count - self.chips * capacity, 1)
+            problems.append(
+                f"The network needs {_count(count, 'tile')}, but {_count(self.chips, 'chip')} of {name} with "
+                f"{capacity} tiles each {'is' if self.chips == 1 else 'are'} allowed: {_count(over, 'tile')} too many; "
+                f"{needed} chips would do. {_heaviest(tiling)} Allow more chips (--chips {needed}), {KNOBS}"
+            )
+        if self.tiles is not None and count > self.tiles:
+            problems.append(
+                f"The network needs {_count(count, 'tile')}, but {self.tiles} are allowed: "
+                f"{_count(count - self.tiles, 'tile')} too many. {_heaviest(tiling)} "
+                f"Allow more tiles (--tiles {count}), {KNOBS}"
+            )
+        if problems:
+            raise FitError(problems)
+
+
+def converter_units(tiling: Tiling) -> Indices:
+    """Tile → unit; tiles whose blocks share a converter are one unit. Units are numbered in the layers' order."""
+    tile_of = tiles_of_blocks(tiling)
+    root = np.arange(len(tiling.tiles))
+    first: dict[object, int] = {}
+    for block in tiling.blocks:
+        tile = int(tile_of[block.number])
+        other = first.setdefault((block.matrix, block.replica, block.columns, block.converter), tile)
+        if root[tile] != root[other]:
+            root[root == root[tile]] = root[other]
+    used = {layer.matrix: i for i, layer in reversed(list(enumerate(layers(tiling.calibrated.network.steps))))}
+    rank = np.full((len(tiling.tiles), 2), np.iinfo(np.int64).max)
+    for block in reversed(tiling.blocks):
+        unit = root[tile_of[block.number]]
+        rank[unit] = min(tuple(rank[unit].tolist()), (used.get(block.matrix, len(used)), block.number))
+    names = np.unique(root)
+    order = names[np.lexsort((names, rank[names, 1], rank[names, 0]))]
+    number = np.zeros(len(tiling.tiles), np.int64)
+    number[order] = np.arange(len(order))
+    return number[root]
+
+
+def in_order(chip_of: Indices) -> Indices:
+    """The same chips, numbered by the first unit that each holds, so that chip 0 holds the first layer."""
+    chips, first = np.unique(chip_of, return_index=True)
+    number = np.zeros(int(chips.max(initial=0)) + 1, np.int64)
+    number[chips[np.argsort(first)]] = np.arange(len(chips))
+    return number[chip_of]
+
+
+def contract(flows: TileFlows, unit_of: Indices) -> TileFlows:
+    """The flows between units."""
+    return TileFlows.merge([TileFlows(unit_of[flows.source], unit_of[flows.target], flows.words)])
+
+
+def cut_words(flows: TileFlows, chip_of: Indices) -> float:
+    """Words that go from chip to chip."""
+    return float(flows.words[chip_of[flows.source] != chip_of[flows.target]].sum())
+
+
+def pack_units(sizes: Indices, capacity: int) -> Indices:
+    """Unit → chip by first fit, the largest first: the fewest chips where all sizes are equal."""
+    room: list[int] = []
+    chip_of = np.zeros(len(sizes), np.int64)
+    for unit in np.argsort(-sizes, kind="stable").tolist():
+        size = int(sizes[unit])
+        chip = next((i for i, left in enumerate(room) if left >= size), len(room))
+        if chip == len(room):
+            room.append(capacity)
+        room[chip] -= size
+        chip_of[unit] = chip
+    return chip_of
+
+
+def cut_in_order(flows: TileFlows, sizes: Indices, capacity: int, chips: int) -> Indices | None:
+    """The contiguous cut of the units into at most `chips` runs that cuts the fewest words; None where none fits.
+
+    kept[i] is the most words that stay inside runs over the units from i on, for a number of runs that grows by
+    one in each round.
+    """
+    units = len(sizes)
+    span = min(capacity, units)
+    inside = _words_inside(flows, units, span)
+    start = np.concatenate([[0], np.cumsum(sizes)])
+    fits = start[np.minimum(np.arange(units)[:, None] + np.arange(1, span + 1), units)] - start[:-1, None] <= capacity
+    fits &= np.arange(units)[:, None] + np.arange(1, span + 1) <= units
+    after = np.minimum(np.arange(units)[:, None] + np.arange(1, span + 1), units)
+    kept = np.full(units + 1, -np.inf)
+    kept[units] = 0.0
+    choices = []
+    for _ in range(chips):
+        gain = np.where(fits, inside + kept[after], -np.inf)
+        choice = gain.argmax(axis=1)
+        kept = np.append(np.maximum(gain[np.arange(units), choice], -np.inf), 0.0)
+        choices.append(choice)
+    if not np.isfinite(kept[0]):
+        return None
+    chip_of = np.zeros(units, np.int64)
+    unit = 0
+    for chip, choice in enumerate(reversed(choices)):
+        end = unit + int(choice[unit]) + 1 if unit < units else units
+        chip_of[unit:end] = chip
+        unit = end
+    return chip_of
+
+
+def spectral_bound(flows: TileFlows, tiles: int, capacity: int) -> float:
+    """No cut into parts of at most `capacity` tiles is lighter.
+
+    Half the sum of the Laplacian's smallest eigenvalues times the parts' sizes, the largest part first
+    (Donath and Hoffman, IBM J. Res. Dev. 17(5), 1973); sizes as unequal as allowed give the least. Six digits are
+    kept, because eigenvalues differ between machines in the last ones.
+    """
+    if not 0 < tiles <= LARGEST_SPECTRUM:
+        return 0.0
+    weights = flows.symmetric(tiles)
+    eigenvalues = np.linalg.eigvalsh(np.diag(weights.sum(axis=1)) - weights)
+    eigenvalues = np.maximum(eigenvalues - 1e-12 * eigenvalues[-1:], 0.0)
+    parts = -(-tiles // capacity)
+    part_sizes = np.full(parts, capacity)
+    part_sizes[-1] = tiles - capacity * (parts - 1)
+    bound = max(0.0, float(eigenvalues[:parts] @ part_sizes) / 2)
+    return float(f"{bound * (1 - 1e-6):.6g}") * (1 - 1e-6)
+
+
+def _words_inside(flows: TileFlows, units: int, span: int) -> Floats:
+    """[i, k]: the words among the units i … i + k."""
+    low, high = np.minimum(flows.source, flows.target), np.maximum(flows.source, flows.target)
+    near = high - low < span
+    inside: NDArray[np.float64] = np.zeros((units, span))
+    np.add.at(inside, (low[near], high[near] - low[near]), flows.words[near])
+    inside = np.cumsum(inside, axis=1)
+    for i in range(units - 2, -1, -1):
+        inside[i, 1:] += inside[i + 1, :-1]
+    return inside
+
+
+def _heaviest(tiling: Tiling) -> str:
+    tile_of = tiles_of_blocks(tiling)
+    held: dict[str, set[int]] = {}
+    for block in tiling.blocks:
+        held.setdefault(block.matrix, set()).add(int(tile_of[block.number]))
+    names = {layer.matrix: layer.name for layer in reversed(layers(tiling.calibrated.network.steps))}
+    ranked = sorted(held.items(), key=lambda item: -len(item[1]))[:3]
+    listed = ", ".join(f"{plain(names.get(matrix, matrix))} ({len(tiles)})" for matrix, tiles in ranked)
+    return f"Most tiles go to {listed}."
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"

@@ -1,0 +1,98 @@
+"""`PlaceCores`: which site of its chip's grid every logical tile has, so that words travel few links."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from mho.passes.levels.plan import Partition, Placement
+from mho.passes.place.assignment import Assignment, cost_of, solve_qaps
+from mho.passes.place.partition import converter_units
+from mho.passes.place.traffic import Floats, Indices, tile_flows
+from mho.passes.solver import Budget, Effort, budget
+from mho.targets.isa import Site
+from mho.targets.program import SolverFacts
+from mho.targets.target import Mesh
+
+LARGEST_SEARCH = 1500
+"""On a chip with more sites the tiles stay in the order of the layers along a snake, and nothing is proved."""
+
+ENTRIES_A_SECOND = 1.5e8
+"""Entries of the matrices of exchanges that a core looks at in about a second; one iteration costs 20,000 more."""
+
+BANDS = (1, 2, 3, 4, 5, 6, 8)
+"""Heights of the bands that the snakes run through: wide layers want tall ones."""
+
+MOST_ITERATIONS = 20_000
+MOST_FOR_A_PAIR = 20
+"""Iterations for each pair of sites: few sites need few."""
+
+
+@dataclass(frozen=True)
+class PlaceCores:
+    """Give every tile a site: on each chip, the least sum of words times links travelled that is found.
+
+    The search starts from the order of the layers laid along the best of some snakes. Words to and from other chips
+    count nothing.
+    """
+
+    effort: Effort = "normal"
+    seed: int = 0
+
+    def run(self, partition: Partition) -> Placement:
+        """Place all chips, side by side."""
+        tiling = partition.ranged.tiling
+        chip_of = np.array(partition.chip_of, np.int64)
+        order = np.argsort(converter_units(tiling), kind="stable")
+        members = [order[chip_of[order] == chip] for chip in range(partition.chips)]
+        grid = tiling.target.mesh.grid(max((len(tiles) for tiles in members), default=1))
+        sites = chip_sites(tiling.target.mesh, grid)
+        flows = tile_flows(tiling)
+        inner = [flows.among(tiles, len(chip_of)).symmetric(len(tiles)) / 2 for tiles in members]
+        answers = place_chips(inner, sites, budget(self.effort), self.seed)
+        site_of: list[Site] = [Site(0, 0, 0)] * len(chip_of)
+        for chip, (tiles, answer) in enumerate(zip(members, answers, strict=True)):
+            for tile, site in zip(tiles.tolist(), answer.site_of.tolist(), strict=True):
+                site_of[tile] = Site(chip, *(int(c) for c in sites[site]))
+        return Placement(partition, grid, tuple(site_of), (_facts(answers),))
+
+
+def place_chips(flows: list[Floats], sites: Indices, limit: Budget, seed: int) -> list[Assignment]:
+    """Assign the tiles of every chip to sites; `flows` has one matrix [tiles, tiles] a chip."""
+    distance = np.abs(sites[:, None, :] - sites[None, :, :]).sum(axis=2).astype(np.float64)
+    begin = [_best_snake(flow, distance, sites) for flow in flows]
+    if len(sites) > LARGEST_SEARCH:
+        return [Assignment(p, cost_of(flow, distance, p), 0.0) for flow, p in zip(flows, begin, strict=True)]
+    starts = 4 if len(flows) == 1 and len(sites) <= 100 else 1
+    entries = len(flows) * starts * len(sites) ** 2 + 20_000
+    most = min(MOST_ITERATIONS, MOST_FOR_A_PAIR * len(sites) ** 2)
+    iterations = int(min(max(limit.seconds * ENTRIES_A_SECOND / entries, 10), most))
+    return solve_qaps(flows, distance, begin, iterations, limit, seed, starts)
+
+
+def chip_sites(mesh: Mesh, grid: tuple[int, int]) -> Indices:
+    """(x, y) of the sites of a chip, row by row: [sites, 2]; a grid may have more places than the chip has tiles."""
+    width, height = grid
+    every = np.array([(x, y) for y in range(height) for x in range(width)], np.int64)
+    return every[: mesh.tiles]
+
+
+def snake(sites: Indices, band: int = 1) -> Indices:
+    """The order of the sites along a line that runs to and fro through bands of rows, and up and down in each."""
+    x, y = sites[:, 0], sites[:, 1]
+    strip = y // band
+    along = np.where(strip % 2 == 0, x, -x)
+    across = np.where(x % 2 == 0, y, -y)
+    return np.lexsort((across, along, strip))
+
+
+def _best_snake(flow: Floats, distance: Floats, sites: Indices) -> Indices:
+    """The tiles in their order along the snake that costs least."""
+    tries = [snake(sites, band)[: len(flow)] for band in BANDS]
+    return min(tries, key=lambda site_of: cost_of(flow, distance, site_of))
+
+
+def _facts(answers: list[Assignment]) -> SolverFacts:
+    cost, bound = sum(a.cost for a in answers), sum(a.bound for a in answers)
+    return SolverFacts(search="place", status="OPTIMAL" if cost <= bound else "FEASIBLE", objective=cost, bound=bound)

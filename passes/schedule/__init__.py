@@ -1,0 +1,1 @@
+"""Scheduling: when steps run, and what that costs."""

@@ -1,0 +1,1 @@
+"""Tiling: matrices cut into blocks, copied, and packed into tiles."""
