@@ -53,6 +53,22 @@ def read_npz(path: Path) -> Mapping[str, Array]:
         raise DataError(f"{path} is not an .npz file of plain arrays: {plain(str(error))}") from error
 
 
+def refuse_nan(samples: Samples) -> None:
+    """Ranges cannot be set from what is not a number.
+
+    Raises:
+        DataError: samples hold NaN; every such input is named.
+    """
+    counts = {name: int(np.isnan(a).sum()) for name, a in samples.arrays.items() if a.dtype.kind == "f"}
+    problems = [
+        f"input {plain(name)}: {count} of {samples.arrays[name].size} values are NaN; calibrate on samples without"
+        for name, count in counts.items()
+        if count
+    ]
+    if problems:
+        raise DataError(problems)
+
+
 def write_npz(path: Path, arrays: Mapping[str, Array]) -> None:
     """Writes arrays by name to an .npz file, whole or not at all.
 

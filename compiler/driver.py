@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mho.compiled import Compiled
-from mho.data import Data, generated_samples, read_data
+from mho.data import Data, generated_samples, read_data, refuse_nan
 from mho.frontend import load_model
 from mho.passes.levels.model import Model
 from mho.passes.levels.network import Network
@@ -80,7 +80,9 @@ def _samples(
 ) -> tuple[Samples, tuple[str, ...]]:
     if data is None:
         return generated_samples(network.inputs, state, seed), (NO_DATA,)
-    return match_samples(read_data(data, network.inputs), network.inputs, state), ()
+    samples = match_samples(read_data(data, network.inputs), network.inputs, state)
+    refuse_nan(samples)
+    return samples, ()
 
 
 def _unpublished(plan: Plan) -> tuple[str, ...]:

@@ -14,7 +14,7 @@ from mho.data import Data, read_data
 from mho.metrics import Metric, default_metric, measure, winners
 from mho.progress import Progress, Quiet
 from mho.report.accuracy import Accuracy, LayerQuality, Reference, Run
-from mho.runtime.digital import open_session
+from mho.runtime.digital import open_session, run_session
 from mho.runtime.effects import Conditions, Effects
 from mho.runtime.probe import Power
 from mho.runtime.samples import Samples, match_samples, run_samples
@@ -101,7 +101,10 @@ class Validation:
             raise OptionError(f"{self.model} is another model: it has no output {plain(', '.join(sorted(missing)))}")
 
         def run(inputs: Mapping[str, Array], start: int) -> dict[str, Any]:
-            return dict(zip(names, session.run(names, dict(inputs)), strict=True))
+            try:
+                return dict(zip(names, run_session(session, inputs, names), strict=True))
+            except ProgramError as error:
+                raise OptionError(f"{self.model} is another model, which the data does not suit: {error}") from error
 
         return "onnxruntime", run_samples(samples, run, self.progress.advance)
 

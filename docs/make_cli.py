@@ -89,7 +89,11 @@ SECTIONS: tuple[tuple[str, str, tuple[str, ...]], ...] = (
     (
         "mho show",
         "A program as text: `--level network`, `tiling`, `plan`, or all of it; `--core` for one core.",
-        ("mho show digits.mho --level tiling", "mho show digits.mho --level network", "mho show digits.mho --core 0:0,0"),
+        (
+            "mho show digits.mho --level tiling",
+            "mho show digits.mho --level network",
+            "mho show digits.mho --core 0:0,0",
+        ),
     ),
     (
         "mho check",

@@ -12,12 +12,14 @@ import os
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal, TypeVar
+from typing import TYPE_CHECKING, Annotated, Literal, TypeVar
+
+from pydantic import Field
 
 if TYPE_CHECKING:
     from ortools.sat.python.cp_model import CpModel, IntVar
 
-Effort = Literal["fast", "normal", "max"] | float
+Effort = Literal["fast", "normal", "max"] | Annotated[float, Field(gt=0, allow_inf_nan=False)]
 """How hard to search; a number is seconds of wall clock for one search."""
 
 Status = Literal["OPTIMAL", "FEASIBLE", "INFEASIBLE", "LIMIT"]

@@ -42,6 +42,21 @@ def open_session(graph: bytes | str, threads: int = 1) -> ort.InferenceSession:
         raise ProgramError(f"onnxruntime refuses a digital graph: {plain(str(error))}") from error
 
 
+def run_session(session: ort.InferenceSession, values: Mapping[str, Any], outputs: Sequence[str]) -> list[Any]:
+    """The outputs in their order, of what the session's graph reads of `values`.
+
+    Raises:
+        ProgramError: an input has no value, or onnxruntime refuses the values.
+    """
+    try:
+        fed = {port.name: values[port.name] for port in session.get_inputs()}
+        return list(session.run(list(outputs), fed))
+    except KeyError as error:
+        raise ProgramError(f"nothing feeds input {plain(str(error.args[0]))}") from error
+    except _failures() as error:
+        raise ProgramError(plain(str(error))) from error
+
+
 @cache
 def _failures() -> tuple[type[Exception], ...]:
     """The exceptions that onnxruntime raises; they have no common base but `Exception`."""
@@ -79,11 +94,10 @@ class DigitalUnit:
         """
         if name not in self._sessions:
             self._sessions[name] = open_session(checked_graph(name, self._tensors[f"graph/{name}"].tobytes()))
-        session = self._sessions[name]
         try:
-            return list(session.run(list(outputs), {i.name: values[i.name] for i in session.get_inputs()}))
-        except _failures() as error:
-            raise ProgramError(f"digital step {plain(name)} failed: {plain(str(error))}") from error
+            return run_session(self._sessions[name], values, outputs)
+        except ProgramError as error:
+            raise ProgramError(f"digital step {plain(name)} failed: {error}") from error
 
 
 def checked_graph(name: str, graph: bytes) -> bytes:

@@ -108,7 +108,7 @@ def pipeline_flags(flags: dict[str, Any]) -> dict[str, dict[str, Any]]:
 def _stages(progress: Any, flags: dict[str, Any]) -> Stages:
     from mho.pipeline import STAGES
     from mho.stages import Stages
-    from mho.targets.errors import OptionError
+    from mho.targets.errors import OptionError, plain
 
     asked = [*flags["dump_after"], *([flags["stop_after"]] if flags["stop_after"] else [])]
     unknown = [name for name in asked if name not in (*STAGES, "all")]
@@ -116,7 +116,8 @@ def _stages(progress: Any, flags: dict[str, Any]) -> Stages:
         raise OptionError(f"there is no pass {', '.join(unknown)}; the passes are {', '.join(STAGES)}")
 
     def write(stage: str, text: str) -> None:
-        click.echo(f"==== after {stage} ====\n{text}", err=True)
+        lines = "\n".join(map(plain, text.split("\n")))
+        click.echo(f"==== after {stage} ====\n{lines}", err=True)
 
     return Stages(progress, flags["verify"], tuple(flags["dump_after"]), flags["stop_after"], write)
 

@@ -166,7 +166,10 @@ def load_accuracy(path: Path) -> Accuracy:
         raise DataError(
             f"accuracy: {plain(str(path))}: {plain(str(error))}; give the output of `mho validate --json`"
         ) from None
-    return read_accuracy(value)
+    try:
+        return read_accuracy(value)
+    except DataError as error:
+        raise DataError(f"{plain(str(path))}: {problem}" for problem in error.problems) from None
 
 
 def read_accuracy(value: object) -> Accuracy:

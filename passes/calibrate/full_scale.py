@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Annotated, Literal
 
 import numpy as np
 from numpy.typing import NDArray
+from pydantic import Field
 
 CANDIDATES = np.geomspace(0.1, 1.0, 24)
 """Parts of the largest magnitude that the rule "mse" tries as full scale."""
@@ -14,6 +15,7 @@ CANDIDATES = np.geomspace(0.1, 1.0, 24)
 HISTOGRAM_BINS = 4096
 
 Rule = Literal["percentile", "mse", "max"]
+Percentile = Annotated[float, Field(gt=0, le=100)]
 Floats = NDArray[np.float32]
 
 
@@ -28,7 +30,7 @@ class FullScale:
     """
 
     rule: Rule
-    percentile: float
+    percentile: Percentile
 
     def choose(self, values: Floats, bits: int | None) -> float:
         """The full scale for values of any shape and a converter of `bits`; 1 where they are all zero.

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from mho.passes.calibrate.full_scale import FullScale, Rule
+from mho.passes.calibrate.full_scale import FullScale, Percentile, Rule
 from mho.passes.calibrate.qdq import quantised_ranges
 from mho.passes.emit.emit import emit_exact
 from mho.passes.levels.network import Calibrated, LayerInputs, Network
@@ -18,7 +18,7 @@ from mho.runtime.samples import Samples, run_samples
 from mho.runtime.sequencer import Sequencer
 from mho.targets.errors import plain
 from mho.targets.steps import layers
-from mho.targets.target import Target
+from mho.targets.target import Count, Target
 
 Floats = NDArray[np.float32]
 
@@ -38,9 +38,9 @@ class Observe:
     """
 
     rule: Rule = "mse"
-    percentile: float = 99.99
-    samples: int = 128
-    vectors: int = 1024
+    percentile: Percentile = 99.99
+    samples: Count = 128
+    vectors: Count = 1024
 
     def run(
         self,

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from mho.passes.calibrate.full_scale import FullScale, Rule
+from mho.passes.calibrate.full_scale import FullScale, Percentile, Rule
 from mho.passes.levels.matrix import Array, evaluate
 from mho.passes.levels.network import LayerInputs
 from mho.passes.levels.plan import Ranged
@@ -35,7 +35,7 @@ class SetRanges:
     """
 
     rule: Rule = "mse"
-    percentile: float = 99.99
+    percentile: Percentile = 99.99
 
     def run(self, tiling: Tiling) -> Ranged:
         """Ranges for every layer and block. A layer that never fired gets those of uniform random inputs."""

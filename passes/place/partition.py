@@ -15,6 +15,7 @@ from mho.passes.solver import Effort, budget
 from mho.targets.errors import FitError, plain
 from mho.targets.program import SolverFacts
 from mho.targets.steps import layers
+from mho.targets.target import Count
 
 LARGEST_SPECTRUM = 2000
 """The bound needs all eigenvalues of a matrix of this side (about a second); beyond it the bound is 0."""
@@ -34,8 +35,8 @@ class PartitionChips:
         tiles: the most tiles to use in all; None is no limit.
     """
 
-    chips: int | None = None
-    tiles: int | None = None
+    chips: Count | None = None
+    tiles: Count | None = None
     effort: Effort = "normal"
     seed: int = 0
 

@@ -15,6 +15,7 @@ from mho.passes.tile.tile import blocks_by_matrix, renumber, volume_bound
 from mho.targets.errors import OptionError
 from mho.targets.program import SolverFacts
 from mho.targets.steps import layers
+from mho.targets.target import Count
 
 
 @dataclass(frozen=True)
@@ -28,7 +29,7 @@ class Replicate:
     """
 
     replicas: int | Literal["fill"] = 1
-    tiles: int | None = None
+    tiles: Count | None = None
 
     def run(self, tiling: Tiling) -> Tiling:
         """The tiling with its copies.

@@ -282,7 +282,10 @@ def test_help_names_every_command_and_option(run: Shell) -> None:
         (("compile", MODEL, "-t", "ideal256", "--effort", "-1"), "'-1' is not a positive number of seconds"),
         (("compile", MODEL, "-t", "ideal256", "--effort", "some"), "'some' is none of fast, normal, max"),
         (("compile", MODEL, "-t", "ideal256", "--dim", "N"), "'N' is not of the form NAME=VALUE"),
-        (("compile", MODEL, "-t", "ideal256", "--stop-after", "paint"), "there is no pass paint; the passes are import"),
+        (
+            ("compile", MODEL, "-t", "ideal256", "--stop-after", "paint"),
+            "there is no pass paint; the passes are import",
+        ),
         (("validate", "a.mho"), "Missing option '--data'"),
         (("validate", "a.mho", "--data", "x.npz", "--time", "soon"), "'soon' is not a time such as 0s"),
         (("validate", "a.mho", "--data", "x.npz", "--ideal", "--quantised"), "exclude each other"),

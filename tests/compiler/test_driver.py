@@ -16,9 +16,9 @@ import pytest
 import mho
 from mho.driver import NO_DATA, options_of
 from mho.examples import digits
-from mho.passes.tile.pack import Mode
-from mho.passes.solver import Effort
 from mho.passes.levels.tiling import Tiling
+from mho.passes.solver import Effort
+from mho.passes.tile.pack import Mode
 from mho.pipeline import STAGES
 from mho.runtime.effects import Effects
 from mho.stages import BrokenLevelError, Stages, StoppedError
@@ -209,5 +209,7 @@ def test_an_initializer_that_is_an_input_stays_one_only_on_request() -> None:
     x = np.ones((2, 3), np.float32)
     constant = mho.compile(model, data={"x": x}, pipeline=pipeline())
     assert [port.name for port in constant.program.inputs] == ["x"]
-    fed = mho.compile(model, data={"x": x[:, None], "b": np.zeros((2, 2), np.float32)}, keep_inputs=True, pipeline=pipeline())
+    fed = mho.compile(
+        model, data={"x": x[:, None], "b": np.zeros((2, 2), np.float32)}, keep_inputs=True, pipeline=pipeline()
+    )
     assert [port.name for port in fed.program.inputs] == ["x", "b"]

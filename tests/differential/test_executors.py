@@ -85,7 +85,9 @@ def steps(program: Program, layer: str) -> Array:
     ideal = Conditions(effects=Effects.ideal())
     linked = link_layer(program.cores, layer, program_blocks(program, loads, ideal))
     total = np.zeros(program.matrix(math.matrix).columns)
-    for product in linked.replicas[0] if bits else ():
+    if bits is None:
+        return total
+    for product in linked.replicas[0]:
         total[product.columns] += product.unit * product.adc_range / (2 ** (bits - 1) - 1)
     return total if math.scale is None else np.abs(total * math.scale)
 

@@ -92,19 +92,19 @@ def test_graphs_that_round_agree_layer_by_layer(model: SharedModel, shared: Path
 
 @pytest.mark.parametrize("model", SCORED, ids=name)
 def test_quantised_is_as_accurate_as_the_float_model(model: SharedModel, shared: Path) -> None:
-    accuracy = quantised(model, shared)
+    compiled = compiled_for(model, shared, "hermes64")
+    accuracy = quantised(compiled, model, shared)
     assert accuracy.reference.accuracy is not None and accuracy.mean is not None
-    program = compiled_for(model, shared, "hermes64").program
-    assert {layer.name for layer in accuracy.layers} == {layer.name for layer in program.layers}
+    assert {layer.name for layer in accuracy.layers} == {layer.name for layer in compiled.program.layers}
     worst = accuracy.worst_layers()[0].sqnr_db
     assert worst is not None and worst > 10
     assert accuracy.mean >= accuracy.reference.accuracy - LOSSES.get(model.name, POINT)
     assert model.name not in LOSSES or worst < NOISY_DB
 
 
-def quantised(model: SharedModel, shared: Path) -> Accuracy:
+def quantised(compiled: mho.Compiled, model: SharedModel, shared: Path) -> Accuracy:
     data, labels = portion(model, shared)
-    return compiled_for(model, shared, "hermes64").validate(
+    return compiled.validate(
         data,
         labels,
         effects=Effects.quantised(),

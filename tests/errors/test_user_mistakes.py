@@ -64,7 +64,7 @@ def test_a_model_that_is_none(fail: Strict, tmp_path: Path) -> None:
     (tmp_path / "notes.txt").write_text("not a network")
     for path in (tmp_path / "notes.txt", tmp_path / "missing.onnx", tmp_path, Path(TEST)):
         (sentence,) = fail(1, "compile", path, "-t", "ideal256")
-        assert str(path) in sentence
+        assert path.name in sentence
 
 
 def test_a_target_that_is_none(fail: Strict, tmp_path: Path) -> None:
@@ -182,14 +182,19 @@ def test_options_that_contradict_or_do_not_exist(fail: Strict, program: Path, tm
 
 
 def test_numbers_out_of_range_in_a_file(fail: Strict, tmp_path: Path) -> None:
-    for table in ("[replicate]\nreplicas = 0", "[pack]\neffort = -1", '[pack]\neffort = "hard"', "[partition]\nchips = 0"):
+    for table in (
+        "[replicate]\nreplicas = 0",
+        "[pack]\neffort = -1",
+        '[pack]\neffort = "hard"',
+        "[partition]\nchips = 0",
+    ):
         (tmp_path / "c.toml").write_text(table + "\n")
         sentences = fail(2, *compile_digits("--config", "c.toml"))
         assert table.split("]")[0].strip("[") in sentences[0]
 
 
 def test_dimensions_and_state_that_do_not_exist(fail: Strict) -> None:
-    sentences = fail(1, *compile_digits("--dim", "M=3"))
+    sentences = fail(2, *compile_digits("--dim", "M=3"))
     assert "M" in sentences[0] and "N" in sentences[0]
     sentences = fail(1, *compile_digits("--state", "logits:memory"))
     assert "memory" in sentences[0]
@@ -213,7 +218,7 @@ def test_a_reference_with_other_inputs(fail: Strict, program: Path, tmp_path: Pa
     net = Builder("other")
     net.output(net.gemm("logits", net.input("image", ["N", 4]), 4, 10), ["N", 10])
     onnx.save_model(net.model, tmp_path / "other.onnx")
-    (sentence,) = fail(1, "validate", program, "--data", TEST, "--model", "other.onnx")
+    (sentence,) = fail(2, "validate", program, "--data", TEST, "--model", "other.onnx")
     assert "other.onnx" in sentence and "image" in sentence
 
 
@@ -280,8 +285,15 @@ def test_hostile_names_do_no_harm(run: Shell, tmp_path: Path) -> None:
 def test_hostile_names_in_errors_do_no_harm(fail: Strict, tmp_path: Path) -> None:
     hostile(tmp_path / "poisoned.onnx", poison=True)
     np.savez(tmp_path / "y.npz", **{"b\x1b[2J": np.zeros((5, 6), np.float32), "c": np.zeros(3)})  # type: ignore[arg-type]
-    for flags in ((), ("--data", "y.npz"), ("--dim", "\x1b[31m=3"), ("--state", "\x1b[31m:\x1b[32m")):
-        for sentence in fail(1, "compile", "poisoned.onnx", "-t", "ideal256", *flags):
+    hostile(tmp_path / "hostile.onnx")
+    mistakes: tuple[tuple[int, str, tuple[str, ...]], ...] = (
+        (1, "poisoned.onnx", ()),
+        (1, "hostile.onnx", ("--data", "y.npz")),
+        (2, "hostile.onnx", ("--dim", "\x1b[31m=3")),
+        (1, "hostile.onnx", ("--state", "\x1b[31m:\x1b[32m")),
+    )
+    for code, name, flags in mistakes:
+        for sentence in fail(code, "compile", name, "-t", "ideal256", *flags):
             assert_harmless(sentence)
     for sentence in fail(1, "compile", "\x1b[31m.onnx", "-t", "ideal256"):
         assert_harmless(sentence)
