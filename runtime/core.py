@@ -13,19 +13,16 @@ from typing import Any, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from mho.runtime.converters import convert
-from mho.runtime.crossbar import ProgrammedBlock, output_noise
+from mho.runtime.crossbar import ProgrammedBlock, digitise, drive, output_noise
 from mho.runtime.effects import Conditions
-from mho.runtime.epilogue import apply_epilogue
+from mho.runtime.epilogue import finish, rounded
 from mho.runtime.layers import LayerMath
 from mho.targets.errors import ProgramError, plain
 from mho.targets.isa import (
     Accumulate,
-    Activate,
     Add,
-    Affine,
     Convert,
-    Instruction,
+    Finishing,
     Kernel,
     Mvm,
     Receive,
@@ -37,6 +34,8 @@ from mho.targets.isa import (
 from mho.targets.target import Target
 
 Floats = NDArray[np.float32]
+Immediate = Receive | Mvm | Convert | Send | Add | Finishing | Store
+"""Instructions that never wait."""
 
 
 @dataclass(frozen=True)
@@ -133,7 +132,7 @@ class Core:
             else:
                 self._execute(instruction)
 
-    def _execute(self, instruction: Instruction) -> None:
+    def _execute(self, instruction: Immediate) -> None:
         match instruction:
             case Receive():
                 self._put(instruction.buffer, Inputs(self._slice(self._firing.rows, instruction.rows)))
@@ -145,10 +144,10 @@ class Core:
                 self._send(instruction)
             case Add():
                 self._add(instruction.buffer, self._get(instruction.source))
-            case Affine() | Activate():
-                self._put(instruction.buffer, self._finish(instruction))
             case Store():
                 self._store(instruction)
+            case finishing:
+                self._put(finishing.buffer, self._finish(finishing))
 
     def _multiply(self, mvm: Mvm) -> Charge:
         if mvm.block not in self._firing.blocks:
@@ -156,21 +155,17 @@ class Core:
         block, source = self._firing.blocks[mvm.block], self._need(mvm.source, Inputs)
         if source.values.shape[1] != len(block.weights):
             raise self._fault(f"block {mvm.block} has {len(block.weights)} rows and gets {source.values.shape[1]}")
-        drive = source.values / np.float32(mvm.input_range)
-        if self._firing.conditions.effects.dac:
-            convert(drive, 1.0, self._firing.target.dac.bits, out=drive)
-        charge = np.matmul(drive, block.weights, dtype=np.float32)
+        driven = drive(source.values, mvm.input_range, self._firing.target, self._firing.conditions.effects)
+        charge = np.matmul(driven, block.weights, dtype=np.float32)
         return Charge(charge, block.scale * np.float32(mvm.input_range), mvm.block)
 
     def _convert(self, instruction: Convert) -> Numbers:
         charge, firing = self._need(instruction.buffer, Charge), self._firing
-        analog, columns = charge.values, charge.values.shape[1]
+        analog, columns = charge.values.copy(), charge.values.shape[1]
         noise = output_noise(firing.target, firing.conditions, firing.math.layer, charge.block, firing.fires, columns)
         if noise is not None:
-            analog = analog + noise
-        if firing.conditions.effects.adc:
-            analog = convert(analog, instruction.adc_range, firing.target.adc.bits)
-        return Numbers(analog * charge.unit)
+            analog += noise
+        return Numbers(digitise(analog, instruction.adc_range, firing.target, firing.conditions.effects) * charge.unit)
 
     def _send(self, send: Send) -> None:
         for to in send.to:
@@ -190,23 +185,18 @@ class Core:
                 raise self._fault(f"{_text(other)} cannot be added to {_text(mine)} in buffer {plain(buffer)}")
         self._put(buffer, total)
 
-    def _finish(self, instruction: Affine | Activate) -> Numbers:
-        """The layer's scale and bias, or its addend and activation, on the columns of a buffer."""
-        values, columns, math = self._columns(instruction), slice(*instruction.columns), self._firing.math
-        if isinstance(instruction, Affine):
-            scale, bias = (None if c is None else c[columns] for c in (math.scale, math.bias))
-            return Numbers(apply_epilogue(values.copy(), scale, bias, None, None, "float32"))
-        addend = None if self._firing.addend is None else self._firing.addend[:, columns]
-        return Numbers(apply_epilogue(values.copy(), None, None, addend, math.activation, "float32"))
+    def _finish(self, instruction: Finishing) -> Numbers:
+        values = self._columns(instruction).copy()
+        finish(instruction, values, self._firing.math, self._firing.addend)
+        return Numbers(values)
 
     def _store(self, store: Store) -> None:
-        firing, columns = self._firing, slice(*store.columns)
+        firing, columns, values = self._firing, slice(*store.columns), self._columns(store)
         rounds = firing.conditions.effects.digital_format
-        number_format = firing.target.core.digital_format if rounds else "float32"
-        firing.output[:, columns] = apply_epilogue(self._columns(store), None, None, None, None, number_format)
+        firing.output[:, columns] = rounded(values, firing.target.core.digital_format) if rounds else values
         firing.stored[columns] += 1
 
-    def _columns(self, instruction: Affine | Activate | Store) -> Floats:
+    def _columns(self, instruction: Finishing | Store) -> Floats:
         values = self._need(instruction.buffer, Numbers).values
         first, last = instruction.columns
         if values.shape[1] != last - first or last > self._firing.output.shape[1]:

@@ -8,8 +8,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from mho.runtime.converters import convert
 from mho.runtime.devices import program_cells
-from mho.runtime.effects import Conditions
+from mho.runtime.effects import Conditions, Effects
 from mho.runtime.random import firing_normals, key
 from mho.targets.isa import Load, Span
 from mho.targets.program import Program, matrix_block
@@ -72,6 +73,19 @@ def largest_weights(weights: NDArray[np.float32], per: WeightScale) -> NDArray[n
     if per == "tile":
         largest[:] = largest.max()
     return np.where(largest > 0, largest, np.float32(1))
+
+
+def drive(rows: NDArray[np.float32], input_range: float, target: Target, effects: Effects) -> NDArray[np.float32]:
+    """What the DACs put on the rows: inputs [positions, rows] as fractions of the input range."""
+    fractions: NDArray[np.float32] = np.divide(rows, input_range, dtype=np.float32)
+    return convert(fractions, 1.0, target.dac.bits, out=fractions) if effects.dac else fractions
+
+
+def digitise(
+    sums: NDArray[np.float32], adc_range: NDArray[np.float32] | float, target: Target, effects: Effects
+) -> NDArray[np.float32]:
+    """What the ADCs make of analog sums [positions, columns]; the sums are overwritten."""
+    return convert(sums, adc_range, target.adc.bits, out=sums) if effects.adc else sums
 
 
 def output_noise(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -26,8 +26,7 @@ class Effects:
     @staticmethod
     def quantised() -> Effects:
         """Converters and number formats, no noise."""
-        off = ("programming_noise", "drift", "read_noise", "output_noise", "compensation")
-        return Effects(**dict.fromkeys(off, False))
+        return replace(Effects.ideal(), dac=True, adc=True, digital_format=True)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -1,12 +1,17 @@
-"""The digital end of a layer: scale, bias, addend, activation, and the number format of the unit."""
+"""The digital end of a layer: scale, bias, addend, activation, and the number format of the unit.
+
+The machine finishes a layer at once, the interpreter instruction by instruction; both do it here.
+"""
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, assert_never
 
 import numpy as np
 from numpy.typing import NDArray
 
+from mho.runtime.layers import LayerMath
+from mho.targets.isa import Activate, Affine, Finishing
 from mho.targets.steps import Activation
 from mho.targets.target import NumberFormat
 
@@ -14,30 +19,44 @@ Array = NDArray[Any]
 Floats = NDArray[np.float32]
 
 
-def apply_epilogue(
-    sums: Floats,
-    scale: Floats | None,
-    bias: Floats | None,
-    addend: Floats | None,
-    activation: Activation | None,
-    number_format: NumberFormat,
-) -> Floats:
-    """activation(scale · sums + bias + addend) for sums [positions, columns], which are overwritten."""
+def finish(instruction: Finishing, values: Floats, math: LayerMath, addend: Floats | None) -> None:
+    """Executes a finishing instruction on its columns of a layer, in place.
+
+    Args:
+        values: [positions, columns of the instruction].
+        addend: [positions, columns of the layer], or with one column for all, or None.
+    """
+    columns = slice(*instruction.columns)
+    match instruction:
+        case Affine():
+            affine(values, _part(math.scale, columns), _part(math.bias, columns))
+        case Activate():
+            one = addend is None or addend.shape[1] == 1
+            activate(values, addend if one or addend is None else addend[:, columns], math.activation)
+        case _:
+            assert_never(instruction)
+
+
+def finish_all(values: Floats, math: LayerMath, addend: Floats | None) -> None:
+    """What the finishing instructions of a layer do together, in place: values [positions, columns]."""
+    affine(values, math.scale, math.bias)
+    activate(values, addend, math.activation)
+
+
+def affine(values: Floats, scale: Floats | None, bias: Floats | None) -> None:
+    """scale · values + bias in place, one number a column."""
     if scale is not None:
-        sums *= scale
+        values *= scale
     if bias is not None:
-        sums += bias
+        values += bias
+
+
+def activate(values: Floats, addend: Floats | None, activation: Activation | None) -> None:
+    """activation(values + addend) in place."""
     if addend is not None:
-        sums += addend
-    if activation is not None:
-        activate(sums, activation)
-    if number_format == "float16":
-        return sums.astype(np.float16).astype(np.float32)
-    return sums
-
-
-def activate(values: Floats, activation: Activation) -> None:
-    """Applies the function in place."""
+        values += addend
+    if activation is None:
+        return
     match activation.function:
         case "relu":
             np.maximum(values, 0, out=values)
@@ -45,3 +64,20 @@ def activate(values: Floats, activation: Activation) -> None:
             np.clip(values, activation.low, activation.high, out=values)
         case "leaky_relu":
             np.multiply(values, np.float32(activation.slope), out=values, where=values < 0)
+        case _:
+            assert_never(activation.function)
+
+
+def rounded(values: Floats, number_format: NumberFormat) -> Floats:
+    """The values as a digital unit of this number format holds them."""
+    match number_format:
+        case "float32":
+            return values
+        case "float16":
+            return values.astype(np.float16).astype(np.float32)
+        case _:
+            assert_never(number_format)
+
+
+def _part(numbers: Floats | None, columns: slice) -> Floats | None:
+    return None if numbers is None else numbers[columns]

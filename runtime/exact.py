@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from mho.runtime.epilogue import apply_epilogue
+from mho.runtime.epilogue import finish_all
 from mho.runtime.layers import LayerMath, layer_math
 from mho.runtime.sequencer import Executable
 
@@ -37,7 +37,8 @@ class ExactUnit:
         math = self._math[layer]
         stored = self._program.tensors[f"matrix/{math.matrix}"]
         sums = multiply(rows, stored)
-        return apply_epilogue(sums, math.scale, math.bias, addend, math.activation, "float32")
+        finish_all(sums, math, addend)
+        return sums
 
 
 def multiply(rows: NDArray[np.float32], stored: Array) -> NDArray[np.float32]:

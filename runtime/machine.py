@@ -7,10 +7,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from mho.runtime.converters import convert
-from mho.runtime.crossbar import ProgrammedBlock, output_noise, program_blocks
+from mho.runtime.crossbar import ProgrammedBlock, digitise, drive, output_noise, program_blocks
 from mho.runtime.effects import Conditions
-from mho.runtime.epilogue import apply_epilogue
+from mho.runtime.epilogue import finish_all, rounded
 from mho.runtime.layers import LayerMath, layer_math
 from mho.runtime.link import LinkedLayer, Product, link_layer
 from mho.targets.program import Program
@@ -51,9 +50,10 @@ class Machine:
                 for product in products:
                     self._accumulate(part, product, layer, rows[chunk][chosen], fires[chunk][chosen])
                 sums[chunk][chosen] = part
-        effects = self.conditions.effects
-        number_format = self.program.target.core.digital_format if effects.digital_format else "float32"
-        return apply_epilogue(sums, math.scale, math.bias, addend, math.activation, number_format)
+        finish_all(sums, math, addend)
+        return (
+            rounded(sums, self.program.target.core.digital_format) if self.conditions.effects.digital_format else sums
+        )
 
     def _accumulate(
         self,
@@ -64,16 +64,13 @@ class Machine:
         fires: NDArray[np.int64],
     ) -> None:
         target, effects = self.program.target, self.conditions.effects
-        drive = np.divide(rows[:, slice(*product.rows)], product.input_range, dtype=np.float32)
-        if effects.dac:
-            convert(drive, 1.0, target.dac.bits, out=drive)
-        analog = np.matmul(drive, product.weights, dtype=np.float32)
+        driven = drive(rows[:, slice(*product.rows)], product.input_range, target, effects)
+        analog: NDArray[np.float32] = np.matmul(driven, product.weights, dtype=np.float32)
         for block, first, last in product.noise_blocks:
             noise = output_noise(target, self.conditions, layer, block, fires, last - first)
             if noise is not None:
                 analog[:, first:last] += noise
-        if effects.adc:
-            convert(analog, product.adc_range, target.adc.bits, out=analog)
+        digitise(analog, product.adc_range, target, effects)
         analog *= product.unit
         sums[:, product.columns] += analog
 

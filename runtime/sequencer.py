@@ -24,7 +24,6 @@ from mho.targets.steps import (
     Analog,
     Body,
     Branch,
-    Dense,
     Digital,
     Loop,
     Port,
@@ -142,9 +141,8 @@ class Sequencer:
 
     def _addend(self, step: Analog, value: Array, shape: tuple[int, ...]) -> NDArray[np.float32]:
         """The addend at each position: [positions, columns], or [positions, 1] where it is one for all columns."""
-        axis = 1 if not isinstance(step.unfolding, Dense) else step.unfolding.output_axis
         ranked = value.reshape((1,) * (len(shape) + 1 - value.ndim) + value.shape)
-        moved = np.moveaxis(ranked, axis, -1)
+        moved = np.moveaxis(ranked, step.unfolding.columns_axis, -1)
         spread = np.broadcast_to(moved, (*shape, moved.shape[-1]))
         return np.ascontiguousarray(spread.reshape(prod(shape), moved.shape[-1]), dtype=np.float32)
 
@@ -217,21 +215,13 @@ def firing_indices(step: Analog, shape: Sequence[int], turn: Turn) -> NDArray[np
             counts them, the run is one sample.
     """
     total = prod(shape)
-    axis = _position_axis(step, len(shape) + 1)
+    axis = step.unfolding.position_axis(step.batch_axis, len(shape) + 1)
     if axis is None or total == 0:
         return np.arange(total, dtype=np.int64) + turn.first_sample * total + turn.iteration * TURN
     samples, rest = shape[axis], total // shape[axis]
     inner = np.arange(total, dtype=np.int64).reshape(samples, rest) + turn.first_sample * rest
     moved = inner.reshape(samples, *(n for i, n in enumerate(shape) if i != axis))
     return np.moveaxis(moved, 0, axis).reshape(-1) + turn.iteration * TURN
-
-
-def _position_axis(step: Analog, rank: int) -> int | None:
-    """Which position axis counts the samples: the input's batch axis once the row axis is taken out."""
-    batch = step.batch_axis
-    if batch is None or not isinstance(step.unfolding, Dense):
-        return batch
-    return batch - 1 if step.unfolding.axis % rank < batch else batch
 
 
 def _last_uses(body: Body) -> dict[int, list[str]]:

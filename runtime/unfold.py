@@ -9,14 +9,14 @@ import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 
-from mho.targets.steps import Dense, Window
+from mho.targets.unfolding import Dense, Unfolding, Window
 
 Array = NDArray[Any]
 Rows = NDArray[np.float32]
 Pads = tuple[tuple[int, int], ...]
 
 
-def unfold(x: Array, unfolding: Dense | Window) -> tuple[Rows, tuple[int, ...]]:
+def unfold(x: Array, unfolding: Unfolding) -> tuple[Rows, tuple[int, ...]]:
     """The vectors of an input, one a position.
 
     Args:
@@ -26,17 +26,18 @@ def unfold(x: Array, unfolding: Dense | Window) -> tuple[Rows, tuple[int, ...]]:
         float32 [positions, rows], and the shape of the positions: for a window [N, *spatial_out], for a dense
         layer the input's shape without the axis of the rows.
     """
-    if isinstance(unfolding, Dense):
-        moved = np.moveaxis(x, unfolding.axis, -1)
-        return _rows(moved.reshape(prod(moved.shape[:-1]), moved.shape[-1])), moved.shape[:-1]
-    return _unfold_window(x, unfolding)
+    match unfolding:
+        case Dense():
+            moved = np.moveaxis(x, unfolding.axis, -1)
+            return _rows(moved.reshape(prod(moved.shape[:-1]), moved.shape[-1])), moved.shape[:-1]
+        case Window():
+            return _unfold_window(x, unfolding)
 
 
-def fold(columns: Array, positions: tuple[int, ...], unfolding: Dense | Window) -> Array:
+def fold(columns: Array, positions: tuple[int, ...], unfolding: Unfolding) -> Array:
     """The output that has `columns` [positions, C]: [N, C, *spatial_out] for a window."""
     shaped = columns.reshape(*positions, columns.shape[1])
-    axis = unfolding.output_axis if isinstance(unfolding, Dense) else 1
-    return np.moveaxis(shaped, -1, axis)
+    return np.moveaxis(shaped, -1, unfolding.columns_axis)
 
 
 def window_pads(spatial: tuple[int, ...], window: Window) -> Pads:

@@ -15,10 +15,9 @@ from typing import Literal
 from mho.targets.errors import ProgramError
 from mho.targets.isa import (
     Accumulate,
-    Activate,
     Add,
-    Affine,
     Convert,
+    Finishing,
     Instruction,
     Kernel,
     Load,
@@ -209,14 +208,13 @@ class _Firing:
                 run.add(instruction.buffer, message)
             case Add():
                 run.add(instruction.buffer, run.get(instruction.source, "charge", "numbers"))
-            case Affine() | Activate():
-                held = self._complete(run, instruction)
-                run.put(instruction.buffer, replace(held, done=(*held.done, instruction.op)))
             case Store():
                 held = self._complete(run, instruction)
                 if held.done != self.epilogue:
                     raise ProgramError(f"buffer {instruction.buffer} is stored after {held.done}, not {self.epilogue}")
                 self.stored.append(instruction.columns)
+            case finishing:
+                self._finish(run, finishing)
         return True
 
     def _multiply(self, run: _Run, mvm: Mvm) -> None:
@@ -246,7 +244,11 @@ class _Firing:
             raise ProgramError(f"the converter's range is {convert.adc_range}")
         run.put(convert.buffer, replace(held, kind="numbers"))
 
-    def _complete(self, run: _Run, instruction: Affine | Activate | Store) -> _Held:
+    def _finish(self, run: _Run, instruction: Finishing) -> None:
+        held = self._complete(run, instruction)
+        run.put(instruction.buffer, replace(held, done=(*held.done, instruction.op)))
+
+    def _complete(self, run: _Run, instruction: Finishing | Store) -> _Held:
         """The buffer of an instruction that needs the sums of all rows."""
         held = run.get(instruction.buffer, "numbers")
         if held.span != instruction.columns:

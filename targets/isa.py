@@ -169,6 +169,9 @@ class Store:
     columns: Span
 
 
+Finishing = Affine | Activate
+"""Instructions that work on complete sums, in place; `mho.runtime.epilogue` does their arithmetic."""
+
 Instruction = Annotated[
     Receive | Mvm | Convert | Send | Accumulate | Add | Affine | Activate | Store, Field(discriminator="op")
 ]

@@ -13,6 +13,8 @@ from typing import Annotated, Literal
 
 from pydantic import ConfigDict, Field
 
+from mho.targets.unfolding import Unfolding
+
 STRICT = ConfigDict(extra="forbid")
 
 Dimension = int | str | None
@@ -32,48 +34,6 @@ class Port:
     name: str
     type: str
     shape: tuple[Dimension, ...] | None
-
-
-@dataclass(frozen=True, kw_only=True)
-class Dense:
-    """The rows lie along one axis of the input; every other index is a position.
-
-    Attributes:
-        axis: axis of the input that holds the rows; may be negative.
-        output_axis: axis of the output that holds the columns, among the axes that remain.
-    """
-
-    __pydantic_config__ = STRICT
-
-    kind: Literal["dense"] = "dense"
-    axis: int = -1
-    output_axis: int = -1
-
-
-@dataclass(frozen=True, kw_only=True)
-class Window:
-    """A window slides over the spatial axes of an [N, C, *spatial] input; each place is a position.
-
-    Rows are ordered channel first: row = channel · prod(kernel) + offset in the kernel, as in ONNX weights.
-    All tuples have one entry a spatial axis. A transposed convolution is a window over the input spread by
-    `spread` (zeros between the samples), with the kernel flipped and negative or positive `pads`.
-
-    Attributes:
-        pads: (before, after) a spatial axis, in spread samples; None where `auto_pad` gives them.
-    """
-
-    __pydantic_config__ = STRICT
-
-    kind: Literal["window"] = "window"
-    kernel: tuple[int, ...]
-    strides: tuple[int, ...]
-    dilations: tuple[int, ...]
-    spread: tuple[int, ...]
-    pads: tuple[tuple[int, int], ...] | None
-    auto_pad: Literal["explicit", "same_upper", "same_lower"] = "explicit"
-
-
-Unfolding = Annotated[Dense | Window, Field(discriminator="kind")]
 
 
 @dataclass(frozen=True, kw_only=True)

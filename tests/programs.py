@@ -39,8 +39,9 @@ from mho.targets.program import (
     Slot,
     SolverFacts,
 )
-from mho.targets.steps import Activation, Analog, Dense, Digital, Port, Step
+from mho.targets.steps import Activation, Analog, Digital, Port, Step
 from mho.targets.target import Converter, Core, Crossbar, Mesh, Target
+from mho.targets.unfolding import Dense
 
 INPUT_RANGE = 1.0
 ADC_RANGE = 4.0

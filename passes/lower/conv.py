@@ -23,7 +23,7 @@ from mho.passes.lower.layer import (
 from mho.passes.lower.rule import Declined, Lowered, Scope, dimensions, join, name_of, named, node_name
 from mho.passes.lower.weights import Weights, read_weights
 from mho.targets.errors import ModelError, plain
-from mho.targets.steps import Window
+from mho.targets.unfolding import Window
 
 BIAS_CONDITION = "Its bias, where it has one, is constant."
 

@@ -15,7 +15,7 @@ from mho.passes.lower.prune import names_read
 from mho.passes.lower.rule import Names, named
 from mho.passes.simplify.constants import origins
 from mho.targets.program import Decision
-from mho.targets.steps import Activation, Analog, Body, Branch, Digital, Loop, Scan, Step, Window, bodies, reads, walk
+from mho.targets.steps import Activation, Analog, Body, Branch, Digital, Loop, Scan, Step, bodies, reads, walk
 
 Column = NDArray[np.float64]
 
@@ -175,7 +175,7 @@ class _Search:
         shape = tensor.shape.numpy()
         output = self.network.value_shapes.get(step.output)
         columns = self.network.matrices[step.matrix].columns
-        axis = -1 - len(step.unfolding.kernel) if isinstance(step.unfolding, Window) else step.unfolding.output_axis
+        axis = step.unfolding.columns_axis
         if output is None or len(shape) > len(output) or axis >= 0:
             return None
         size = shape[axis] if len(shape) >= -axis else 1

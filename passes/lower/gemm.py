@@ -23,7 +23,7 @@ from mho.passes.lower.layer import (
 )
 from mho.passes.lower.rule import Declined, Lowered, Scope, join, name_of, named
 from mho.passes.lower.weights import Weights, read_weights
-from mho.targets.steps import Dense
+from mho.targets.unfolding import Dense
 
 
 @dataclass(frozen=True)

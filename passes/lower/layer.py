@@ -15,7 +15,8 @@ from mho.passes.lower.rule import Declined, Lowered, Scope, dimensions, join, na
 from mho.passes.lower.weights import Weights, read_array
 from mho.passes.simplify.constants import origins
 from mho.targets.program import Decision
-from mho.targets.steps import Analog, Dense, Digital, Dimension, Window
+from mho.targets.steps import Analog, Digital, Dimension
+from mho.targets.unfolding import Unfolding
 
 ANALOG_TYPES = (ir.DataType.FLOAT, ir.DataType.FLOAT16, ir.DataType.DOUBLE, ir.DataType.BFLOAT16)
 
@@ -69,7 +70,7 @@ class Product:
     """
 
     weights: Weights
-    unfolding: Dense | Window
+    unfolding: Unfolding
     batch_axis: int | None
     scale: NDArray[np.float32] | None = None
     bias: NDArray[np.float32] | None = None

@@ -24,7 +24,8 @@ from mho.passes.lower.layer import (
 )
 from mho.passes.lower.rule import Declined, Lowered, Scope, dimensions, join, name_of, node_name
 from mho.passes.lower.weights import Weights, read_weights
-from mho.targets.steps import Dense, Dimension
+from mho.targets.steps import Dimension
+from mho.targets.unfolding import Dense
 
 Side = Literal["left", "right"]
 

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import groupby
-from math import ceil, prod
+from math import ceil
 
 from mho.passes.levels.matrix import Matrix
 from mho.passes.levels.network import Calibrated, Network
 from mho.passes.levels.tiling import Block, Seat, Tiling
 from mho.targets.isa import Span
-from mho.targets.steps import Analog, Window, walk
+from mho.targets.steps import Analog, walk
 from mho.targets.target import Crossbar, Target
 
 
@@ -47,8 +47,7 @@ def _channel_rows(network: Network) -> dict[str, int]:
     found: dict[str, set[int]] = {}
     for step in walk(network.steps):
         if isinstance(step, Analog):
-            rows = prod(step.unfolding.kernel) if isinstance(step.unfolding, Window) else 1
-            found.setdefault(step.matrix, set()).add(rows)
+            found.setdefault(step.matrix, set()).add(step.unfolding.channel_rows)
     return {name: sizes.pop() for name, sizes in found.items() if len(sizes) == 1}
 
 

@@ -14,8 +14,9 @@ from mho.passes.place.partition import PartitionChips
 from mho.passes.place.place import PlaceCores
 from mho.passes.place.route import RouteWords
 from mho.passes.schedule.schedule import Schedule
-from mho.targets.steps import Analog, Dense, Digital, Step, layers
+from mho.targets.steps import Analog, Digital, Step, layers
 from mho.targets.target import Costs, Crossbar, Mesh, Target
+from mho.targets.unfolding import Dense
 
 SIDE = 4
 

@@ -10,8 +10,9 @@ import onnx_ir as ir
 
 from mho.passes.levels.matrix import Matrix, Recipe
 from mho.passes.levels.network import Calibrated, LayerInputs, Network
-from mho.targets.steps import Analog, Dense, Window
+from mho.targets.steps import Analog
 from mho.targets.target import Converter, Crossbar, Target, WeightScale
+from mho.targets.unfolding import Dense, Window
 
 
 @dataclass(frozen=True)

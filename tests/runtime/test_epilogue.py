@@ -7,10 +7,11 @@ import pytest
 from numpy.typing import NDArray
 
 from mho.passes.emit.emit import emit_exact
-from mho.runtime.epilogue import activate, apply_epilogue
+from mho.runtime.epilogue import activate, finish, finish_all, rounded
 from mho.runtime.exact import ExactUnit, multiply
-from mho.runtime.layers import layer_math
+from mho.runtime.layers import LayerMath, layer_math
 from mho.runtime.probe import Power, ProbedUnit
+from mho.targets.isa import Activate, Affine
 from mho.targets.program import matrix_block
 from mho.targets.steps import Activation
 from tests.plans import draw, network_of, parse
@@ -21,8 +22,13 @@ SUMS = np.array([[1, -2, 3], [-4, 5, -6]], np.float32)
 def test_scale_bias_addend_activation_in_this_order() -> None:
     scale, bias = np.array([2, 1, -1], np.float32), np.array([1, 0, 1], np.float32)
     addend = np.array([[-4, 1, 0], [8, -9, 0]], np.float32)
-    found = apply_epilogue(SUMS.copy(), scale, bias, addend, Activation(function="relu"), "float32")
-    assert found.tolist() == [[0, 0, 0], [1, 0, 7]]
+    math = LayerMath("layer", "matrix", scale, bias, Activation(function="relu"))
+    whole, parts = SUMS.copy(), SUMS.copy()
+    finish_all(whole, math, addend)
+    for columns in ((0, 2), (2, 3)):
+        for instruction in (Affine(buffer="a", columns=columns), Activate(buffer="a", columns=columns)):
+            finish(instruction, parts[:, slice(*columns)], math, addend)
+    assert whole.tolist() == parts.tolist() == [[0, 0, 0], [1, 0, 7]]
 
 
 @pytest.mark.parametrize(
@@ -38,12 +44,12 @@ def test_scale_bias_addend_activation_in_this_order() -> None:
 )
 def test_activations(activation: Activation, expected: list[list[float]]) -> None:
     values = SUMS.copy()
-    activate(values, activation)
+    activate(values, None, activation)
     assert values.tolist() == expected
 
 
 def test_float16_rounds_the_result() -> None:
-    found = apply_epilogue(np.array([[1 / 3]], np.float32), None, None, None, None, "float16")
+    found = rounded(np.array([[1 / 3]], np.float32), "float16")
     assert found.dtype == np.float32
     assert found.item() == float(np.float16(1 / 3))
 

@@ -19,7 +19,8 @@ from mho.runtime.digital import DigitalUnit
 from mho.runtime.exact import ExactUnit
 from mho.runtime.sequencer import TURN, Executable, Sequencer, Turn, firing_indices
 from mho.targets.errors import ProgramError
-from mho.targets.steps import Analog, Branch, Dense, Digital, Loop, Scan, Window, layers, walk
+from mho.targets.steps import Analog, Branch, Digital, Loop, Scan, layers, walk
+from mho.targets.unfolding import Dense, Window
 from tests.plans import compile_model, draw, machine_of, network_of, parse, reference
 
 Array = NDArray[Any]

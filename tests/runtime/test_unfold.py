@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from mho.runtime.unfold import fold, unfold, window_pads
-from mho.targets.steps import Dense, Window
+from mho.targets.unfolding import Dense, Window
 
 
 def window(*, kernel: tuple[int, ...], pads: tuple[tuple[int, int], ...] | None = None, spread: int = 1) -> Window:

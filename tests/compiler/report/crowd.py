@@ -21,8 +21,9 @@ from mho.targets.program import (
     Slot,
     SolverFacts,
 )
-from mho.targets.steps import Analog, Dense, Digital, Port, Step
+from mho.targets.steps import Analog, Digital, Port, Step
 from mho.targets.target import Converter, Costs, Crossbar, Mesh, Target
+from mho.targets.unfolding import Dense
 
 MVM_NS = 133.0
 MVM_NJ = 13.4

@@ -10,7 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mho.targets.errors import ModelError
-from mho.targets.steps import Analog, Window
+from mho.targets.steps import Analog
+from mho.targets.unfolding import Window
 
 
 def numbers(*shape: int) -> Any:
