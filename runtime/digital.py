@@ -35,6 +35,8 @@ def open_session(graph: bytes | str, threads: int = 1) -> ort.InferenceSession:
     options.intra_op_num_threads = threads
     options.inter_op_num_threads = 1
     options.log_severity_level = 4
+    # Spinning threads would take the cores from numpy's products between two runs.
+    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     options.graph_optimization_level = getattr(onnxruntime.GraphOptimizationLevel, OPTIMISATION)
     try:
         return onnxruntime.InferenceSession(graph, options, providers=["CPUExecutionProvider"])

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Literal
 
-from mho.report.document import as_json
+from mho.report.json_document import as_json
 from mho.report.summary import Report, summarise
 from mho.report.terminal import accuracy_summary, compile_summary, explanation
 

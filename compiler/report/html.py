@@ -20,7 +20,7 @@ from markupsafe import Markup
 from mho.report import charts
 from mho.report import quantities as q
 from mho.report.accuracy import moments
-from mho.report.document import as_json
+from mho.report.json_document import as_json
 from mho.report.lines import TileLine
 from mho.report.summary import Report
 from mho.targets.errors import plain
@@ -63,11 +63,6 @@ def html_page(report: Report) -> str:
             chips=chips,
             columns=_columns(len(chips)),
             on_demand=len(report.tiles) > MOST_TILES,
-            stacks=charts.stacks(report),
-            gantt=charts.gantt(report),
-            traffic=charts.between_chips(report),
-            scatter=None if report.accuracy is None else charts.scatter(report.accuracy),
-            moments=() if report.accuracy is None else moments(report.accuracy),
             style=Markup(_read("page.css")),
             script=Markup(script),
             script_digest=b64encode(sha256(script.encode()).digest()).decode(),
@@ -92,7 +87,7 @@ def _environment() -> Environment:
         "percent": q.percent,
         "look": look,
     }
-    environment.globals |= {"score": q.score}
+    environment.globals |= {"score": q.score, "charts": charts, "moments": moments}
     return environment
 
 

@@ -72,7 +72,7 @@ class Report:
 
     def json(self) -> str:
         """The report as a JSON document with stable keys."""
-        from mho.report.document import json_text
+        from mho.report.json_document import json_text
 
         return json_text(self)
 

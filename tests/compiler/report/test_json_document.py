@@ -6,7 +6,7 @@ import json
 from dataclasses import replace
 from math import inf
 
-from mho.report.document import as_json
+from mho.report.json_document import as_json
 from mho.report.summary import summarise
 from tests.compiler.report.crowd import Shape, crowd, resnet9, stack
 from tests.compiler.report.outcomes import OUTCOME
