@@ -48,7 +48,8 @@ def firing_normals(key: int, fires: NDArray[np.int64], columns: int) -> NDArray[
     quantiles of the normal distribution, out to 4.3 sigma.
 
     Args:
-        fires: [n] numbers of fires.
+        fires: [n] numbers of fires. The places of their words are taken modulo 2⁶⁴, so that rows of 2ⁿ words repeat
+            for numbers that differ by a multiple of 2⁶⁴⁻ⁿ: at 4,096 columns 2⁵⁴ numbers are different.
 
     Returns:
         [n, columns]

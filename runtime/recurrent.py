@@ -54,7 +54,7 @@ def run_recurrent(step: Recurrent, values: Mapping[str, Array], fire: Fire, firs
     Args:
         values: what the step reads, and its biases and peepholes, by name.
         fire: multiplies vectors by the matrix of a layer.
-        first_sample: global index of the batch's first sample, for `fires`.
+        first_sample: global index of the first sequence of the batch, for `fires`.
     """
     x = values[step.input]
     batch_first = step.layout == 1
@@ -78,7 +78,7 @@ def run_recurrent(step: Recurrent, values: Mapping[str, Array], fire: Fire, firs
 
 @dataclass(frozen=True)
 class _Sequence:
-    """x [steps, batch, features], the length of each sample's sequence, and the first sample's global index."""
+    """x [steps, batch, features], the length of each sample's sequence, and the first one's global index."""
 
     x: Array
     lengths: Numbers

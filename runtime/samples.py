@@ -44,11 +44,15 @@ class Samples:
         return replace(self, arrays={n: a[:count] if a.ndim else a for n, a in self.arrays.items()})
 
     def batches(self) -> Iterator[tuple[int, int, dict[str, Array]]]:
-        """(index of the first sample, number of samples, inputs); a filled-up batch repeats its last sample."""
+        """(index of the first sample, number of samples, inputs); a filled-up batch repeats its last sample.
+
+        The index counts along the first axis of the inputs, which in a whole input need not be one sample.
+        """
         size = max(self.batch, 1)
         for start in range(0, self.count, size):
             stop = min(start + size, self.count)
-            yield start, stop - start, {n: self._cut(a, start, stop) for n, a in self.arrays.items()}
+            inputs = {n: self._cut(a, start, stop) for n, a in self.arrays.items()}
+            yield start if self.batch else start * leading(inputs), stop - start, inputs
 
     def _cut(self, array: Array, start: int, stop: int) -> Array:
         if array.ndim == 0:
@@ -58,6 +62,11 @@ class Samples:
         part: Array = array[start:stop]
         missing = self.batch - len(part) if self.fixed else 0
         return np.concatenate([part, np.repeat(part[-1:], missing, axis=0)]) if missing else part
+
+
+def leading(inputs: Mapping[str, Any]) -> int:
+    """The extent of the first axis of a run's inputs: the samples of a batch; 1 where no input has an axis."""
+    return next((max(1, len(a)) for a in inputs.values() if np.ndim(a)), 1)
 
 
 Run = Callable[[Mapping[str, Array], int], dict[str, Any]]

@@ -16,8 +16,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mho.runtime.digital import DigitalUnit
+from mho.runtime.random import key
 from mho.runtime.recurrent import run_recurrent
-from mho.runtime.samples import NUMPY_TYPES
+from mho.runtime.samples import NUMPY_TYPES, leading
 from mho.runtime.unfold import fold, unfold
 from mho.targets.errors import ProgramError, plain
 from mho.targets.steps import (
@@ -39,8 +40,8 @@ from mho.targets.steps import (
 Array = NDArray[Any]
 Values = MutableMapping[str, Any]
 
-TURN = 1 << 40
-"""Firing indices of different loop iterations lie this far apart."""
+BASE_BITS = 61
+"""Firing indices of a loop iteration begin at a hashed number of so many bits, so that sums stay inside 63."""
 
 
 class Unit(Protocol):
@@ -60,13 +61,25 @@ class Unit(Protocol):
 
 @dataclass(frozen=True)
 class Turn:
-    """Where a run stands: the global index of its first sample, and a number for the loop iteration."""
+    """Where a run stands.
+
+    Attributes:
+        first_sample: global index of the first sample of the batch.
+        samples: samples in the batch.
+        base: where firing indices begin: 0 outside loops, a hash of the path of iterations inside.
+    """
 
     first_sample: int = 0
-    iteration: int = 0
+    samples: int = 1
+    base: int = 0
 
     def inner(self, iteration: int) -> Turn:
-        return replace(self, iteration=(self.iteration * 65_521 + iteration + 1) % (1 << 22))
+        """The turn of an iteration of a loop that runs in this turn."""
+        return replace(self, base=key(self.base, iteration) >> (128 - BASE_BITS))
+
+    def first_position(self, positions: int) -> int:
+        """The global index of the first of the batch's positions; those of different batches do not overlap."""
+        return self.first_sample * -(-positions // self.samples)
 
 
 class Executable(Protocol):
@@ -95,13 +108,13 @@ class Sequencer:
         """One batch: every input of the program by name, every output by name.
 
         Args:
-            first_sample: global index of the batch's first sample; noise draws depend on it alone, not on how
-                the samples are batched.
+            first_sample: global index of the batch's first sample, counted along the first axis of the inputs;
+                noise draws depend on it alone, not on how the samples are batched.
         """
         outputs = tuple(port.name for port in self.program.outputs)
         body = Body(inputs=tuple(inputs), steps=self.program.sequence, outputs=outputs)
         values = ChainMap[str, Any](dict(inputs), self.constants)
-        return dict(zip(outputs, self._body(body, values, Turn(first_sample)), strict=True))
+        return dict(zip(outputs, self._body(body, values, Turn(first_sample, leading(inputs))), strict=True))
 
     def _body(self, body: Body, values: ChainMap[str, Any], turn: Turn) -> list[Any]:
         last_use = _last_uses(body)
@@ -150,9 +163,10 @@ class Sequencer:
         needed = {name: values[name] for name in (*reads(step), *parameters(step))}
 
         def fire(layer: str, rows: NDArray[np.float32], fires: NDArray[np.int64]) -> NDArray[np.float32]:
-            return self.unit.fire(layer, rows, fires + turn.iteration * TURN)
+            return self.unit.fire(layer, rows, fires + turn.base)
 
-        return run_recurrent(step, needed, fire, turn.first_sample)
+        batch = values[step.input].shape[0 if step.layout == 1 else 1]
+        return run_recurrent(step, needed, fire, turn.first_position(batch))
 
     def _loop(self, step: Loop, values: ChainMap[str, Any], turn: Turn) -> list[Any]:
         trips = None if step.trips is None else int(_scalar(values[step.trips]))
@@ -211,17 +225,16 @@ def firing_indices(step: Analog, shape: Sequence[int], turn: Turn) -> NDArray[np
     """The global index of each position of a layer: sample · positions + position, apart for each loop iteration.
 
     Args:
-        shape: extents of the position axes; the samples lie along `step.batch_axis` of the input. Where no axis
-            counts them, the run is one sample.
+        shape: extents of the position axes; the samples lie along `step.batch_axis` of the input, alone or each
+            with what a Reshape put behind it. Where no axis counts them, they are taken in the order of the rows.
     """
     total = prod(shape)
     axis = step.unfolding.position_axis(step.batch_axis, len(shape) + 1)
-    if axis is None or total == 0:
-        return np.arange(total, dtype=np.int64) + turn.first_sample * total + turn.iteration * TURN
-    samples, rest = shape[axis], total // shape[axis]
-    inner = np.arange(total, dtype=np.int64).reshape(samples, rest) + turn.first_sample * rest
-    moved = inner.reshape(samples, *(n for i, n in enumerate(shape) if i != axis))
-    return np.moveaxis(moved, 0, axis).reshape(-1) + turn.iteration * TURN
+    order = np.arange(total, dtype=np.int64)
+    if axis is not None:
+        moved = order.reshape(shape[axis], *(n for i, n in enumerate(shape) if i != axis))
+        order = np.moveaxis(moved, 0, axis).reshape(-1)
+    return order + (turn.first_position(total) + turn.base)
 
 
 def _last_uses(body: Body) -> dict[int, list[str]]:

@@ -56,7 +56,8 @@ def batch_axis(value: ir.Value, scope: Scope, rows: int | None = None) -> int | 
 
 
 def _is_open(dimension: Dimension, scope: Scope) -> bool:
-    """Whether shape inference lost track of a dimension: behind a Reshape, a first axis like that counts samples."""
+    """Whether shape inference lost track of a dimension: behind a Reshape, a first axis like that counts
+    samples, alone or with an axis that was folded into them."""
     return isinstance(scope.batch, str) and not isinstance(dimension, int) and dimension not in scope.symbols
 
 

@@ -17,7 +17,8 @@ from numpy.typing import NDArray
 from mho.passes.emit.emit import emit_exact
 from mho.runtime.digital import DigitalUnit
 from mho.runtime.exact import ExactUnit
-from mho.runtime.sequencer import TURN, Executable, Sequencer, Turn, firing_indices
+from mho.runtime.samples import match_samples, run_samples
+from mho.runtime.sequencer import BASE_BITS, Executable, Sequencer, Turn, firing_indices
 from mho.targets.errors import ProgramError
 from mho.targets.steps import Analog, Branch, Digital, Loop, Scan, layers, walk
 from mho.targets.unfolding import Dense, Window
@@ -228,10 +229,11 @@ WINDOW = replace(
 
 def test_firing_indices_by_hand() -> None:
     turn = Turn(first_sample=10)
-    assert firing_indices(dense(), (3,), turn).tolist() == [10, 11, 12]
-    assert firing_indices(dense(), (2, 3), turn).tolist() == [30, 31, 32, 33, 34, 35]
-    assert firing_indices(dense(batch=1), (3, 2), turn).tolist() == [30, 33, 31, 34, 32, 35]
-    assert firing_indices(dense(axis=0, batch=1), (2, 3), turn).tolist() == [30, 31, 32, 33, 34, 35]
+    two, three = (replace(turn, samples=n) for n in (2, 3))
+    assert firing_indices(dense(), (3,), three).tolist() == [10, 11, 12]
+    assert firing_indices(dense(), (2, 3), two).tolist() == [30, 31, 32, 33, 34, 35]
+    assert firing_indices(dense(batch=1), (3, 2), two).tolist() == [30, 33, 31, 34, 32, 35]
+    assert firing_indices(dense(axis=0, batch=1), (2, 3), two).tolist() == [30, 31, 32, 33, 34, 35]
     assert firing_indices(WINDOW, (1, 2, 2), turn).tolist() == [40, 41, 42, 43]
     assert firing_indices(dense(), (0, 3), turn).tolist() == []
 
@@ -241,15 +243,65 @@ def test_samples_that_no_axis_counts_are_apart() -> None:
     assert runs == [[0, 1, 2, 3], [4, 5, 6, 7], [8, 9, 10, 11]]
 
 
+@pytest.mark.parametrize("axis", [0, None])
+def test_samples_with_an_axis_folded_into_them_are_apart(axis: int | None) -> None:
+    step = dense(batch=axis)
+    cut = [firing_indices(step, (n * 5,), Turn(start, n)) for start, n in ((0, 3), (3, 3), (6, 1))]
+    assert np.concatenate(cut).tolist() == list(range(35))
+
+
+@pytest.mark.parametrize("positions", [1, 5, 64, 100])
+def test_batches_do_not_overlap_where_nothing_divides(positions: int) -> None:
+    found = [firing_indices(dense(batch=None), (positions,), Turn(first, 64)) for first in (0, 64, 128)]
+    assert len(np.unique(np.concatenate(found))) == 3 * positions
+
+
+class Fires:
+    """A unit that remembers the indices it is given, and gives zeros of four columns."""
+
+    def __init__(self) -> None:
+        self.seen: list[int] = []
+
+    def fire(self, layer: str, rows: Array, fires: Array, addend: Array | None = None) -> Array:
+        self.seen += fires.tolist()
+        return np.zeros((len(rows), 4), np.float32)
+
+
+RNN = "g (float[t, n, 3] x) => (float[t, 1, n, 4] y) { y, h = RNN <hidden_size = 4> (x, w, r) }"
+RNN_WEIGHTS = {"w": draw(1, 1, 4, 3), "r": draw(2, 1, 4, 4)}
+
+
+@pytest.mark.parametrize(
+    ("model", "layers", "shape", "per_sample"),
+    [
+        (parse("g (float[n, 3] x) => (float[n, 4] y) { y = MatMul(x, w) }", w=draw(1, 3, 4)), 1, (6, 5, 3), 5),
+        (parse(RNN, **RNN_WEIGHTS), 2, (6, 2, 5, 3), 10),
+    ],
+)
+def test_whole_inputs_with_a_batch_inside_are_apart(
+    model: onnx.ModelProto, layers: int, shape: tuple[int, ...], per_sample: int
+) -> None:
+    code, unit = emit_exact(network_of(model)), Fires()
+    samples = match_samples({"x": draw(1, *shape)}, code.inputs)
+    run_samples(samples, Sequencer(code, unit, DigitalUnit(code.tensors)).run)
+    assert len(unit.seen) == layers * 6 * per_sample
+    assert len(set(unit.seen)) == 6 * per_sample
+
+
 def test_loop_iterations_are_apart() -> None:
     turn = Turn(first_sample=5)
     first, second = (firing_indices(dense(), (2,), turn.inner(i)) for i in (0, 1))
-    assert first.tolist() == [5 + TURN, 6 + TURN]
-    assert second.tolist() == [5 + 2 * TURN, 6 + 2 * TURN]
+    assert np.diff(first).tolist() == np.diff(second).tolist() == [1]
+    assert abs(first[0] - second[0]) > 1 << 40
     deep = turn
     for iteration in range(1000):
         deep = deep.inner(iteration)
-    assert (firing_indices(dense(), (2,), deep) >= 0).all()
+        assert 0 <= deep.base < 1 << BASE_BITS
+
+
+def test_iterations_of_loops_in_loops_are_apart() -> None:
+    bases = {Turn().inner(i).inner(j).inner(k).base >> 20 for i in range(12) for j in range(65) for k in range(12)}
+    assert len(bases) == 12 * 65 * 12
 
 
 @given(
@@ -267,7 +319,7 @@ def test_the_split_into_batches_does_not_change_the_fires(
 
     def fires(start: int, stop: int) -> Array:
         shape = (*rest[:axis], stop - start, *rest[axis:])
-        return firing_indices(step, shape, Turn(first_sample=start)).reshape(shape)
+        return firing_indices(step, shape, Turn(start, stop - start)).reshape(shape)
 
     parts = [fires(a, b) for a, b in pairwise(edges)]
     whole = fires(0, samples)
