@@ -32,11 +32,6 @@ class ProgrammedBlock:
     scale: NDArray[np.float32]
 
 
-def program_block(program: Program, load: Load, conditions: Conditions) -> ProgrammedBlock:
-    """Program one block into its cells and look at it at `conditions.time_s`: see `program_blocks`."""
-    return program_blocks(program, (load,), conditions)[load.block]
-
-
 def program_blocks(program: Program, loads: Iterable[Load], conditions: Conditions) -> dict[int, ProgrammedBlock]:
     """Program blocks into their cells and look at them at `conditions.time_s`.
 

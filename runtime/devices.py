@@ -178,13 +178,6 @@ def program_cells(
     return Cells(plus.read - minus.read, factor)
 
 
-def effective_weights(
-    weights: Array, model: str, conditions: Conditions, key_parts: tuple[str | int, ...]
-) -> NDArray[np.float32]:
-    """Weights in [−1, 1] as they act at `conditions.time_s`, without compensation: see `program_cells`."""
-    return program_cells(weights, model, conditions, key_parts).weights
-
-
 def conductances(
     device: DeviceModel, targets: Array, conditions: Conditions, key_parts: tuple[str | int, ...]
 ) -> Polarity:

@@ -1,4 +1,4 @@
-"""Digital graphs, run by onnxruntime: the one place that executes ONNX operators."""
+"""Digital graphs, run by onnxruntime; `runtime.inspect` alone asks it more."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ OPTIMISATION = "ORT_ENABLE_BASIC"
 
 
 def open_session(graph: bytes | str, threads: int = 1) -> ort.InferenceSession:
-    """A session on a serialised model or on a model file.
+    """A session on a serialised model or on a model file, in ONNX's own format whatever the file is called.
 
     One thread needs no pool, so hundreds of digital steps start none. onnxruntime's pool for all sessions would be
     an alternative, but a process that uses it refuses every session that was made without it.
@@ -37,10 +37,12 @@ def open_session(graph: bytes | str, threads: int = 1) -> ort.InferenceSession:
     options.log_severity_level = 4
     # Spinning threads would take the cores from numpy's products between two runs.
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+    # onnxruntime's own format holds compiled graphs, which `checked_graph` cannot look into.
+    options.add_session_config_entry("session.load_model_format", "ONNX")
     options.graph_optimization_level = getattr(onnxruntime.GraphOptimizationLevel, OPTIMISATION)
     try:
         return onnxruntime.InferenceSession(graph, options, providers=["CPUExecutionProvider"])
-    except _failures() as error:
+    except failures() as error:
         raise ProgramError(f"onnxruntime refuses a digital graph: {plain(str(error))}") from error
 
 
@@ -55,12 +57,12 @@ def run_session(session: ort.InferenceSession, values: Mapping[str, Any], output
         return list(session.run(list(outputs), fed))
     except KeyError as error:
         raise ProgramError(f"nothing feeds input {plain(str(error.args[0]))}") from error
-    except _failures() as error:
+    except failures() as error:
         raise ProgramError(plain(str(error))) from error
 
 
 @cache
-def _failures() -> tuple[type[Exception], ...]:
+def failures() -> tuple[type[Exception], ...]:
     """The exceptions that onnxruntime raises; they have no common base but `Exception`."""
     from onnxruntime.capi import onnxruntime_pybind11_state as state
 

@@ -68,13 +68,17 @@ def activate(values: Floats, addend: Floats | None, activation: Activation | Non
             assert_never(activation.function)
 
 
+FLOAT16_LARGEST = 65504
+"""The largest finite float16."""
+
+
 def rounded(values: Floats, number_format: NumberFormat) -> Floats:
-    """The values as a digital unit of this number format holds them."""
+    """The values as a digital unit of this number format holds them; what is too large saturates."""
     match number_format:
         case "float32":
             return values
         case "float16":
-            return values.astype(np.float16).astype(np.float32)
+            return np.clip(values, -FLOAT16_LARGEST, FLOAT16_LARGEST).astype(np.float16).astype(np.float32)
         case _:
             assert_never(number_format)
 

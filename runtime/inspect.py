@@ -18,6 +18,7 @@ import numpy as np
 import numpy.typing as npt
 import onnx
 
+from mho.runtime.digital import failures
 from mho.targets.errors import ModelError, plain
 
 if TYPE_CHECKING:
@@ -71,7 +72,7 @@ def inspect_model(model: onnx.ModelProto, source: str, folder: Path | None = Non
         options.add_session_config_entry("session.model_external_initializers_file_folder_path", str(folder))
     try:
         session = _session(_skeleton(model), options)
-    except _refusals() as error:
+    except failures() as error:
         raise ModelError(f"{source}: {explain(str(error))}") from error
     outputs = session.get_outputs()
     return {value.name: ValueType(value.type, _shape(value.type, value.shape)) for value in outputs}
@@ -90,7 +91,7 @@ def evaluate(model: onnx.ModelProto, size_limit: int) -> list[npt.NDArray[np.gen
         if not all(_is_small(value.type, value.shape, size_limit) for value in session.get_outputs()):
             return None
         return list(session.run(None, {}))
-    except _refusals():
+    except failures():
         return None
 
 
@@ -134,15 +135,6 @@ def _session(model: onnx.ModelProto, options: SessionOptions) -> InferenceSessio
     import onnxruntime as ort
 
     return ort.InferenceSession(model.SerializeToString(), options, providers=["CPUExecutionProvider"])
-
-
-@cache
-def _refusals() -> tuple[type[Exception], ...]:
-    """What onnxruntime raises for a model that it cannot load or compute."""
-    from onnxruntime.capi import onnxruntime_pybind11_state as binding
-
-    names = ("Fail", "InvalidArgument", "InvalidGraph", "InvalidProtobuf", "NoSuchFile", "NotImplemented")
-    return (*(getattr(binding, name) for name in names), binding.RuntimeException)
 
 
 @cache

@@ -21,9 +21,10 @@ CHUNK_POSITIONS = 8192
 
 
 class Machine:
-    """Implements `sequencer.Unit`: programs the tiles when it is made, then fires layers.
+    """Implements `sequencer.Unit`: fires layers as a few products each.
 
     A layer's tiles are programmed and linked when it first fires; every draw depends on the conditions alone.
+    Programmed blocks are kept until every layer that shares their matrix has products of them.
     """
 
     def __init__(self, program: Program, conditions: Conditions) -> None:
@@ -76,7 +77,10 @@ class Machine:
 
     def _link(self, layer: str) -> LinkedLayer:
         if layer not in self._linked:
-            self._linked[layer] = link_layer(self.program.cores, layer, self._blocks(self._math[layer].matrix))
+            matrix = self._math[layer].matrix
+            self._linked[layer] = link_layer(self.program.cores, layer, self._blocks(matrix))
+            if all(m.layer in self._linked for m in self._math.values() if m.matrix == matrix):
+                del self._programmed[matrix]
         return self._linked[layer]
 
     def _blocks(self, matrix: str) -> dict[int, ProgrammedBlock]:

@@ -25,6 +25,7 @@ class Samples:
     Attributes:
         batch: samples in one run; 0 where each sample is a whole input without a batch axis.
         fixed: the model takes exactly `batch` samples, so the last batch is filled up.
+        inner_symbols: symbolic dimensions of the model's inputs that do not count samples.
         state: output → input of the next sample; initial: input → its value before the first.
     """
 
@@ -33,6 +34,7 @@ class Samples:
     fixed: bool = False
     state: Mapping[str, str] = field(default_factory=dict)
     initial: Mapping[str, Array] = field(default_factory=dict)
+    inner_symbols: frozenset[str] = frozenset()
 
     @property
     def count(self) -> int:
@@ -73,30 +75,53 @@ Run = Callable[[Mapping[str, Array], int], dict[str, Any]]
 """Runs one batch: (inputs, index of the first sample) → outputs."""
 
 
-def run_samples(samples: Samples, run: Run, advance: Callable[[int], None] = lambda samples: None) -> dict[str, Array]:
+def run_samples(
+    samples: Samples,
+    run: Run,
+    advance: Callable[[int], None] = lambda samples: None,
+    outputs: Iterable[Port] = (),
+) -> dict[str, Array]:
     """All outputs over all samples, one after the other along the first axis.
 
+    An output whose first axis does not count samples is taken as one a batch. What is declared of it tells, and
+    where nothing is, the length that it has in the first batch.
+
     Args:
+        outputs: what the model declares of its outputs, as far as it is known.
         advance: told the number of samples after each batch.
 
     Raises:
         DataError: the outputs lack one that carries state, or have another shape for every batch.
     """
     state = dict(samples.initial)
+    ports = {port.name: port for port in outputs}
+    counts: dict[str, bool] = {}
     parts: dict[str, list[Array]] = {}
     for start, count, inputs in samples.batches():
-        outputs = run(inputs | state, start)
-        missing = [plain(out) for out in samples.state if out not in outputs]
+        found = run(inputs | state, start)
+        missing = [plain(out) for out in samples.state if out not in found]
         if missing:
             raise DataError(f"--state names outputs that the model lacks: {', '.join(missing)}")
-        state |= {into: outputs[out] for out, into in samples.state.items()}
+        state |= {into: found[out] for out, into in samples.state.items()}
         fed = samples.batch if samples.fixed else count
-        for name, value in outputs.items():
+        for name, value in found.items():
             array = np.asarray(value)
-            along = samples.batch and array.ndim and len(array) == fed
-            parts.setdefault(name, []).append(array[:count] if along else array[None])
+            counted = array.ndim > 0 and len(array) == fed
+            if name not in counts:
+                counts[name] = counted and _may_count(samples, ports.get(name))
+            parts.setdefault(name, []).append(array[:count] if counts[name] and counted else array[None])
         advance(count)
     return {name: _joined(name, arrays) for name, arrays in parts.items()}
+
+
+def _may_count(samples: Samples, port: Port | None) -> bool:
+    """Whether an output's first axis counts the samples, by what is declared of it, once its length agrees."""
+    if samples.batch == 0:
+        return False
+    first = port.shape[0] if port is not None and port.shape else None
+    if isinstance(first, int):
+        return samples.fixed or bool(samples.state)
+    return first not in samples.inner_symbols
 
 
 def _joined(name: str, parts: list[Array]) -> Array:
@@ -141,7 +166,13 @@ def match_samples(
         raise DataError("the data holds no sample")
     initial = {port.name: _initial(port, data.get(port.name)) for port in looped}
     batch, fixed = _batch(fed, arrays, bool(carried))
-    return Samples(arrays, batch, fixed, carried, initial)
+    return Samples(arrays, batch, fixed, carried, initial, _inner_symbols(inputs))
+
+
+def _inner_symbols(inputs: tuple[Port, ...]) -> frozenset[str]:
+    outer = {port.shape[0] for port in inputs if port.shape}
+    inner = {d for port in inputs for d in (port.shape or ())[1:] if isinstance(d, str)}
+    return frozenset(inner - outer)
 
 
 def _split(inputs: tuple[Port, ...], carried: Iterable[str]) -> tuple[list[Port], list[Port]]:

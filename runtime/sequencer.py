@@ -19,7 +19,7 @@ from mho.runtime.digital import DigitalUnit
 from mho.runtime.random import key
 from mho.runtime.recurrent import run_recurrent
 from mho.runtime.samples import NUMPY_TYPES, leading
-from mho.runtime.unfold import fold, unfold
+from mho.runtime.unfold import fold, position_shape, unfold_pieces
 from mho.targets.errors import ProgramError, plain
 from mho.targets.steps import (
     Analog,
@@ -103,6 +103,9 @@ class Sequencer:
         self.unit = unit
         self.digital = digital
         self.constants = _Constants(program)
+        outputs = tuple(port.name for port in program.outputs)
+        self._whole = Body(inputs=(), steps=program.sequence, outputs=outputs)
+        self._last_uses: dict[int, dict[int, list[str]]] = {}
 
     def run(self, inputs: Mapping[str, Any], first_sample: int = 0) -> dict[str, Any]:
         """One batch: every input of the program by name, every output by name.
@@ -111,16 +114,17 @@ class Sequencer:
             first_sample: global index of the batch's first sample, counted along the first axis of the inputs;
                 noise draws depend on it alone, not on how the samples are batched.
         """
-        outputs = tuple(port.name for port in self.program.outputs)
-        body = Body(inputs=tuple(inputs), steps=self.program.sequence, outputs=outputs)
         values = ChainMap[str, Any](dict(inputs), self.constants)
-        return dict(zip(outputs, self._body(body, values, Turn(first_sample, leading(inputs))), strict=True))
+        results = self._body(self._whole, values, Turn(first_sample, leading(inputs)))
+        return dict(zip(self._whole.outputs, results, strict=True))
 
     def _body(self, body: Body, values: ChainMap[str, Any], turn: Turn) -> list[Any]:
-        last_use = _last_uses(body)
+        last_uses = self._last_uses.get(id(body))
+        if last_uses is None:
+            last_uses = self._last_uses[id(body)] = _last_uses(body)
         for index, step in enumerate(body.steps):
             self._step(step, values, turn)
-            for name in last_use.get(index, ()):
+            for name in last_uses.get(index, ()):
                 values.maps[0].pop(name, None)
         return [values[name] for name in body.outputs]
 
@@ -144,13 +148,18 @@ class Sequencer:
 
     def _analog(self, step: Analog, values: Mapping[str, Any], turn: Turn) -> Array:
         source = values[step.input]
-        rows, shape = unfold(source, step.unfolding)
+        shape = position_shape(source.shape, step.unfolding)
         fires = firing_indices(step, shape, turn)
         addend = None
         if step.addend is not None:
             addend = self._addend(step, values[step.addend], shape)
-        columns = self.unit.fire(step.name, rows, fires, addend)
-        return fold(columns, shape, step.unfolding).astype(source.dtype, copy=False)
+        columns = [
+            self.unit.fire(step.name, rows, fires[span], None if addend is None else addend[span])
+            for rows, span in unfold_pieces(source, step.unfolding)
+        ]
+        return fold(np.concatenate(columns) if len(columns) > 1 else columns[0], shape, step.unfolding).astype(
+            source.dtype, copy=False
+        )
 
     def _addend(self, step: Analog, value: Array, shape: tuple[int, ...]) -> NDArray[np.float32]:
         """The addend at each position: [positions, columns], or [positions, 1] where it is one for all columns."""

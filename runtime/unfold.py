@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from math import prod
 from typing import Any
 
@@ -14,6 +15,9 @@ from mho.targets.unfolding import Dense, Unfolding, Window
 Array = NDArray[Any]
 Rows = NDArray[np.float32]
 Pads = tuple[tuple[int, int], ...]
+
+PIECE_NUMBERS = 1 << 25
+"""Numbers of unfolded windows at a time, 128 MiB, where one sample has no more."""
 
 
 def unfold(x: Array, unfolding: Unfolding) -> tuple[Rows, tuple[int, ...]]:
@@ -32,6 +36,41 @@ def unfold(x: Array, unfolding: Unfolding) -> tuple[Rows, tuple[int, ...]]:
             return _rows(moved.reshape(prod(moved.shape[:-1]), moved.shape[-1])), moved.shape[:-1]
         case Window():
             return _unfold_window(x, unfolding)
+
+
+def unfold_pieces(x: Array, unfolding: Unfolding) -> Iterator[tuple[Rows, slice]]:
+    """The vectors of an input in pieces: whole samples of a window, at most `PIECE_NUMBERS` numbers or one sample.
+
+    Returns:
+        float32 [positions of the piece, rows], and where the piece lies among all positions.
+    """
+    if isinstance(unfolding, Dense):
+        rows, _ = unfold(x, unfolding)
+        yield rows, slice(0, len(rows))
+        return
+    positions = prod(position_shape(x.shape, unfolding)[1:])
+    size = max(1, PIECE_NUMBERS // max(1, positions * x.shape[1] * prod(unfolding.kernel)))
+    for first in range(0, max(1, len(x)), size):
+        rows, _ = _unfold_window(x[first : first + size], unfolding)
+        yield rows, slice(first * positions, first * positions + len(rows))
+
+
+def position_shape(shape: tuple[int, ...], unfolding: Unfolding) -> tuple[int, ...]:
+    """The shape of the positions that an input of this shape has: see `unfold`."""
+    match unfolding:
+        case Dense():
+            axis = unfolding.axis % len(shape)
+            return shape[:axis] + shape[axis + 1 :]
+        case Window():
+            wide = tuple(max(0, s * (n - 1) + 1) for n, s in zip(shape[2:], unfolding.spread, strict=True))
+            pads = window_pads(shape[2:], unfolding)
+            sizes = (
+                max(0, (n + sum(pad) - d * (k - 1) - 1 + s) // s)
+                for n, pad, d, k, s in zip(
+                    wide, pads, unfolding.dilations, unfolding.kernel, unfolding.strides, strict=True
+                )
+            )
+            return (shape[0], *sizes)
 
 
 def fold(columns: Array, positions: tuple[int, ...], unfolding: Unfolding) -> Array:
@@ -65,9 +104,7 @@ def _unfold_window(x: Array, window: Window) -> tuple[Rows, tuple[int, ...]]:
     padded = _padded(_spread(x, window.spread), window_pads(x.shape[2:], window))
     reach = tuple(d * (k - 1) + 1 for d, k in zip(window.dilations, window.kernel, strict=True))
     if any(size < r for size, r in zip(padded.shape[2:], reach, strict=True)):
-        sizes = (max(0, n - r + s) // s for n, r, s in zip(padded.shape[2:], reach, window.strides, strict=True))
-        empty = (x.shape[0], *sizes)
-        return np.zeros((0, x.shape[1] * prod(window.kernel)), np.float32), empty
+        return np.zeros((0, x.shape[1] * prod(window.kernel)), np.float32), position_shape(x.shape, window)
     views = sliding_window_view(padded, reach, axis=tuple(range(2, 2 + rank)))
     places = tuple(slice(None, None, s) for s in window.strides)
     taps = tuple(slice(None, None, d) for d in window.dilations)

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from mho.runtime.crossbar import largest_weights, output_noise, program_block, program_blocks
+from mho.runtime.crossbar import ProgrammedBlock, largest_weights, output_noise, program_blocks
 from mho.runtime.effects import Conditions, Effects
 from mho.targets.catalog import load_target
 from mho.targets.isa import Load
@@ -44,6 +44,10 @@ def random_matrix(rows: int, columns: int) -> NDArray[np.float32]:
 def load_of(rows: tuple[int, int], columns: tuple[int, int], **changes: object) -> Load:
     plain = Load(block=0, matrix="m", replica=0, rows=rows, columns=columns, scale_rows=rows)
     return replace(plain, **changes)  # type: ignore[arg-type]
+
+
+def program_block(program: Program, load: Load, conditions: Conditions) -> ProgrammedBlock:
+    return program_blocks(program, (load,), conditions)[load.block]
 
 
 @pytest.mark.parametrize("target", ["ideal256", "hermes64", "analog34"])

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from mho.runtime.devices import MODELS, PCM, compensation, conductances, effective_weights, program_cells
+from mho.runtime.devices import MODELS, PCM, compensation, conductances, program_cells
 from mho.runtime.effects import Conditions, Effects
 from mho.targets.target import DeviceModel
 
@@ -19,6 +19,12 @@ NODES, WEIGHTS = np.polynomial.hermite_e.hermegauss(60)
 WEIGHTS = WEIGHTS / WEIGHTS.sum()
 DAY = 86400.0
 CELLS = 200_000
+
+
+def effective_weights(
+    weights: NDArray[np.float32], model: str, conditions: Conditions, key_parts: tuple[str | int, ...]
+) -> NDArray[np.float32]:
+    return program_cells(weights, model, conditions, key_parts).weights
 
 
 def only(**effects: bool) -> Effects:

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 
 import numpy as np
 import onnx
+import onnxruntime as ort
 import pytest
 from numpy.typing import NDArray
 from onnx import TensorProto, helper
 
-from mho.runtime.digital import DigitalUnit, checked_graph
+from mho.runtime.digital import DigitalUnit, checked_graph, open_session
 from mho.targets.errors import ProgramError
 
 FLOAT = helper.make_tensor_value_info("x", TensorProto.FLOAT, ["n"])
@@ -47,6 +49,19 @@ def test_an_operator_that_does_not_exist() -> None:
 def test_bytes_that_are_no_graph() -> None:
     with pytest.raises(ProgramError, match="graph of digital step g is not an ONNX model"):
         checked_graph("g", b"\xff\xff\xff")
+
+
+def test_compiled_graphs_of_onnxruntime_are_refused(tmp_path: Path) -> None:
+    """Bytes as such are no ONNX model, and a file name does not change what is read."""
+    options = ort.SessionOptions()
+    options.optimized_model_filepath = str(tmp_path / "g.ort")
+    options.add_session_config_entry("session.save_model_format", "ORT")
+    model = model_of(helper.make_node("Relu", ["x"], ["y"])).SerializeToString()
+    ort.InferenceSession(model, options, providers=["CPUExecutionProvider"])
+    compiled = tmp_path / "g.ort"
+    for graph in (compiled.read_bytes(), str(compiled)):
+        with pytest.raises(ProgramError, match="onnxruntime refuses"):
+            open_session(graph)
 
 
 def external() -> onnx.TensorProto:

@@ -95,6 +95,13 @@ def test_a_watcher_sees_the_inputs() -> None:
     assert [(layer, found.tolist()) for layer, found in seen] == [(math.layer, rows.tolist())]
 
 
+def test_float16_saturates() -> None:
+    values = np.array([1e5, -1e5, 65519, 65520, np.inf, 0.1], np.float32)
+    top = np.float32(65504)
+    assert rounded(values, "float16").tolist() == [top, -top, top, top, top, np.float32(np.float16(0.1))]
+    assert np.isnan(rounded(np.array([np.nan], np.float32), "float16")).all()
+
+
 class Constant:
     """A unit that gives the same number at every position."""
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import weakref
 from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
@@ -16,7 +17,7 @@ from numpy.typing import NDArray
 from mho.passes.calibrate.observe import Observe
 from mho.passes.levels.plan import Plan
 from mho.passes.tile.pack import Mode
-from mho.runtime.crossbar import largest_weights
+from mho.runtime.crossbar import ProgrammedBlock, largest_weights, program_blocks
 from mho.runtime.digital import DigitalUnit
 from mho.runtime.effects import Conditions, Effects
 from mho.runtime.exact import ExactUnit
@@ -128,6 +129,37 @@ def test_ideal_is_exact(case: str, pack: Mode, replicas: int, analog_rows: int |
     program = compile_model(model, data, target, pack, replicas)
     expected = reference(model, data)["y"]
     assert run(program, data, IDEAL) == pytest.approx(expected, rel=1e-5, abs=1e-5 * float(np.abs(expected).max()))
+
+
+def test_weights_are_held_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    program = compile_model(gemm(), VECTORS, machine_of())
+    blocks: list[weakref.ref[ProgrammedBlock]] = []
+
+    def watched(*arguments: Any) -> dict[int, ProgrammedBlock]:
+        found = program_blocks(*arguments)
+        blocks.extend(map(weakref.ref, found.values()))
+        return found
+
+    monkeypatch.setattr("mho.runtime.machine.program_blocks", watched)
+    (layer,) = (s.name for s in walk(program.sequence) if isinstance(s, Analog))
+    machine = Machine(program, QUANTISED)
+    machine.fire(layer, VECTORS["x"], np.arange(len(VECTORS["x"])))
+    assert blocks and all(block() is None for block in blocks)
+
+
+def test_a_matrix_is_programmed_once_for_all_its_layers(monkeypatch: pytest.MonkeyPatch) -> None:
+    model = parse("g (float[n, 9] x) => (float[n, 9] y) { h = MatMul(x, w)  y = MatMul(h, w) }", w=draw(1, 9, 9))
+    data = {"x": draw(2, 5, 9)}
+    program = compile_model(model, data, machine_of())
+    found: list[Any] = []
+
+    def counted(*arguments: Any) -> Any:
+        found.append(arguments)
+        return program_blocks(*arguments)
+
+    monkeypatch.setattr("mho.runtime.machine.program_blocks", counted)
+    run(program, data, IDEAL, batch=2)
+    assert len(found) == len(program.matrices)
 
 
 def quantise(x: Array, full_scale: float, bits: int) -> Array:

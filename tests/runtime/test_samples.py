@@ -67,6 +67,29 @@ def test_whole_inputs_are_fed_one_by_one() -> None:
     assert found["total"].tolist() == data.sum(axis=(1, 2)).tolist()
 
 
+PORTS = (port("x", "n", "t", 2),)
+
+
+@pytest.mark.parametrize("declared", [("t", 2), (4, 2)])
+def test_an_output_of_the_length_of_a_batch_by_chance(declared: tuple[Dimension, ...]) -> None:
+    outputs = (port("y", "n", 2), port("z", *declared))
+    found = run_samples(
+        match_samples({"x": numbers(4, 4, 2)}, PORTS),
+        lambda inputs, first: {"y": inputs["x"][:, 0], "z": inputs["x"][0]},
+        outputs=outputs,
+    )
+    assert found["y"].shape == (4, 2)
+    assert found["z"].shape == (1, 4, 2)
+
+
+def test_what_an_output_counts_is_decided_once() -> None:
+    found = run_samples(
+        match_samples({"x": numbers(DEFAULT_BATCH + 3, 2)}, (port("x", "n", 2),)),
+        lambda inputs, first: {"z": np.full((3, 2), first)},
+    )
+    assert found["z"][:, 0, 0].tolist() == [0, DEFAULT_BATCH]
+
+
 def test_an_input_of_rank_0_a_sample() -> None:
     found = run_samples(match_samples({"x": numbers(5)}, (port("x"),)), Recorder())
     assert found["y"].tolist() == [0, 2, 4, 6, 8]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from itertools import pairwise
 from typing import Any
@@ -20,7 +20,7 @@ from mho.runtime.exact import ExactUnit
 from mho.runtime.samples import match_samples, run_samples
 from mho.runtime.sequencer import BASE_BITS, Executable, Sequencer, Turn, firing_indices
 from mho.targets.errors import ProgramError
-from mho.targets.steps import Analog, Branch, Digital, Loop, Scan, layers, walk
+from mho.targets.steps import Analog, Body, Branch, Digital, Loop, Scan, captures, layers, walk
 from mho.targets.unfolding import Dense, Window
 from tests.plans import compile_model, draw, machine_of, network_of, parse, reference
 
@@ -325,6 +325,21 @@ def test_the_split_into_batches_does_not_change_the_fires(
     whole = fires(0, samples)
     assert np.array_equal(np.concatenate(parts, axis=axis), whole)
     assert sorted(whole.reshape(-1)) == list(range(whole.size))
+
+
+def test_values_are_followed_once_a_body(monkeypatch: pytest.MonkeyPatch) -> None:
+    model = parse(LOOP.format(trips="n", on=""), w=W, two=np.array(2), stop=np.array(9))
+    exact = sequencer(emit_exact(network_of(model)))
+    followed: list[Body] = []
+
+    def counted(body: Body) -> Iterable[str]:
+        followed.append(body)
+        return captures(body)
+
+    monkeypatch.setattr("mho.runtime.sequencer.captures", counted)
+    for _ in range(2):
+        exact.run({"n": np.array(3), "on": np.array(True), "x": X})
+    assert len(followed) == 1
 
 
 def test_a_machine_runs_layers_in_bodies() -> None:

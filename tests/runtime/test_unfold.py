@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 import numpy as np
 import pytest
 
-from mho.runtime.unfold import fold, unfold, window_pads
+from mho.runtime.unfold import fold, position_shape, unfold, unfold_pieces, window_pads
 from mho.targets.unfolding import Dense, Window
 
 
@@ -44,6 +46,48 @@ def test_dense_rows_lie_along_any_axis(axis: int) -> None:
     assert positions == tuple(size for i, size in enumerate(x.shape) if i != axis % 3)
     output = fold(rows @ matrix, positions, layer)
     np.testing.assert_allclose(output, np.moveaxis(np.tensordot(x, matrix, (axis, 0)), -1, axis), rtol=1e-5)
+
+
+@pytest.mark.parametrize("auto_pad", ["same_upper", "same_lower", "explicit"])
+@pytest.mark.parametrize("size", [1, 2, 5, 6])
+@pytest.mark.parametrize(("stride", "dilation", "spread", "pad"), [(1, 1, 1, 0), (2, 2, 1, 1), (3, 1, 2, -1)])
+def test_positions_are_known_before_unfolding(
+    auto_pad: Literal["explicit", "same_upper", "same_lower"],
+    size: int,
+    stride: int,
+    dilation: int,
+    spread: int,
+    pad: int,
+) -> None:
+    pads = ((pad, 1), (0, pad)) if auto_pad == "explicit" else None
+    layer = Window(
+        kernel=(2, 3),
+        strides=(stride, 1),
+        dilations=(1, dilation),
+        spread=(spread, 1),
+        pads=pads,
+        auto_pad=auto_pad,
+    )
+    x = np.zeros((2, 3, size, 4), np.float32)
+    assert position_shape(x.shape, layer) == unfold(x, layer)[1]
+
+
+@pytest.mark.parametrize(("limit", "count"), [(1, 5), (2 * 3 * 8, 3), (1000, 1)])
+def test_windows_are_unfolded_in_bounded_pieces(monkeypatch: pytest.MonkeyPatch, limit: int, count: int) -> None:
+    monkeypatch.setattr("mho.runtime.unfold.PIECE_NUMBERS", limit)
+    x = np.arange(5 * 4 * 4, dtype=np.float32).reshape(5, 4, 4)
+    layer = window(kernel=(2,))
+    rows = unfold(x, layer)[0]
+    pieces = list(unfold_pieces(x, layer))
+    assert len(pieces) == count
+    assert all(len(piece) == 3 or piece.size <= limit for piece, _ in pieces)
+    assert np.array_equal(np.concatenate([piece for piece, _ in pieces]), rows)
+    assert [i for _, span in pieces for i in range(len(rows))[span]] == list(range(len(rows)))
+
+
+def test_no_sample_is_one_empty_piece() -> None:
+    ((rows, span),) = unfold_pieces(np.zeros((0, 2, 4), np.float32), window(kernel=(2,)))
+    assert (rows.shape, span) == ((0, 4), slice(0, 0))
 
 
 def test_fold_puts_the_columns_behind_the_samples() -> None:
