@@ -60,7 +60,8 @@ def refuse_not_finite(samples: Samples) -> None:
     """
     counts = {name: int(np.size(a) - np.isfinite(a).sum()) for name, a in samples.arrays.items() if a.dtype.kind == "f"}
     problems = [
-        f"input {plain(name)}: {count} of {samples.arrays[name].size} values are NaN or infinite; calibrate on samples without"
+        f"input {plain(name)}: {count} of {samples.arrays[name].size} values are NaN or infinite; "
+        "calibrate on samples without"
         for name, count in counts.items()
         if count
     ]
