@@ -108,19 +108,22 @@ def run_samples(
             array = np.asarray(value)
             counted = array.ndim > 0 and len(array) == fed
             if name not in counts:
-                counts[name] = counted and _may_count(samples, ports.get(name))
+                counts[name] = counted and _may_count(samples, ports.get(name), fed)
             parts.setdefault(name, []).append(array[:count] if counts[name] and counted else array[None])
         advance(count)
     return {name: _joined(name, arrays) for name, arrays in parts.items()}
 
 
-def _may_count(samples: Samples, port: Port | None) -> bool:
-    """Whether an output's first axis counts the samples, by what is declared of it, once its length agrees."""
+def _may_count(samples: Samples, port: Port | None, fed: int) -> bool:
+    """Whether an output's first axis counts the samples, by what is declared of it, once its length is `fed`.
+
+    Converters leave a stale 1 in what they declare, so that a number tells against samples only where it is true.
+    """
     if samples.batch == 0:
         return False
     first = port.shape[0] if port is not None and port.shape else None
     if isinstance(first, int):
-        return samples.fixed or bool(samples.state)
+        return samples.fixed or fed == 1 or first != fed
     return first not in samples.inner_symbols
 
 

@@ -82,6 +82,13 @@ def test_an_output_of_the_length_of_a_batch_by_chance(declared: tuple[Dimension,
     assert found["z"].shape == (1, 4, 2)
 
 
+def test_a_declared_number_that_is_not_true_is_no_evidence() -> None:
+    for count in (1, 4):
+        samples = match_samples({"x": numbers(count, 2)}, (port("x", "n", 2),))
+        found = run_samples(samples, lambda inputs, first: {"y": inputs["x"]}, outputs=(port("y", 1, 2),))
+        assert found["y"].shape == (count, 2)
+
+
 def test_what_an_output_counts_is_decided_once() -> None:
     found = run_samples(
         match_samples({"x": numbers(DEFAULT_BATCH + 3, 2)}, (port("x", "n", 2),)),
