@@ -20,7 +20,7 @@ SIGNIFICANT_BITS = 12
 a program must not."""
 
 FORGIVEN = 2.0**-20
-"""The part of a full scale that it may lie above a rounded one, so that 1 and what is 1 but for its last digit agree."""
+"""The part of a full scale that may lie above its rounded value, so that 1 and 1 but for its last digit agree."""
 
 Rule = Literal["percentile", "mse", "max"]
 Percentile = Annotated[float, Field(gt=0, le=100)]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import tracemalloc
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -66,7 +68,7 @@ def test_ranges_by_rule() -> None:
     (layer,) = Observe(rule="max").run(network, samples, target).layers.values()
     assert layer.input_range == pytest.approx(float(DATA["x"].max()), rel=2**-11)
     assert layer.fires == 6
-    assert layer.sample.shape == (600, 3)
+    assert layer.sample.shape == (512, 3)
     assert layer.sample.min() == 0
     (most,) = Observe(rule="percentile", percentile=75.0).run(network, samples, target).layers.values()
     expected = np.quantile(np.maximum(DATA["x"], 0), 0.75, method="inverted_cdf")
@@ -81,8 +83,38 @@ def test_only_so_many_samples_are_run() -> None:
     calibrated = Observe(samples=70).run(network, match_samples(DATA, network.inputs), machine_of(), told.append)
     assert sum(told) == 70
     (layer,) = calibrated.layers.values()
-    assert len(layer.sample) == 420
+    assert (layer.fires, len(layer.sample)) == (6, 420)
     assert calibrated.warnings == ()
+
+
+def test_samples_that_fill_up_a_batch_are_no_fires() -> None:
+    model = parse("g (float[64, 6, 3] x) => (float[64, 6, 2] y) { y = MatMul(x, w) }", w=draw(1, 3, 2))
+    network = network_of(model)
+    (layer,) = Observe().run(network, match_samples(DATA, network.inputs), machine_of()).layers.values()
+    assert layer.fires == 6
+
+
+def test_outputs_may_have_another_shape_in_every_batch() -> None:
+    model = parse(
+        "g (float[n, 3] x) => (int64[a, b] y, float[n, 2] z) { z = MatMul(x, w)  r = Relu(z)  y = NonZero(r) }",
+        w=draw(1, 3, 2),
+    )
+    network = network_of(model)
+    samples = match_samples({"x": draw(2, 100, 3)}, network.inputs)
+    (layer,) = Observe().run(network, samples, machine_of()).layers.values()
+    assert layer.fires == 1
+
+
+def test_outputs_are_not_kept() -> None:
+    model = parse("g (float[n, 4] x) => (float[n, 40000] y) { h = MatMul(x, w)  y = Tile(h, r) }", w=draw(1, 4, 4))
+    model.graph.initializer.append(onnx.numpy_helper.from_array(np.array([1, 10000]), "r"))
+    network = network_of(model)
+    samples = replace(match_samples({"x": draw(2, 64, 4)}, network.inputs), batch=1)
+    tracemalloc.start()
+    Observe().run(network, samples, machine_of())
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert peak < 64 * 40000 * 4 / 2
 
 
 def test_a_layer_that_never_fired_is_a_warning() -> None:
