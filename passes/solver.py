@@ -1,9 +1,8 @@
 """The one importer of ortools: CP-SAT solves that give the same answer on every machine.
 
 Several CP-SAT workers find another solution every time, so a search is a fixed list of solves by one worker each,
-cut off by CP-SAT's deterministic clock; the list runs in parallel and the best answer is chosen by (objective,
-position), which does not depend on the number of cores. Efforts in seconds and `max` use the wall clock and all
-cores and give up that promise.
+cut off by CP-SAT's deterministic clock; the list runs in parallel and its answers keep their order, whatever the
+number of cores. Efforts in seconds and `max` use the wall clock and all cores and give up that promise.
 """
 
 from __future__ import annotations
