@@ -15,6 +15,8 @@ from mho.report.accuracy import Accuracy
 from mho.runtime.effects import Conditions, Effects
 from mho.runtime.samples import match_samples, run_samples
 from mho.runtime.simulator import Simulator
+from mho.targets.check import check_program
+from mho.targets.errors import ProgramError
 from mho.targets.program import Program
 from mho.targets.program_file import read_program, write_program
 from mho.validation import Validation
@@ -23,6 +25,9 @@ if TYPE_CHECKING:
     from mho.report import Report
 
 Array = NDArray[Any]
+
+MOST_PROBLEMS = 5
+"""Problems of a program that loading it tells; `mho check` tells all."""
 
 
 class Compiled:
@@ -41,9 +46,13 @@ class Compiled:
         """The program of a .mho file.
 
         Raises:
-            ProgramError: the file is damaged, too new or not a program.
+            ProgramError: the file is damaged, too new, not a program, or a program that contradicts itself.
         """
-        return Compiled(read_program(Path(path)))
+        program = read_program(Path(path))
+        problems = check_program(program)
+        if problems:
+            raise ProgramError(f"{path}: {problem}" for problem in problems[:MOST_PROBLEMS])
+        return Compiled(program)
 
     def save(self, path: str | Path) -> None:
         """Writes the program to a .mho file, whole or not at all."""
@@ -75,7 +84,7 @@ class Compiled:
         conditions = Conditions(
             effects=effects or Effects(), seed=self.program.manifest.seed if seed is None else seed, time_s=time_s
         )
-        samples = match_samples(read_data(data, self.program.inputs), self.program.inputs, state)
+        samples = match_samples(read_data(data), self.program.inputs, state)
         return run_samples(samples, self._simulator.noisy(conditions).run, advance)
 
     def validate(

@@ -17,22 +17,21 @@ from mho.targets.files import replacing
 from mho.targets.steps import Port
 
 Array = NDArray[Any]
-Data = Mapping[str, Array] | Array | str | Path
+Data = Mapping[str, Array] | Array | list[Any] | str | Path
+"""Arrays by name, one array (or lists of numbers), or an .npz file."""
 
 GENERATED_SAMPLES = 8
 
 
-def read_data(data: Data, inputs: tuple[Port, ...]) -> Mapping[str, Array]:
-    """The arrays by name; a single array belongs to the first input.
+def read_data(data: Data) -> Mapping[str, Array]:
+    """The arrays by name; a single array is `x`, which serves where there is one input to feed.
 
     Raises:
         DataError: the file is missing or not an .npz of plain arrays.
     """
     if isinstance(data, str | Path):
         return read_npz(Path(data))
-    if isinstance(data, np.ndarray):
-        return {inputs[0].name if inputs else "x": data}
-    return data
+    return data if isinstance(data, Mapping) else {"x": np.asarray(data)}
 
 
 def read_npz(path: Path) -> Mapping[str, Array]:
@@ -53,15 +52,16 @@ def read_npz(path: Path) -> Mapping[str, Array]:
         raise DataError(f"{path} is not an .npz file of plain arrays: {plain(str(error))}") from error
 
 
-def refuse_nan(samples: Samples) -> None:
+def refuse_not_finite(samples: Samples) -> None:
     """Ranges cannot be set from what is not a number.
 
     Raises:
-        DataError: samples hold NaN; every such input is named.
+        DataError: samples hold NaN or infinity; every such input is named.
     """
-    counts = {name: int(np.isnan(a).sum()) for name, a in samples.arrays.items() if a.dtype.kind == "f"}
+    counts = {name: int(np.size(a) - np.isfinite(a).sum()) for name, a in samples.arrays.items() if a.dtype.kind == "f"}
     problems = [
-        f"input {plain(name)}: {count} of {samples.arrays[name].size} values are NaN; calibrate on samples without"
+        f"input {plain(name)}: {count} of {samples.arrays[name].size} values are NaN or infinite; "
+        "calibrate on samples without"
         for name, count in counts.items()
         if count
     ]

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mho.compiled import Compiled
-from mho.data import Data, generated_samples, read_data, refuse_nan
+from mho.data import Data, generated_samples, read_data, refuse_not_finite
 from mho.frontend import load_model
 from mho.passes.levels.model import Model
 from mho.passes.levels.network import Network
@@ -19,6 +19,7 @@ from mho.pipeline import Pipeline
 from mho.runtime.samples import Samples, match_samples
 from mho.stages import Stages
 from mho.targets.catalog import load_target
+from mho.targets.errors import OptionError
 from mho.targets.program import JsonScalar, Manifest
 from mho.targets.target import Target
 
@@ -61,6 +62,8 @@ def compile(
     Raises:
         MhoError: the model, the machine, the data or the options are at fault.
     """
+    if seed < 0:
+        raise OptionError(f"seed {seed} is negative; give a whole number from 0")
     pipeline = pipeline or Pipeline()
     stage = stages or Stages()
     machine = target if isinstance(target, Target) else load_target(target)
@@ -68,8 +71,8 @@ def compile(
     bound = bind_dimensions(imported, dimensions or {})
     network = pipeline.network(bound, machine, stage)
     samples, warnings = _samples(network, data, state, seed)
-    stage.progress.start("observe", min(samples.count, pipeline.observe.samples))
-    calibrated = pipeline.calibrated(network, machine, samples, stage)
+    observed = min(samples.count, pipeline.observe.samples)
+    calibrated = pipeline.calibrated(network, machine, samples, stage.of(observed))
     plan = pipeline.plan(calibrated, machine, stage)
     manifest = _manifest(bound, pipeline, seed, (*warnings, *calibrated.warnings, *_unpublished(plan)))
     return Compiled(pipeline.program(plan, manifest, stage))
@@ -80,8 +83,8 @@ def _samples(
 ) -> tuple[Samples, tuple[str, ...]]:
     if data is None:
         return generated_samples(network.inputs, state, seed), (NO_DATA,)
-    samples = match_samples(read_data(data, network.inputs), network.inputs, state)
-    refuse_nan(samples)
+    samples = match_samples(read_data(data), network.inputs, state)
+    refuse_not_finite(samples)
     return samples, ()
 
 

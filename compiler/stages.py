@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import ParamSpec, TypeVar
 
 from mho.passes.levels.dump import level_text
@@ -35,6 +35,7 @@ class Stages:
         dump: the stages whose level is handed to `write` as text; ("all",) is every stage.
         stop_after: the last stage to run.
         write: takes (stage, text).
+        total: size of the next pass's work, for the progress, where it is known.
     """
 
     progress: Progress = field(default_factory=Quiet)
@@ -42,6 +43,11 @@ class Stages:
     dump: tuple[str, ...] = ()
     stop_after: str | None = None
     write: Callable[[str, str], None] = lambda stage, text: None
+    total: int | None = None
+
+    def of(self, total: int) -> Stages:
+        """The same for a pass whose work has this size, in the units by which it advances."""
+        return replace(self, total=total)
 
     def __call__(self, name: str, run: Callable[P, Level], *args: P.args, **kwargs: P.kwargs) -> Level:
         """Runs one pass.
@@ -50,7 +56,7 @@ class Stages:
             BrokenLevelError: `verify` is on and the level is not valid.
             StoppedError: this was the last stage.
         """
-        self.progress.start(name)
+        self.progress.start(name, self.total)
         started = time.perf_counter()
         level = run(*args, **kwargs)
         log.info("%s: %.2f s", name, time.perf_counter() - started)

@@ -19,7 +19,7 @@ from mho.runtime.effects import Conditions, Effects
 from mho.runtime.probe import Power
 from mho.runtime.samples import Samples, match_samples, run_samples
 from mho.runtime.simulator import Simulator
-from mho.targets.errors import OptionError, ProgramError, plain
+from mho.targets.errors import ModelError, OptionError, ProgramError, plain
 
 Array = NDArray[Any]
 
@@ -57,9 +57,11 @@ class Validation:
             DataError: the data or the labels do not suit.
             OptionError: an option names what the program lacks.
         """
+        if not self.times_s:
+            raise OptionError("there is no time after programming to validate at; give one or several in seconds")
         program = simulator.program
         output = self._output(simulator)
-        samples = match_samples(read_data(data, program.inputs), program.inputs, self.state)
+        samples = match_samples(read_data(data), program.inputs, self.state)
         metric = default_metric(labels) if self.metric is None else self.metric
         kind, expected = self._reference(simulator, samples)
         results = []
@@ -94,7 +96,7 @@ class Validation:
             self.progress.start("reference: the program in ideal mode", samples.count)
             return "ideal", run_samples(samples, simulator.exact().run, self.progress.advance)
         self.progress.start("reference: onnxruntime", samples.count)
-        session = open_session(str(self.model), threads=0)
+        session = self._open(Path(self.model))
         names = [port.name for port in simulator.program.outputs]
         missing = set(names) - {o.name for o in session.get_outputs()}
         if missing:
@@ -107,6 +109,15 @@ class Validation:
                 raise OptionError(f"{self.model} is another model, which the data does not suit: {error}") from error
 
         return "onnxruntime", run_samples(samples, run, self.progress.advance)
+
+    def _open(self, model: Path) -> Any:
+        """An onnxruntime session on the model, with threads of its own."""
+        if not model.is_file():
+            raise ModelError(f"{model}: there is no such file to compare with")
+        try:
+            return open_session(str(model), threads=0)
+        except ProgramError as error:
+            raise ModelError(f"{model} cannot be compared with: {error}") from error
 
     def _layers(self, simulator: Simulator, samples: Samples) -> tuple[LayerQuality, ...]:
         """Each layer's own error under the conditions of the first run."""
@@ -127,6 +138,11 @@ def _compare(
     conditions: Conditions,
 ) -> Run:
     value, reference = found[output], expected[output]
+    if value.shape != reference.shape:
+        raise OptionError(
+            f"output {plain(output)} has the shape {value.shape}, and {reference.shape} in the model it is compared "
+            "with; is it the model that was compiled?"
+        )
     power = Power()
     numbers = value.dtype.kind in "fiub"
     if numbers:

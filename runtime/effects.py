@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, fields, replace
+from math import isfinite
+
+from mho.targets.errors import OptionError
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -36,8 +39,17 @@ class Conditions:
     Attributes:
         seed: of every random draw; two runs of equal conditions are equal.
         time_s: seconds after programming.
+
+    Raises:
+        OptionError: the time or the seed is negative, or the time is not a finite number.
     """
 
     effects: Effects = Effects()
     seed: int = 0
     time_s: float = 0.0
+
+    def __post_init__(self) -> None:
+        if not (isfinite(self.time_s) and self.time_s >= 0):
+            raise OptionError(f"{self.time_s} s is no time after programming; give a finite number from 0")
+        if self.seed < 0:
+            raise OptionError(f"seed {self.seed} is negative; give a whole number from 0")

@@ -28,6 +28,7 @@ from mho.targets.steps import (
     walk,
     writes,
 )
+from mho.targets.unfolding import Window
 
 
 def check_program(program: Program) -> tuple[str, ...]:
@@ -128,7 +129,7 @@ def _body_values(body: Body, around: set[str], where: str) -> Iterator[str]:
 
 
 def _arities(program: Program) -> Iterator[str]:
-    """Bodies take and give as many values as the step that holds them."""
+    """Bodies take and give as many values as the step that holds them; windows tell as much of every axis."""
     for step in walk(program.sequence):
         for what, has, needed in _counts(step):
             if has != needed:
@@ -137,6 +138,12 @@ def _arities(program: Program) -> Iterator[str]:
 
 def _counts(step: Step) -> Iterator[tuple[str, int, int]]:
     match step:
+        case Analog(unfolding=Window() as window):
+            axes = len(window.kernel)
+            yield "strides", len(window.strides), axes
+            yield "dilations", len(window.dilations), axes
+            yield "spreads", len(window.spread), axes
+            yield "pads", axes if window.pads is None else len(window.pads), axes
         case Branch():
             for body in bodies(step):
                 yield "inputs of a branch", len(body.inputs), 0

@@ -13,6 +13,8 @@ from pydantic import ConfigDict, Field
 
 STRICT = ConfigDict(extra="forbid")
 
+Count = Annotated[int, Field(ge=1)]
+
 
 @dataclass(frozen=True, kw_only=True)
 class Dense:
@@ -59,10 +61,10 @@ class Window:
     __pydantic_config__ = STRICT
 
     kind: Literal["window"] = "window"
-    kernel: tuple[int, ...]
-    strides: tuple[int, ...]
-    dilations: tuple[int, ...]
-    spread: tuple[int, ...]
+    kernel: tuple[Count, ...]
+    strides: tuple[Count, ...]
+    dilations: tuple[Count, ...]
+    spread: tuple[Count, ...]
     pads: tuple[tuple[int, int], ...] | None
     auto_pad: Literal["explicit", "same_upper", "same_lower"] = "explicit"
 

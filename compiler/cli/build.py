@@ -39,7 +39,7 @@ SUFFIX = ".mho"
 @click.option(
     "--effort", type=Effort(), metavar="fast|normal|max|SECONDS", help="How hard to search.  [default: normal]"
 )
-@click.option("--seed", type=int, help="Of every random draw and search.  [default: 0]")
+@click.option("--seed", type=click.IntRange(0), help="Of every random draw and search.  [default: 0]")
 @click.option("--config", type=click.Path(path_type=Path), help="A TOML file with a table of options for each pass.")
 @click.option("--explain", is_flag=True, help="List every ONNX node with where it runs and why.")
 @click.option("--verify", is_flag=True, help="Check every level that a pass returns.")

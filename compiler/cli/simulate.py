@@ -110,7 +110,7 @@ def missed_thresholds(accuracy: Accuracy, min_agreement: float | None, max_drop:
 @click.option("-o", "--output", type=click.Path(path_type=Path), required=True, help="An .npz of the outputs by name.")
 @ideal_option
 @quantised_option
-@click.option("--seed", type=int, help="Of every random draw; the program's own by default.")
+@click.option("--seed", type=click.IntRange(0), help="Of every random draw; the program's own by default.")
 @click.option("--time", "times_s", type=Times(), default="0s", show_default=True, help="Time after programming.")
 @state_option
 @json_option

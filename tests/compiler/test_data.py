@@ -17,12 +17,11 @@ def port(name: str, *shape: Dimension, kind: str = "tensor(float)") -> Port:
 def test_arrays_files_and_names(tmp_path: Path) -> None:
     x, y = np.arange(6.0).reshape(2, 3), np.array([1, 2])
     np.savez(tmp_path / "data.npz", x=x, y=y)
-    ports = (port("a", "n", 3), port("b", "n"))
     for data in (tmp_path / "data.npz", str(tmp_path / "data.npz"), {"x": x, "y": y}):
-        found = read_data(data, ports)
+        found = read_data(data)
         assert {name: array.tolist() for name, array in found.items()} == {"x": x.tolist(), "y": y.tolist()}
-    assert list(read_data(x, ports)) == ["a"]
-    assert list(read_data(x, ())) == ["x"]
+    assert list(read_data(x)) == ["x"]
+    assert list(read_data([[1.0, 2.0]])) == ["x"]
 
 
 def test_made_up_samples() -> None:

@@ -107,21 +107,21 @@ def test_files_that_are_no_archives(tmp_path: Path, content: bytes) -> None:
     path = tmp_path / "data.npz"
     path.write_bytes(content)
     with pytest.raises(DataError, match=r"is not an [.]npz file of plain arrays"):
-        read_data(path, (IMAGE,))
+        read_data(path)
 
 
 def test_a_file_of_one_array_and_a_missing_one(tmp_path: Path) -> None:
     np.save(tmp_path / "data.npy", np.zeros(3))
     with pytest.raises(DataError, match="holds one array; store it under its input's name"):
-        read_data(tmp_path / "data.npy", (IMAGE,))
+        read_data(tmp_path / "data.npy")
     with pytest.raises(DataError, match="does not exist"):
-        read_data(str(tmp_path / "none.npz"), (IMAGE,))
+        read_data(str(tmp_path / "none.npz"))
 
 
 def test_pickles_are_refused(tmp_path: Path) -> None:
     np.savez(tmp_path / "data.npz", x=np.array([{}], dtype=object))
     with pytest.raises(DataError, match=r"is not an [.]npz file of plain arrays"):
-        read_data(tmp_path / "data.npz", (IMAGE,))
+        read_data(tmp_path / "data.npz")
 
 
 def test_a_damaged_archive(tmp_path: Path) -> None:
@@ -131,7 +131,7 @@ def test_a_damaged_archive(tmp_path: Path) -> None:
     content[200:300] = bytes(100)
     path.write_bytes(content)
     with pytest.raises(DataError, match=r"is not an [.]npz file of plain arrays"):
-        read_data(path, (IMAGE,))
+        read_data(path)
 
 
 @pytest.mark.parametrize(

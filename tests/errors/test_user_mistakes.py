@@ -9,8 +9,10 @@ import numpy as np
 import onnx
 import pytest
 
+import mho
 from mho.examples import digits
 from mho.examples.builder import Builder
+from mho.targets.errors import OptionError
 from tests.compilations import digits_on, digits_test
 from tests.shell import Outcome, Shell
 
@@ -297,3 +299,21 @@ def test_hostile_names_in_errors_do_no_harm(fail: Strict, tmp_path: Path) -> Non
             assert_harmless(sentence)
     for sentence in fail(1, "compile", "\x1b[31m.onnx", "-t", "ideal256"):
         assert_harmless(sentence)
+
+
+def test_times_seeds_and_references_that_cannot_be(tmp_path: Path) -> None:
+    compiled = digits_on("ideal256", "pipelined", 1)
+    images, labels = digits_test(4)
+    with pytest.raises(OptionError, match="-1000 s is no time after programming"):
+        compiled.run(images, time_s=-1000)
+    with pytest.raises(OptionError, match="nan s is no time"):
+        compiled.run(images, time_s=float("nan"))
+    with pytest.raises(OptionError, match="no time after programming to validate at"):
+        compiled.validate(images, labels, times_s=())
+    with pytest.raises(OptionError, match="seed -1 is negative"):
+        mho.compile(digits().model, seed=-1)
+    net = Builder("narrow")
+    net.output(net.gemm("logits", net.op("Flatten", "flat", net.input("image", ["N", 1, 8, 8])), 64, 3), ["N", 3])
+    onnx.save_model(net.model, tmp_path / "narrow.onnx")
+    with pytest.raises(OptionError, match=r"output logits has the shape \(4, 10\), and \(4, 3\) in the model"):
+        compiled.validate(images, labels, model=tmp_path / "narrow.onnx")
