@@ -131,7 +131,7 @@ class Reservoir:
 
 def _thinned(vectors: Floats) -> Floats:
     """At most VECTORS of the vectors, evenly spread: what the ranges of the ADCs are set from."""
-    return vectors[np.linspace(0, len(vectors) - 1, min(VECTORS, len(vectors))).astype(int)]
+    return vectors.take(np.linspace(0, len(vectors) - 1, min(VECTORS, len(vectors))).astype(int), axis=0)
 
 
 def _warnings(observed: Mapping[str, LayerInputs]) -> tuple[str, ...]:
