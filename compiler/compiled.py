@@ -85,7 +85,7 @@ class Compiled:
             effects=effects or Effects(), seed=self.program.manifest.seed if seed is None else seed, time_s=time_s
         )
         samples = match_samples(read_data(data), self.program.inputs, state)
-        return run_samples(samples, self._simulator.noisy(conditions).run, advance)
+        return run_samples(samples, self._simulator.noisy(conditions).run, advance, self.program.outputs)
 
     def validate(
         self,

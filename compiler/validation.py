@@ -17,7 +17,7 @@ from mho.report.accuracy import Accuracy, LayerQuality, Reference, Run
 from mho.runtime.digital import open_session, run_session
 from mho.runtime.effects import Conditions, Effects
 from mho.runtime.probe import Power
-from mho.runtime.samples import Samples, match_samples, run_samples
+from mho.runtime.samples import Samples, each_batch, match_samples, run_samples
 from mho.runtime.simulator import Simulator
 from mho.targets.errors import ModelError, OptionError, ProgramError, plain
 
@@ -69,7 +69,7 @@ class Validation:
             for time_s in self.times_s:
                 self.progress.start(f"run with seed {seed} at {time_s:g} s", samples.count)
                 conditions = Conditions(effects=self.effects, seed=seed, time_s=time_s)
-                found = run_samples(samples, simulator.noisy(conditions).run, self.progress.advance)
+                found = run_samples(samples, simulator.noisy(conditions).run, self.progress.advance, program.outputs)
                 results.append(_compare(found, expected, output, metric, labels, conditions))
         mean, std = _spread(results)
         return Accuracy(
@@ -94,7 +94,9 @@ class Validation:
     def _reference(self, simulator: Simulator, samples: Samples) -> tuple[str, dict[str, Array]]:
         if self.model is None:
             self.progress.start("reference: the program in ideal mode", samples.count)
-            return "ideal", run_samples(samples, simulator.exact().run, self.progress.advance)
+            return "ideal", run_samples(
+                samples, simulator.exact().run, self.progress.advance, simulator.program.outputs
+            )
         self.progress.start("reference: onnxruntime", samples.count)
         session = self._open(Path(self.model))
         names = [port.name for port in simulator.program.outputs]
@@ -108,7 +110,7 @@ class Validation:
             except ProgramError as error:
                 raise OptionError(f"{self.model} is another model, which the data does not suit: {error}") from error
 
-        return "onnxruntime", run_samples(samples, run, self.progress.advance)
+        return "onnxruntime", run_samples(samples, run, self.progress.advance, simulator.program.outputs)
 
     def _open(self, model: Path) -> Any:
         """An onnxruntime session on the model, with threads of its own."""
@@ -124,7 +126,8 @@ class Validation:
         conditions = Conditions(effects=self.effects, seed=simulator.program.manifest.seed, time_s=self.times_s[0])
         self.progress.start("errors of the layers", samples.count)
         sequencer, probed = simulator.probed(conditions)
-        run_samples(samples, sequencer.run, self.progress.advance)
+        for count, _ in each_batch(samples, sequencer.run):
+            self.progress.advance(count)
         found = [LayerQuality(name=name, sqnr_db=power.sqnr_db) for name, power in probed.layers.items()]
         return tuple(sorted(found, key=lambda layer: float("inf") if layer.sqnr_db is None else layer.sqnr_db))
 

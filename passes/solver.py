@@ -1,15 +1,14 @@
 """The one importer of ortools: CP-SAT solves that give the same answer on every machine.
 
 Several CP-SAT workers find another solution every time, so a search is a fixed list of solves by one worker each,
-cut off by CP-SAT's deterministic clock; the list runs in parallel and the best answer is chosen by (objective,
-position), which does not depend on the number of cores. Efforts in seconds and `max` use the wall clock and all
-cores and give up that promise.
+cut off by CP-SAT's deterministic clock; the list runs in parallel and its answers keep their order, whatever the
+number of cores. Efforts in seconds and `max` use the wall clock and all cores and give up that promise.
 """
 
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, Literal, TypeVar
@@ -127,12 +126,6 @@ def solve(problem: Problem, limit: Budget, seed: int = 0) -> Solution:
     return Solution(status, float(solver.objective_value), bound, values)
 
 
-def solve_all(problems: Sequence[Problem], limit: Budget, seed: int = 0) -> tuple[Solution, ...]:
-    """Solve independent problems side by side, each within `limit`; the answers are in their order."""
-    jobs = list(enumerate(problems))
-    return in_parallel(lambda job: solve(job[1], limit, seed + job[0]), jobs, limit)
-
-
 def in_parallel(task: Callable[[Given], Found], jobs: Iterable[Given], limit: Budget) -> tuple[Found, ...]:
     """`task` of every job, in order, on all cores where one job uses one worker.
 
@@ -141,26 +134,3 @@ def in_parallel(task: Callable[[Given], Found], jobs: Iterable[Given], limit: Bu
     threads = (os.cpu_count() or 1) if limit.workers == 1 else 1
     with ThreadPoolExecutor(threads) as pool:
         return tuple(pool.map(task, jobs))
-
-
-def best(solutions: Sequence[Solution]) -> Solution:
-    """The solution of the least objective, the first of equals, with the largest bound of all.
-
-    The solutions are those of one problem to be minimised, tried in several ways.
-
-    Raises:
-        ValueError: there are no solutions to choose from.
-    """
-    if not solutions:
-        raise ValueError("no solutions to choose from")
-    bounds = [s.bound for s in solutions if s.bound is not None]
-    bound = max(bounds, default=None)
-    for proved in ("OPTIMAL", "INFEASIBLE"):
-        for solution in solutions:
-            if solution.status == proved:
-                return solution
-    found = [(s.objective, i) for i, s in enumerate(solutions) if s.objective is not None]
-    if not found:
-        return Solution("LIMIT", None, bound)
-    chosen = solutions[min(found)[1]]
-    return Solution(chosen.status, chosen.objective, bound, chosen.values)

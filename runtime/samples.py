@@ -41,6 +41,11 @@ class Samples:
         """Number of samples."""
         return next((len(a) for a in self.arrays.values() if a.ndim), 1)
 
+    @property
+    def fed(self) -> int:
+        """Number of samples that are run, with those that fill up the last batch."""
+        return -(-self.count // self.batch) * self.batch if self.fixed else self.count
+
     def first(self, count: int) -> Samples:
         """The first `count` samples."""
         return replace(self, arrays={n: a[:count] if a.ndim else a for n, a in self.arrays.items()})
@@ -75,6 +80,22 @@ Run = Callable[[Mapping[str, Array], int], dict[str, Any]]
 """Runs one batch: (inputs, index of the first sample) → outputs."""
 
 
+def each_batch(samples: Samples, run: Run) -> Iterator[tuple[int, dict[str, Any]]]:
+    """(number of samples, outputs) of one batch after another, state carried between them; nothing is kept.
+
+    Raises:
+        DataError: the outputs lack one that carries state.
+    """
+    state = dict(samples.initial)
+    for start, count, inputs in samples.batches():
+        outputs = run(inputs | state, start)
+        missing = [plain(out) for out in samples.state if out not in outputs]
+        if missing:
+            raise DataError(f"--state names outputs that the model lacks: {', '.join(missing)}")
+        state |= {into: outputs[out] for out, into in samples.state.items()}
+        yield count, outputs
+
+
 def run_samples(
     samples: Samples,
     run: Run,
@@ -93,16 +114,10 @@ def run_samples(
     Raises:
         DataError: the outputs lack one that carries state, or have another shape for every batch.
     """
-    state = dict(samples.initial)
     ports = {port.name: port for port in outputs}
     counts: dict[str, bool] = {}
     parts: dict[str, list[Array]] = {}
-    for start, count, inputs in samples.batches():
-        found = run(inputs | state, start)
-        missing = [plain(out) for out in samples.state if out not in found]
-        if missing:
-            raise DataError(f"--state names outputs that the model lacks: {', '.join(missing)}")
-        state |= {into: found[out] for out, into in samples.state.items()}
+    for count, found in each_batch(samples, run):
         fed = samples.batch if samples.fixed else count
         for name, value in found.items():
             array = np.asarray(value)

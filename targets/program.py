@@ -173,7 +173,8 @@ class MappingFacts:
     """What the compiler knows about the mapping and nothing executes.
 
     Attributes:
-        tiles_lower_bound: no mapping of these replicas needs fewer tiles.
+        tiles_lower_bound: no tiling of these blocks in this packing mode needs fewer tiles; without packing, that is a
+            tile a block.
         grid: width and height of a chip's grid of cores.
     """
 

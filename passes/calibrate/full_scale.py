@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from math import ceil, frexp, ldexp
 from typing import Annotated, Literal
 
 import numpy as np
@@ -13,6 +14,13 @@ CANDIDATES = np.geomspace(0.1, 1.0, 24)
 """Parts of the largest magnitude that the rule "mse" tries as full scale."""
 
 HISTOGRAM_BINS = 4096
+
+SIGNIFICANT_BITS = 12
+"""Full scales are rounded to so many: sums differ in their last digits with the processor and its number of cores, and
+a program must not."""
+
+FORGIVEN = 2.0**-20
+"""The part of a full scale that may lie above its rounded value, so that 1 and 1 but for its last digit agree."""
 
 Rule = Literal["percentile", "mse", "max"]
 Percentile = Annotated[float, Field(gt=0, le=100)]
@@ -33,7 +41,7 @@ class FullScale:
     percentile: Percentile
 
     def choose(self, values: Floats, bits: int | None) -> float:
-        """The full scale for values of any shape and a converter of `bits`; 1 where they are all zero.
+        """The full scale for values of any shape and a converter of `bits`, rounded up; 1 where they are all zero.
 
         Infinities and what is not a number are left out, as no range covers them.
         """
@@ -43,10 +51,17 @@ class FullScale:
         if largest == 0.0:
             return 1.0
         if self.rule == "percentile":
-            return _percentile(magnitudes, self.percentile) or largest
+            return round_up(_percentile(magnitudes, self.percentile) or largest)
         if self.rule == "mse" and bits is not None:
-            return _least_square(magnitudes, largest, 2 ** (bits - 1) - 1)
-        return largest
+            return round_up(_least_square(magnitudes, largest, 2 ** (bits - 1) - 1))
+        return round_up(largest)
+
+
+def round_up(full_scale: float) -> float:
+    """The least number of SIGNIFICANT_BITS that a positive full scale does not exceed by more than FORGIVEN."""
+    fraction, exponent = frexp(full_scale)
+    whole = ceil(ldexp(fraction * (1 - FORGIVEN), SIGNIFICANT_BITS))
+    return min(ldexp(whole, exponent - SIGNIFICANT_BITS), float(np.finfo(np.float32).max))
 
 
 def _percentile(magnitudes: Floats, percentile: float) -> float:

@@ -10,11 +10,12 @@ from numpy.typing import NDArray
 
 from mho.passes.calibrate.full_scale import FullScale, Percentile, Rule
 from mho.passes.calibrate.qdq import quantised_ranges
+from mho.passes.calibrate.ranges import VECTORS
 from mho.passes.emit.emit import emit_exact
 from mho.passes.levels.network import Calibrated, LayerInputs, Network
 from mho.runtime.digital import DigitalUnit
 from mho.runtime.exact import ExactUnit
-from mho.runtime.samples import Samples, run_samples
+from mho.runtime.samples import Samples, each_batch
 from mho.runtime.sequencer import Sequencer
 from mho.targets.errors import plain
 from mho.targets.steps import layers
@@ -34,7 +35,7 @@ class Observe:
             clipping errors, "max" covers all.
         percentile: per cent of the magnitudes.
         samples: samples of the data that are run.
-        vectors: inputs of each layer that are kept, at most.
+        vectors: inputs of each layer that its range is chosen from, at most; fewer are kept for the ADCs' ranges.
     """
 
     rule: Rule = "mse"
@@ -60,12 +61,12 @@ class Observe:
         full_scale = FullScale(self.rule, self.percentile)
         observed = {}
         for layer in layers(network.steps):
-            watched = seen[layer.name]
+            watched = seen.pop(layer.name)
             found = fixed.get(layer.name) or full_scale.choose(watched.vectors(), target.dac.bits)
-            observed[layer.name] = LayerInputs(found, watched.vectors(), watched.count / chosen.count)
+            observed[layer.name] = LayerInputs(found, _thinned(watched.vectors()), watched.count / chosen.fed)
         return Calibrated(network, observed, _warnings(observed))
 
-    def _watch(self, network: Network, samples: Samples, advance: Callable[[int], None]) -> Mapping[str, Reservoir]:
+    def _watch(self, network: Network, samples: Samples, advance: Callable[[int], None]) -> dict[str, Reservoir]:
         seen = {
             layer.name: Reservoir(limit=_limit(self.vectors, network.matrices[layer.matrix].rows))
             for layer in layers(network.steps)
@@ -73,7 +74,8 @@ class Observe:
         code = emit_exact(network)
         unit = ExactUnit(code, lambda layer, rows: seen[layer].add(rows))
         sequencer = Sequencer(code, unit, DigitalUnit(code.tensors))
-        run_samples(samples, sequencer.run, advance)
+        for count, _ in each_batch(samples, sequencer.run):
+            advance(count)
         return seen
 
 
@@ -125,6 +127,11 @@ class Reservoir:
     def vectors(self) -> Floats:
         """The sample: [at most limit, rows]."""
         return self._kept
+
+
+def _thinned(vectors: Floats) -> Floats:
+    """At most VECTORS of the vectors, evenly spread: what the ranges of the ADCs are set from."""
+    return vectors.take(np.linspace(0, len(vectors) - 1, min(VECTORS, len(vectors))).astype(int), axis=0)
 
 
 def _warnings(observed: Mapping[str, LayerInputs]) -> tuple[str, ...]:

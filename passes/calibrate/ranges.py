@@ -13,13 +13,14 @@ from mho.passes.levels.network import LayerInputs
 from mho.passes.levels.plan import Ranged
 from mho.passes.levels.tiling import Block, Tiling
 from mho.passes.tile.tile import blocks_by_matrix, converter_groups, scale_rows
+from mho.runtime.crossbar import largest_weights
 from mho.targets.isa import Span
 from mho.targets.program import matrix_block
 from mho.targets.steps import Layer, layers
 from mho.targets.target import WeightScale
 
 VECTORS = 512
-"""Inputs of a layer that are multiplied by its blocks, at most."""
+"""Inputs that calibration keeps of a layer, at most, to be multiplied by its blocks."""
 
 Floats = NDArray[np.float32]
 
@@ -76,11 +77,10 @@ def _layers_by_matrix(tiling: Tiling) -> dict[str, list[Layer]]:
 
 
 def dac_inputs(seen: LayerInputs, rows: int) -> Floats:
-    """Inputs as fractions of the DAC's range, clipped to ±1: [at most VECTORS, rows]."""
+    """Inputs as fractions of the DAC's range, clipped to ±1: [vectors, rows]; random ones where none were seen."""
     if not len(seen.sample):
         return np.random.default_rng(0).uniform(-1, 1, (VECTORS, rows)).astype(np.float32)
-    chosen = np.linspace(0, len(seen.sample) - 1, min(VECTORS, len(seen.sample))).astype(int)
-    fractions: Floats = np.clip(seen.sample[chosen] / np.float32(seen.input_range), -1, 1)
+    fractions: Floats = np.clip(seen.sample / np.float32(seen.input_range), -1, 1)
     return fractions
 
 
@@ -94,7 +94,5 @@ def analog_sums(stored: Array, rows: Span, columns: Span, inputs: Floats, scale:
         scale: whether the largest weight is that of each column or of all of them.
     """
     weights = matrix_block(stored, rows, columns)
-    largest = np.abs(weights).max(axis=0 if scale == "column" else None)
-    unit: Floats = np.where(largest > 0, largest, 1).astype(np.float32)
-    sums: Floats = inputs[:, slice(*rows)] @ weights / unit
+    sums: Floats = inputs[:, slice(*rows)] @ weights / largest_weights(weights, scale)
     return sums

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from functools import partial
 
@@ -38,9 +38,13 @@ def emit_exact(network: Network) -> ExactCode:
 def _without_embedded(step: Step, network: Network) -> Step:
     """The step without the inputs that lie inside its graph as constants, in bodies too."""
     if isinstance(step, Digital):
-        read = (n for n in step.inputs if n not in network.tensors or not embeds(network.tensors[n]))
-        return replace(step, inputs=tuple(read))
+        return replace(step, inputs=_outside(step.inputs, network))
     return with_bodies(step, lambda b: replace(b, steps=tuple(_without_embedded(s, network) for s in b.steps)))
+
+
+def _outside(names: Iterable[str], network: Network) -> tuple[str, ...]:
+    """The values that do not lie inside digital graphs as constants."""
+    return tuple(n for n in names if n not in network.tensors or not embeds(network.tensors[n]))
 
 
 @dataclass(frozen=True)
@@ -142,6 +146,6 @@ def _constants(network: Network) -> Iterator[str]:
     for step in walk(network.steps):
         inputs = reads(step)
         if isinstance(step, Digital):
-            inputs = tuple(n for n in inputs if n not in network.tensors or not embeds(network.tensors[n]))
+            inputs = _outside(inputs, network)
         named |= dict.fromkeys((*inputs, *parameters(step), *(n for b in bodies(step) for n in b.outputs)))
     return (name for name in named if name in network.tensors)

@@ -6,12 +6,13 @@ send charge, collect charge and convert, send partial sums, collect partial sums
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import groupby
 
 from mho.passes.levels.plan import Plan
 from mho.passes.levels.tiling import Block, Seat, Tiling
+from mho.passes.tile.tile import converter_groups, scale_rows
 from mho.targets.isa import (
     Accumulate,
     Activate,
@@ -37,54 +38,46 @@ def emit_cores(plan: Plan) -> tuple[CoreProgram, ...]:
     placement = plan.routing.placement
     tiling = placement.partition.ranged.tiling
     by_copy = _blocks_by_copy(tiling)
-    scale_rows = {b.number: (g[0].rows[0], g[-1].rows[1]) for c in by_copy.values() for g in c for b in g}
+    scaled_over = {b.number: scale_rows(g) for groups in by_copy.values() for g in groups for b in g}
     kernels: dict[Site, list[Kernel]] = {site: [] for site in placement.site_of}
     for site, kernel in _kernels(plan, by_copy):
         kernels[site].append(kernel)
     return tuple(
         CoreProgram(
             site=site,
-            loads=tuple(_load(tiling.blocks[seat.block], seat, scale_rows) for seat in tiling.tiles[tile]),
+            loads=tuple(_load(tiling.blocks[seat.block], seat, scaled_over) for seat in tiling.tiles[tile]),
             kernels=tuple(kernels[site]),
         )
         for tile, site in sorted(enumerate(placement.site_of), key=lambda item: item[1])
     )
 
 
-def converter_groups(blocks: Iterable[Block]) -> list[list[Block]]:
-    """Blocks of one matrix and replica by converter: those in a list add their charge before one ADC."""
-
-    def key(block: Block) -> tuple[Span, int]:
-        return block.columns, block.converter
-
-    ordered = sorted(blocks, key=lambda b: (key(b), b.rows))
-    return [list(group) for _, group in groupby(ordered, key)]
-
-
 Copy = tuple[str, int]
+Group = tuple[Block, ...]
 
 
-def _blocks_by_copy(tiling: Tiling) -> dict[Copy, list[list[Block]]]:
-    copies: dict[Copy, list[Block]] = {}
-    for block in tiling.blocks:
-        copies.setdefault((block.matrix, block.replica), []).append(block)
-    return {copy: converter_groups(blocks) for copy, blocks in copies.items()}
+def _blocks_by_copy(tiling: Tiling) -> dict[Copy, list[Group]]:
+    """Matrix and replica → its blocks by converter, those with the same columns together."""
+    copies: dict[Copy, list[Group]] = {}
+    for group in sorted(converter_groups(tiling.blocks), key=lambda g: (g[0].columns, g[0].converter)):
+        copies.setdefault((group[0].matrix, group[0].replica), []).append(group)
+    return copies
 
 
-def _load(block: Block, seat: Seat, scale_rows: Mapping[int, Span]) -> Load:
+def _load(block: Block, seat: Seat, scaled_over: Mapping[int, Span]) -> Load:
     return Load(
         block=block.number,
         matrix=block.matrix,
         replica=block.replica,
         rows=block.rows,
         columns=block.columns,
-        scale_rows=scale_rows[block.number],
+        scale_rows=scaled_over[block.number],
         row_offset=seat.row_offset,
         column_offset=seat.column_offset,
     )
 
 
-def _kernels(plan: Plan, by_copy: Mapping[Copy, list[list[Block]]]) -> Iterator[tuple[Site, Kernel]]:
+def _kernels(plan: Plan, by_copy: Mapping[Copy, list[Group]]) -> Iterator[tuple[Site, Kernel]]:
     """Every kernel with its core, layer by layer."""
     placement = plan.routing.placement
     ranged = placement.partition.ranged
@@ -129,7 +122,7 @@ class _Firing:
     bodies: dict[Site, list[Instruction]] = field(default_factory=dict)
     buffers: dict[Site, dict[str, int]] = field(default_factory=dict)
 
-    def emit(self, groups: list[list[Block]]) -> None:
+    def emit(self, groups: list[Group]) -> None:
         """The phases over all converter groups of the copy; groups with the same columns are partial sums."""
         for group in groups:
             for block in group:
@@ -156,7 +149,7 @@ class _Firing:
         buffers[_sums(block)] = block.columns[1] - block.columns[0]
         self._put(block, Mvm(block=block.number, source=source, destination=_sums(block), input_range=self.input_range))
 
-    def _gather(self, head: Block, others: list[Block]) -> None:
+    def _gather(self, head: Block, others: Sequence[Block]) -> None:
         """Adds the others' buffers to the head's: within a core at once, else as messages."""
         home = self.site_of[head.number]
         away = [b for b in others if self.site_of[b.number] != home]

@@ -52,7 +52,7 @@ class Tiling:
         blocks: all blocks; `blocks[i].number == i`.
         tiles: each block sits in exactly one tile.
         replicas: matrix → number of copies.
-        tiles_lower_bound: no packing of these blocks needs fewer tiles.
+        tiles_lower_bound: no tiling of these blocks in this packing mode needs fewer tiles.
         solvers: what the searches found and proved.
     """
 

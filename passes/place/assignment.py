@@ -11,7 +11,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mho.passes.place.traffic import Floats, Indices
-from mho.passes.solver import Budget, Problem, new_model, solve
 
 LARGEST_SUM = 2.0**50
 """Flows are rounded to whole numbers whose costs stay below this, so that every sum is exact on every machine."""
@@ -19,9 +18,6 @@ LARGEST_SUM = 2.0**50
 LARGEST_HUNGARIAN = 256
 PATIENCE = 40
 """The tabu search ends after so many iterations for each site in which nothing got better."""
-
-EXACT_SIZE = 7
-"""Instances of at most so many tiles are given to CP-SAT as a whole."""
 
 
 @dataclass(frozen=True)
@@ -40,9 +36,9 @@ class Assignment:
 
 
 def solve_qap(
-    flow: Floats, distance: Floats, start: Indices, iterations: int, limit: Budget, seed: int = 0, starts: int = 4
+    flow: Floats, distance: Floats, start: Indices, iterations: int, seed: int = 0, starts: int = 4
 ) -> Assignment:
-    """Find a cheap assignment of one instance: tabu search from several starts, then CP-SAT where it is small.
+    """Find a cheap assignment of one instance: tabu search from several starts.
 
     Args:
         flow: [tiles, tiles]; the diagonal counts nothing.
@@ -50,7 +46,7 @@ def solve_qap(
         start: tile → site, all different; the first of the starts, the others are random.
         iterations: exchanges that the tabu search makes.
     """
-    return solve_qaps([flow], distance, [start], iterations, limit, seed, starts)[0]
+    return solve_qaps([flow], distance, [start], iterations, seed, starts)[0]
 
 
 def solve_qaps(
@@ -58,7 +54,6 @@ def solve_qaps(
     distance: Floats,
     begin: list[Indices],
     iterations: int,
-    limit: Budget,
     seed: int = 0,
     starts: int = 1,
 ) -> list[Assignment]:
@@ -72,10 +67,7 @@ def solve_qaps(
     pending = [i for i, (cost, bound) in enumerate(zip(costs, bounds, strict=True)) if cost > bound]
     if pending:
         best[pending] = _search(whole[pending], distance, best[pending], iterations, starts, seed)
-    return [
-        _finish(flow, whole[i], scales[i], distance, best[i][: len(flow)], bounds[i], limit.share(len(flows)), seed)
-        for i, flow in enumerate(flows)
-    ]
+    return [_finish(flow, scales[i], distance, best[i][: len(flow)], bounds[i]) for i, flow in enumerate(flows)]
 
 
 def _search(flows: Floats, distance: Floats, begin: Indices, iterations: int, starts: int, seed: int) -> Indices:
@@ -89,20 +81,8 @@ def _search(flows: Floats, distance: Floats, begin: Indices, iterations: int, st
     return chosen
 
 
-def _finish(
-    flow: Floats,
-    whole: Floats,
-    scale: float,
-    distance: Floats,
-    site_of: Indices,
-    bound: float,
-    limit: Budget,
-    seed: int,
-) -> Assignment:
-    """The answer in the units of the flows; a small instance that is still open goes to CP-SAT."""
-    if len(flow) <= EXACT_SIZE and cost_of(whole[: len(flow), : len(flow)], distance, site_of) / 2 > bound:
-        site_of, proved = _exact(whole[: len(flow), : len(flow)], distance, site_of, limit, seed)
-        bound = max(bound, proved)
+def _finish(flow: Floats, scale: float, distance: Floats, site_of: Indices, bound: float) -> Assignment:
+    """The answer in the units of the flows."""
     cost = cost_of(flow, distance, site_of)
     rounding = 0.0 if scale == 1 else flow.size * float(distance.max(initial=0)) / scale / 2
     return Assignment(site_of, cost, float(min(cost, max(0.0, bound / scale - rounding))))
@@ -227,33 +207,6 @@ def assignment_cost(costs: Floats) -> float:
             row_of[column] = row_of[before[column]]
             column = int(before[column])
     return float(costs[row_of[:n], np.arange(n)].sum())
-
-
-def _exact(flow: Floats, distance: Floats, site_of: Indices, limit: Budget, seed: int) -> tuple[Indices, float]:
-    """What CP-SAT makes of a small instance: linear costs, one variable a pair of tiles for their distance."""
-    tiles, sites = len(flow), len(distance)
-    model = new_model()
-    on = [[model.new_bool_var(f"tile_{i}_on_{k}") for k in range(sites)] for i in range(tiles)]
-    for i in range(tiles):
-        model.add_exactly_one(on[i])
-        for k in range(sites):
-            model.add_hint(on[i][k], bool(site_of[i] == k))
-    for k in range(sites):
-        model.add_at_most_one(on[i][k] for i in range(tiles))
-    whole = np.rint(distance).astype(np.int64)
-    costs = []
-    for i, j in zip(*np.nonzero(np.triu(flow, 1)), strict=True):
-        apart = model.new_int_var(0, int(whole.max()), f"apart_{i}_{j}")
-        for k in range(sites):
-            reach = sum(int(whole[k, m]) * on[j][m] for m in range(sites))
-            model.add(apart >= reach).only_enforce_if(on[i][k])
-        costs.append(int(flow[i, j]) * apart)
-    model.minimize(sum(costs))
-    found = solve(Problem(model, tuple(v for row in on for v in row)), limit, seed)
-    if not found.values:
-        return site_of, 0.0
-    chosen = np.array(found.values).reshape(tiles, sites).argmax(axis=1)
-    return chosen, found.bound or 0.0
 
 
 def _scale(flow: Floats, distance: Floats) -> float:

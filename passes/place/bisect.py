@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from mho.passes.place.traffic import Floats, Indices, TileFlows
+from mho.passes.place.traffic import Floats, Indices, TileFlows, cut_words
 from mho.passes.solver import Budget, Problem, in_parallel, new_model, solve
 
 SWEEPS = 6
@@ -54,9 +54,9 @@ def refine_pairs(
     """
     chips = int(chip_of.max(initial=0)) + 1
     for _ in range(SWEEPS):
-        before = _cut(flows, chip_of)
+        before = cut_words(flows, chip_of)
         chip_of, _ = _sweep(flows, sizes, chip_of, capacity, _busy_pairs(flows, chip_of), exchange, limit)
-        if _cut(flows, chip_of) >= (1 - WORTHWHILE) * before:
+        if cut_words(flows, chip_of) >= (1 - WORTHWHILE) * before:
             break
     pairs = _busy_pairs(flows, chip_of)[:BISECTIONS]
     share = limit.share(2 if chips == 2 else 4 * len(pairs))
@@ -135,10 +135,6 @@ def bisect(pair: Pair, limit: Budget, seed: int) -> tuple[Pair, float]:
     if found.status == "OPTIMAL":
         return better, better.cut
     return better, max(0.0, ((found.bound or 0.0) - len(apart) / 2) / scale)
-
-
-def _cut(flows: TileFlows, chip_of: Indices) -> float:
-    return float(flows.words[chip_of[flows.source] != chip_of[flows.target]].sum())
 
 
 def _sweep(

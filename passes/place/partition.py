@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from mho.passes.levels.plan import Partition, Ranged
 from mho.passes.levels.tiling import Tiling
 from mho.passes.place.bisect import refine_pairs
-from mho.passes.place.traffic import Floats, Indices, TileFlows, tile_flows, tiles_of_blocks
+from mho.passes.place.traffic import Floats, Indices, TileFlows, cut_words, tile_flows, tiles_of_blocks
 from mho.passes.solver import Effort, budget
 from mho.targets.errors import FitError, plain
 from mho.targets.program import SolverFacts
@@ -126,11 +126,6 @@ def in_order(chip_of: Indices) -> Indices:
 def contract(flows: TileFlows, unit_of: Indices) -> TileFlows:
     """The flows between units."""
     return TileFlows.merge([TileFlows(unit_of[flows.source], unit_of[flows.target], flows.words)])
-
-
-def cut_words(flows: TileFlows, chip_of: Indices) -> float:
-    """Words that go from chip to chip."""
-    return float(flows.words[chip_of[flows.source] != chip_of[flows.target]].sum())
 
 
 def pack_units(sizes: Indices, capacity: int) -> Indices:

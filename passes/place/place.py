@@ -8,6 +8,7 @@ import numpy as np
 
 from mho.passes.levels.plan import Partition, Placement
 from mho.passes.place.assignment import Assignment, cost_of, solve_qaps
+from mho.passes.place.few import FEW, place_few
 from mho.passes.place.partition import converter_units
 from mho.passes.place.traffic import Floats, Indices, tile_flows
 from mho.passes.solver import Budget, Effort, budget
@@ -33,8 +34,8 @@ MOST_FOR_A_PAIR = 20
 class PlaceCores:
     """Give every tile a site: on each chip, the least sum of words times links travelled that is found.
 
-    The search starts from the order of the layers laid along the best of some snakes. Words to and from other chips
-    count nothing.
+    A few tiles on a chip have the best sites of all. For more a search starts from their order in the layers, laid
+    along the best of some snakes. Words to and from other chips count nothing.
     """
 
     effort: Effort = "normal"
@@ -59,7 +60,20 @@ class PlaceCores:
 
 
 def place_chips(flows: list[Floats], sites: Indices, limit: Budget, seed: int) -> list[Assignment]:
-    """Assign the tiles of every chip to sites; `flows` has one matrix [tiles, tiles] a chip."""
+    """Assign the tiles of every chip to sites: a few for good, more by a search.
+
+    Args:
+        flows: one matrix [tiles, tiles] a chip.
+    """
+    few = [place_few(flow, sites) if 0 < len(flow) <= FEW else None for flow in flows]
+    found = iter(_search([flow for flow, done in zip(flows, few, strict=True) if done is None], sites, limit, seed))
+    return [next(found) if done is None else done for done in few]
+
+
+def _search(flows: list[Floats], sites: Indices, limit: Budget, seed: int) -> list[Assignment]:
+    """What a tabu search from a snake finds within the limit."""
+    if not flows:
+        return []
     distance = np.abs(sites[:, None, :] - sites[None, :, :]).sum(axis=2).astype(np.float64)
     begin = [_best_snake(flow, distance, sites) for flow in flows]
     if len(sites) > LARGEST_SEARCH:
@@ -68,7 +82,7 @@ def place_chips(flows: list[Floats], sites: Indices, limit: Budget, seed: int) -
     entries = len(flows) * starts * len(sites) ** 2 + 20_000
     most = min(MOST_ITERATIONS, MOST_FOR_A_PAIR * len(sites) ** 2)
     iterations = int(min(max(limit.seconds * ENTRIES_A_SECOND / entries, 10), most))
-    return solve_qaps(flows, distance, begin, iterations, limit, seed, starts)
+    return solve_qaps(flows, distance, begin, iterations, seed, starts)
 
 
 def chip_sites(mesh: Mesh, grid: tuple[int, int]) -> Indices:

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from mho.passes.levels.tiling import Block, Tiling
 from mho.passes.place.flows import LayerFlow, layer_flows
+from mho.passes.tile.tile import blocks_by_matrix
 from mho.targets.steps import Layer, layers
 
 Indices = NDArray[np.int64]
@@ -58,6 +59,11 @@ class TileFlows:
         return TileFlows(place[self.source[inside]], place[self.target[inside]], self.words[inside])
 
 
+def cut_words(flows: TileFlows, chip_of: Indices) -> float:
+    """Words that go from chip to chip."""
+    return float(flows.words[chip_of[flows.source] != chip_of[flows.target]].sum())
+
+
 class Ends(NamedTuple):
     """One end of a layer's flow: blocks by their tiles, and the part of the vector that each has or wants."""
 
@@ -86,12 +92,9 @@ class Traffic:
         return tiles_of_blocks(self.tiling)
 
     @cached_property
-    def blocks_of(self) -> dict[str, tuple[Block, ...]]:
+    def blocks_of(self) -> dict[str, list[Block]]:
         """Matrix → its blocks, all replicas."""
-        grouped: dict[str, list[Block]] = {}
-        for block in self.tiling.blocks:
-            grouped.setdefault(block.matrix, []).append(block)
-        return {matrix: tuple(blocks) for matrix, blocks in grouped.items()}
+        return blocks_by_matrix(self.tiling.blocks)
 
     @cached_property
     def accumulator_of(self) -> Indices:

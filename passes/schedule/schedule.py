@@ -87,6 +87,16 @@ class Machine:
         blocks = self.traffic.blocks_of[self.traffic.layers[layer].matrix]
         return np.unique(self.lane_of[[b.number for b in blocks]], return_counts=True)
 
+    def step_lanes(self, layer: str) -> tuple[Indices, Indices]:
+        """The lanes of a layer, and the most blocks of one replica in each: what takes turns in one firing."""
+        blocks = self.traffic.blocks_of[self.traffic.layers[layer].matrix]
+        seats = [(self.lane_of[b.number], b.replica) for b in blocks]
+        shared, together = np.unique(seats, axis=0, return_counts=True)
+        used, place = np.unique(shared[:, 0], return_inverse=True)
+        most = np.zeros(len(used), np.int64)
+        np.maximum.at(most, place, together)
+        return used, most
+
     def positions(self, layer: str) -> int:
         """Positions that one replica of a layer takes."""
         matrix = self.traffic.layers[layer].matrix
@@ -151,7 +161,10 @@ class Timeline:
         return self._occupy(step.name, used, begin, busy + way)
 
     def _recur(self, step: Recurrent, begin: float) -> float:
-        """Time steps one after another; in each the x and h matrices fire at once, those of r ⊙ h after them."""
+        """Time steps one after another; in each the x and h matrices fire at once, those of r ⊙ h after them.
+
+        A time step fires one replica of each matrix.
+        """
         machine = self.machine
         gates = [gate for direction in step.directions for gate in direction.gates]
         trips = max((rounds(machine.tiling.calibrated.layers[g.name].fires, 1) for g in gates), default=0)
@@ -159,7 +172,7 @@ class Timeline:
         for phase in ({"x", "h"}, {"rh"}):
             names = [g.name for g in gates if g.operand in phase]
             if names:
-                used = np.concatenate([np.repeat(*machine.layer_lanes(name)) for name in names])
+                used = np.concatenate([np.repeat(*machine.step_lanes(name)) for name in names])
                 turns = int(np.unique(used, return_counts=True)[1].max())
                 once += firing_ns(machine.tiling.target, 1, turns) or 0.0
                 once += max(machine.transport[name] for name in names)

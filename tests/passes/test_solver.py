@@ -4,7 +4,7 @@ import threading
 
 import pytest
 
-from mho.passes.solver import Budget, Problem, Solution, best, budget, in_parallel, new_model, solve, solve_all
+from mho.passes.solver import Budget, Problem, Solution, budget, in_parallel, new_model, solve
 
 
 def assignment(costs: list[list[int]]) -> Problem:
@@ -41,30 +41,11 @@ def test_no_time_means_limit() -> None:
     assert solve(assignment(costs), Budget(1e-9)).status == "LIMIT"
 
 
-def test_solve_all_keeps_order_and_repeats_exactly() -> None:
-    problems = [assignment([[(5 * i * j + k) % 11 for j in range(8)] for i in range(8)]) for k in range(4)]
-    first = solve_all(problems, budget("fast"), seed=3)
-    assert first == solve_all(problems, budget("fast"), seed=3)
-    assert [s.objective for s in first] == [solve(p, budget("fast")).objective for p in problems]
-
-
 def test_jobs_run_side_by_side() -> None:
     both = threading.Barrier(2, timeout=20)
     if budget("max").workers < 2:
         pytest.skip("one core")
     assert len(in_parallel(lambda _: both.wait(), range(2), Budget(1.0))) == 2
-
-
-def test_best_takes_the_least_objective_then_the_first() -> None:
-    solutions = [
-        Solution("LIMIT", None, 1.0),
-        Solution("FEASIBLE", 5.0, 2.0, (1,)),
-        Solution("FEASIBLE", 4.0, 0.0, (2,)),
-        Solution("FEASIBLE", 4.0, 3.0, (3,)),
-    ]
-    assert best(solutions) == Solution("FEASIBLE", 4.0, 3.0, (2,))
-    assert best([*solutions, Solution("OPTIMAL", 4.0, 4.0, (4,))]).values == (4,)
-    assert best(solutions[:1]) == Solution("LIMIT", None, 1.0)
 
 
 def test_budgets() -> None:

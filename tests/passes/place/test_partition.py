@@ -12,11 +12,10 @@ from mho.passes.place.partition import (
     PartitionChips,
     converter_units,
     cut_in_order,
-    cut_words,
     pack_units,
     spectral_bound,
 )
-from mho.passes.place.traffic import TileFlows, tile_flows
+from mho.passes.place.traffic import TileFlows, cut_words, tile_flows
 from mho.targets.target import Mesh
 from tests.passes.placings import chain, machine, partition, tiling
 

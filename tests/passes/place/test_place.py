@@ -36,9 +36,9 @@ def test_more_effort_costs_no_more() -> None:
 
 def test_huge_chips_keep_the_snake(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(place, "LARGEST_SEARCH", 3)
-    placed = PlaceCores(effort="fast").run(partition(tiling(chain(*[(4, 4)] * 4), machine())))
-    assert [(site.x, site.y) for site in placed.site_of] == [(0, 0), (1, 0), (1, 1), (0, 1)]
-    assert (placed.solvers[0].objective, placed.solvers[0].bound) == (12.0, 0.0)
+    placed = PlaceCores(effort="fast").run(partition(tiling(chain(*[(4, 4)] * 9), machine())))
+    assert [(site.x, site.y) for site in placed.site_of][:5] == [(0, 0), (1, 0), (2, 0), (2, 1), (1, 1)]
+    assert (placed.solvers[0].objective, placed.solvers[0].bound) == (32.0, 0.0)
 
 
 def test_sites_of_a_chip_that_leaves_places_empty() -> None:

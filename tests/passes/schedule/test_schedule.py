@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Literal
 
 import pytest
 
@@ -65,24 +66,27 @@ def test_two_uses_of_a_matrix_take_turns() -> None:
     assert slots(plan(tiling(network(steps, {"a": (4, 4)}), machine(costs=MVM)))) == ["a 0-100", "again 100-200"]
 
 
+def recurrent(operand: Literal["h", "rh"]) -> Recurrent:
+    gates = (Gate(name="wx", matrix="wx", operand="x"), Gate(name="wh", matrix="wh", operand=operand))
+    directions = (Direction(reverse=False, gates=gates, activations=()),)
+    return Recurrent(name="rnn", cell="GRU", hidden=4, layout=0, directions=directions, input="x", output="s")
+
+
 @pytest.mark.parametrize(("operand", "end"), [("h", 1000), ("rh", 2000)])
-def test_a_recurrence_runs_step_by_step(operand: str, end: int) -> None:
-    gates = (
-        Gate(name="wx", matrix="wx", operand="x"),
-        Gate(name="wh", matrix="wh", operand="h" if operand == "h" else "rh"),
-    )
-    cell = Recurrent(
-        name="rnn",
-        cell="GRU",
-        hidden=4,
-        layout=0,
-        directions=(Direction(reverse=False, gates=gates, activations=()),),
-        input="x",
-        output="s",
-    )
-    net = network((cell, dense("b", "s")), dict.fromkeys(("wx", "wh", "b"), (4, 4)))
+def test_a_recurrence_runs_step_by_step(operand: Literal["h", "rh"], end: int) -> None:
+    net = network((recurrent(operand), dense("b", "s")), dict.fromkeys(("wx", "wh", "b"), (4, 4)))
     made = plan(tiling(net, machine(costs=MVM), {"wx": 10.0, "wh": 10.0}))
     assert slots(made) == [f"rnn 0-{end}", f"b {end}-{end + 100}"]
+
+
+def test_replicas_do_not_slow_a_recurrence() -> None:
+    """Both replicas of a matrix share a tile, but a time step fires one of them."""
+    net = network((recurrent("h"),), dict.fromkeys(("wx", "wh"), (2, 2)))
+    tiled = tiling(net, machine(costs=MVM), {"wx": 10.0, "wh": 10.0}, {"wx": 2, "wh": 2})
+    stacked = replace(tiled, tiles=((Seat(0), Seat(1, row_offset=2)), (Seat(2), Seat(3, row_offset=2))))
+    assert slots(plan(stacked)) == ["rnn 0-1000"]
+    mixed = replace(tiled, tiles=((Seat(0), Seat(2, row_offset=2)), (Seat(1), Seat(3, row_offset=2))))
+    assert slots(plan(mixed)) == ["rnn 0-2000"]
 
 
 def test_loops_span_their_bodies() -> None:
