@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -60,13 +61,18 @@ def refuse_not_finite(samples: Samples) -> None:
     """
     counts = {name: int(np.size(a) - np.isfinite(a).sum()) for name, a in samples.arrays.items() if a.dtype.kind == "f"}
     problems = [
-        f"input {plain(name)}: {count} of {samples.arrays[name].size} values are NaN or infinite; "
-        "calibrate on samples without"
+        f"input {plain(name)}: {count} of {samples.arrays[name].size} values are NaN or infinite; give samples without"
         for name, count in counts.items()
         if count
     ]
     if problems:
         raise DataError(problems)
+
+
+def sha256_of(path: Path) -> str:
+    """SHA-256 of a file, hexadecimal."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def write_npz(path: Path, arrays: Mapping[str, Array]) -> None:

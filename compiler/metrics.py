@@ -50,7 +50,7 @@ def top1(output: Array, labels: Array) -> float:
     An output of whole numbers, one a label, is taken as the classes themselves.
 
     Raises:
-        DataError: the output has not one vector of scores a label, or these have a single entry.
+        DataError: the output has not one vector of scores a label, these have a single entry, or none for a label.
     """
     if output.dtype.kind in "iub" and output.size == labels.size:
         return float(np.mean(output.reshape(-1) == labels.reshape(-1)))
@@ -62,6 +62,11 @@ def top1(output: Array, labels: Array) -> float:
         )
     if output.size == labels.size:
         raise DataError("the metric top1 wants a score a class, the output has one number a label: take auc or mse")
+    classes = output.size // labels.size
+    if labels.min(initial=0) < 0 or labels.max(initial=0) >= classes:
+        raise DataError(
+            f"labels go from {labels.min()} to {labels.max()}, and the output has scores for classes 0 to {classes - 1}"
+        )
     return float(np.mean(chosen.reshape(-1) == labels.reshape(-1)))
 
 

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from mho.data import Data, read_data
+from mho.data import Data, read_data, refuse_not_finite, sha256_of
 from mho.metrics import Metric, default_metric, measure, winners
 from mho.progress import Progress, Quiet
 from mho.report.accuracy import Accuracy, LayerQuality, Reference, Run
@@ -20,6 +20,7 @@ from mho.runtime.probe import Power
 from mho.runtime.samples import Samples, each_batch, match_samples, run_samples
 from mho.runtime.simulator import Simulator
 from mho.targets.errors import ModelError, OptionError, ProgramError, plain
+from mho.targets.program import Program
 
 Array = NDArray[Any]
 
@@ -57,11 +58,14 @@ class Validation:
             DataError: the data or the labels do not suit.
             OptionError: an option names what the program lacks.
         """
+        if self.runs < 1:
+            raise OptionError(f"{self.runs} runs are none; give 1 or more")
         if not self.times_s:
             raise OptionError("there is no time after programming to validate at; give one or several in seconds")
         program = simulator.program
         output = self._output(simulator)
         samples = match_samples(read_data(data), program.inputs, self.state)
+        refuse_not_finite(samples)
         metric = default_metric(labels) if self.metric is None else self.metric
         kind, expected = self._reference(simulator, samples)
         results = []
@@ -80,6 +84,7 @@ class Validation:
             runs=tuple(results),
             mean=mean,
             std=std,
+            warnings=self._warnings(simulator.program),
             layers=self._layers(simulator, samples.first(PROBED_SAMPLES)),
         )
 
@@ -111,6 +116,11 @@ class Validation:
                 raise OptionError(f"{self.model} is another model, which the data does not suit: {error}") from error
 
         return "onnxruntime", run_samples(samples, run, self.progress.advance, simulator.program.outputs)
+
+    def _warnings(self, program: Program) -> tuple[str, ...]:
+        if self.model is None or sha256_of(Path(self.model)) == program.manifest.model_digest:
+            return ()
+        return (f"{self.model} is not the file that {plain(program.manifest.model)} was compiled from",)
 
     def _open(self, model: Path) -> Any:
         """An onnxruntime session on the model, with threads of its own."""

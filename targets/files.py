@@ -15,11 +15,16 @@ from typing import BinaryIO
 def replacing(path: Path) -> Iterator[BinaryIO]:
     """A file to write that gets its name only when the block ends well; on any fault or interruption there is none.
 
+    A symbolic link is followed: what it points to is replaced, the link stays.
+
     Raises:
-        OSError: the file cannot be written.
+        OSError: the file cannot be written, or something that is no regular file has its name.
     """
-    if not path.name or path.is_dir():
+    path = path.resolve()
+    if path.is_dir():
         raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(path))
+    if path.exists() and not path.is_file():
+        raise OSError(errno.EINVAL, "it is a device or a pipe, no regular file", str(path))
     temporary = path.with_name(f".{path.name}.{token_hex(4)}")
     try:
         with temporary.open("xb") as file:

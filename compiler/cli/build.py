@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from mho.cli import console
-from mho.cli.options import Copies, Effort, Pairs, data_help, json_option, merged, state_option
+from mho.cli.options import Copies, Effort, Pairs, data_help, json_option, merged, refuse_output, state_option
 
 if TYPE_CHECKING:
     from mho.compiled import Compiled
@@ -55,6 +55,8 @@ def compile_command(model: Path, target: str, output: Path | None, as_json: bool
     """
     from mho.stages import StoppedError
 
+    path = output or Path(model.stem + SUFFIX)
+    refuse_output(path, model, flags["data"], flags["config"])
     with console.progress() as progress:
         try:
             compiled = _compile(model, target, progress, flags)
@@ -62,7 +64,6 @@ def compile_command(model: Path, target: str, output: Path | None, as_json: bool
             click.echo(f"mho: stopped after {stop}; nothing was written", err=True)
             return
         progress.start("write")
-        path = output or Path(model.stem + SUFFIX)
         compiled.save(path)
     _show(compiled, as_json, explain)
     click.echo(f"wrote {path}", err=True)

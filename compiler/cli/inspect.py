@@ -8,7 +8,7 @@ from typing import Literal
 import click
 
 from mho.cli import console
-from mho.cli.options import json_option
+from mho.cli.options import json_option, refuse_output
 
 Kind = Literal["html", "json", "text"]
 
@@ -33,6 +33,8 @@ def report_command(program: Path, kind: Kind | None, accuracy: Path | None, outp
     from mho.report.accuracy import load_accuracy
     from mho.targets.program_file import read_program
 
+    if output is not None:
+        refuse_output(output, program, accuracy)
     report = summarise(read_program(program), load_accuracy(accuracy) if accuracy else None)
     text = render(report, kind or _kind(output))
     if output is None:
@@ -78,11 +80,18 @@ def show_command(program: Path, level: str, core: str | None) -> None:
 def check_command(context: click.Context, program: Path, as_json: bool) -> None:
     """Verify a PROGRAM independently of the compiler that made it: digests, tiles, weights, buffers, messages."""
     from mho.targets.check import check_program
+    from mho.targets.errors import ProgramError
     from mho.targets.program_file import check_tensors, read_program
 
-    read = read_program(program)
-    check_tensors(read)
-    problems = check_program(read)
+    try:
+        read = read_program(program)
+        check_tensors(read)
+        problems = check_program(read)
+    except ProgramError as error:
+        if not as_json:
+            raise
+        console.emit_json({"problems": list(error.problems)})
+        context.exit(1)
     if as_json:
         console.emit_json({"problems": list(problems)})
     for problem in () if as_json else problems:

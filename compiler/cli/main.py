@@ -39,7 +39,9 @@ def mho(verbose: bool) -> None:
     mho validate m.mho --model m.onnx --data test.npz --runs 5
     """
     if verbose:
-        logging.basicConfig(level=logging.INFO, stream=sys.stderr, format="%(message)s")
+        log = logging.getLogger("mho")
+        log.addHandler(logging.StreamHandler(sys.stderr))
+        log.setLevel(logging.INFO)
 
 
 for command in (
@@ -64,9 +66,8 @@ def main() -> None:
     try:
         code = mho.main(standalone_mode=False)
         sys.exit(code if isinstance(code, int) else 0)
-    except click.exceptions.Abort:
-        sys.exit(EXIT_INTERRUPTED)
-    except KeyboardInterrupt:
+    except (click.exceptions.Abort, KeyboardInterrupt):
+        click.echo("mho: interrupted", err=True)
         sys.exit(EXIT_INTERRUPTED)
     except click.ClickException as error:
         error.show()
@@ -79,6 +80,9 @@ def main() -> None:
         sys.exit(EXIT_INPUT)
     except BrokenPipeError:
         sys.exit(0)
+    except OSError as error:
+        _tell(MhoError(f"{error.strerror or error}{f': {error.filename}' if error.filename else ''}"))
+        sys.exit(EXIT_INPUT)
     except Exception:  # noqa: BLE001 - the last resort: a bug becomes a report instead of a screen of traceback
         sys.exit(_report_bug())
 

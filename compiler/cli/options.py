@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from pathlib import Path
 from typing import Any
 
 import click
@@ -38,7 +39,7 @@ class Times(click.ParamType[tuple[float, ...]]):
     name = "TIME,…"
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> tuple[float, ...]:
-        return tuple(self._seconds(part, param, ctx) for part in str(value).split(","))
+        return tuple(dict.fromkeys(self._seconds(part, param, ctx) for part in str(value).split(",")))
 
     def _seconds(self, text: str, param: click.Parameter | None, ctx: click.Context | None) -> float:
         match = re.fullmatch(r"(\d+(?:\.\d+)?)(s|min|m|h|d|w|y)?", text.strip())
@@ -75,6 +76,36 @@ class Copies(click.ParamType[str | int]):
         if not str(value).isdigit() or int(value) < 1:
             self.fail(f"{value!r} is neither a number of copies from 1 nor 'fill'", param, ctx)
         return int(value)
+
+
+class Percent(click.ParamType[float]):
+    """A number from 0 to 100."""
+
+    name = "P"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
+        try:
+            number = float(value)
+        except ValueError:
+            number = -1.0
+        if not 0 <= number <= 100:
+            self.fail(f"{value!r} is not a number from 0 to 100", param, ctx)
+        return number
+
+
+def refuse_output(output: Path, *inputs: Path | None) -> None:
+    """Refuses a file to write that is one of the inputs, or that lies in no folder, before any work is done.
+
+    Raises:
+        OptionError: it is an input. DataError: there is no such folder.
+    """
+    from mho.targets.errors import DataError, OptionError
+
+    for path in inputs:
+        if path is not None and output.exists() and path.exists() and output.samefile(path):
+            raise OptionError(f"{output} is an input of this command, which would be lost; give another name with -o")
+    if not output.resolve().parent.is_dir():
+        raise DataError(f"{output} cannot be written: there is no folder {output.parent}")
 
 
 def merged(values: tuple[dict[str, Any], ...]) -> dict[str, Any]:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from mho.cli import console
-from mho.cli.options import Times, data_help, json_option, merged, state_option
+from mho.cli.options import Percent, Times, data_help, json_option, merged, refuse_output, state_option
 
 if TYPE_CHECKING:
     from mho.report.accuracy import Accuracy
@@ -45,8 +45,8 @@ def _effects(ideal: bool, quantised: bool) -> Effects:
 )
 @click.option("--output", help="The output to compare; the first by default.")
 @state_option
-@click.option("--min-agreement", type=float, metavar="P", help="Exit 3 if a run agrees with fewer than P % of winners.")
-@click.option("--max-drop", type=float, metavar="P", help="Exit 3 if the mean accuracy is more than P points lower.")
+@click.option("--min-agreement", type=Percent(), metavar="P", help="Exit 3 if a run's winners agree in fewer than P %.")
+@click.option("--max-drop", type=Percent(), metavar="P", help="Exit 3 if the mean accuracy is over P points lower.")
 @json_option
 @click.pass_context
 def validate_command(context: click.Context, /, **given: Any) -> None:
@@ -79,6 +79,8 @@ def validate_command(context: click.Context, /, **given: Any) -> None:
         console.emit_json(accuracy.as_json())
     else:
         console.show(accuracy_summary(accuracy))
+    for warning in accuracy.warnings:
+        click.echo(f"mho: warning: {warning}", err=True)
     missed = missed_thresholds(accuracy, given["min_agreement"], given["max_drop"])
     for sentence in missed:
         click.echo(f"mho: {sentence}", err=True)
@@ -123,6 +125,7 @@ def run_command(program: Path, data: Path, output: Path, as_json: bool, **given:
     effects = _effects(given["ideal"], given["quantised"])
     if len(given["times_s"]) != 1:
         raise OptionError("--time takes one time here; mho validate takes several")
+    refuse_output(output, program, data)
     arrays = read_npz(data)
     compiled = Compiled.load(program)
     with console.progress() as progress:

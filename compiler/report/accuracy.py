@@ -69,6 +69,7 @@ class Accuracy:
     Attributes:
         metric: what `accuracy` counts, such as `top1`.
         output: name of the output that was compared.
+        warnings: what makes the comparison doubtful.
         mean, std: of the runs' accuracy, of their agreement where there is no accuracy; None where neither is.
         layers: the layers' own errors.
     """
@@ -83,6 +84,7 @@ class Accuracy:
     output: str = ""
     mean: float | None = None
     std: float | None = None
+    warnings: tuple[str, ...] = ()
 
     @property
     def against(self) -> str:

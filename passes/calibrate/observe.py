@@ -71,6 +71,8 @@ class Observe:
             layer.name: Reservoir(limit=_limit(self.vectors, network.matrices[layer.matrix].rows))
             for layer in layers(network.steps)
         }
+        if not seen:
+            return seen
         code = emit_exact(network)
         unit = ExactUnit(code, lambda layer, rows: seen[layer].add(rows))
         sequencer = Sequencer(code, unit, DigitalUnit(code.tensors))

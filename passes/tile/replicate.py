@@ -17,6 +17,9 @@ from mho.targets.program import SolverFacts
 from mho.targets.steps import layers
 from mho.targets.target import Count
 
+MOST_BLOCKS = 500_000
+"""Blocks of a tiling; four times those of a network of eight thousand million weights."""
+
 
 @dataclass(frozen=True)
 class Replicate:
@@ -41,6 +44,12 @@ class Replicate:
             return self._filled(tiling)
         if self.replicas < 1:
             raise OptionError(f"replicate: {self.replicas} copies of each matrix: give 1 or more, or 'fill'")
+        blocks = self.replicas * len(tiling.blocks)
+        if blocks > MOST_BLOCKS:
+            raise OptionError(
+                f"replicate: {self.replicas} copies of each matrix are {blocks:,} blocks; "
+                f"at most {MOST_BLOCKS:,} are mapped"
+            )
         return copied(tiling, dict.fromkeys(tiling.replicas, self.replicas))
 
     def _filled(self, tiling: Tiling) -> Tiling:

@@ -152,12 +152,12 @@ def test_validate_without_labels_or_model(run: Shell, program: Path, tmp_path: P
 @pytest.mark.parametrize(
     ("flags", "sentence"),
     [
-        (("--min-agreement", 100.1), "the winners agree in"),
-        (("--max-drop", -50), "points lower, --max-drop allows -50"),
+        (("--min-agreement", 100), "the winners agree in"),
+        (("--max-drop", 0), "points lower, --max-drop allows 0"),
     ],
 )
 def test_a_missed_threshold_is_exit_3(run: Shell, program: Path, flags: tuple[object, ...], sentence: str) -> None:
-    found = run("validate", program, "--data", TEST, "--quantised", "--json", *flags)
+    found = run("validate", program, "--data", TEST, "--time", "1y", "--json", *flags)
     assert found.code == 3
     assert sentence in found.err
     assert found.json["samples"] == 500
@@ -328,3 +328,10 @@ def test_the_module_runs_as_the_command() -> None:
     )
     assert result.stdout == ""
     assert [line.split(":")[0] for line in result.stderr.splitlines()][:2] == list(STAGES[:2])
+
+
+@pytest.mark.parametrize("flags", [("--min-agreement", 101), ("--max-drop", "nan"), ("--max-drop", -1)])
+def test_thresholds_are_percentages(run: Shell, program: Path, flags: tuple[object, ...]) -> None:
+    found = run("validate", program, "--data", TEST, *flags)
+    assert found.code == 2
+    assert "is not a number from 0 to 100" in found.err

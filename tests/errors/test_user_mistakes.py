@@ -12,7 +12,7 @@ import pytest
 import mho
 from mho.examples import digits
 from mho.examples.builder import Builder
-from mho.targets.errors import OptionError
+from mho.targets.errors import DataError, OptionError
 from tests.compilations import digits_on, digits_test
 from tests.shell import Outcome, Shell
 
@@ -317,3 +317,33 @@ def test_times_seeds_and_references_that_cannot_be(tmp_path: Path) -> None:
     onnx.save_model(net.model, tmp_path / "narrow.onnx")
     with pytest.raises(OptionError, match=r"output logits has the shape \(4, 10\), and \(4, 3\) in the model"):
         compiled.validate(images, labels, model=tmp_path / "narrow.onnx")
+
+
+def test_no_command_writes_over_its_input(fail: Strict, program: Path) -> None:
+    copy = program.with_name("model.onnx")
+    copy.write_bytes(digits().model.read_bytes())
+    (sentence,) = fail(2, "compile", copy, "-t", "ideal256", "-o", copy)
+    assert "is an input of this command" in sentence
+    (sentence,) = fail(2, "report", program, "-o", program)
+    assert "is an input of this command" in sentence
+
+
+def test_a_memory_bomb_of_copies(fail: Strict) -> None:
+    (sentence,) = fail(2, "compile", MODEL, "-t", "hermes64", "--data", CALIBRATION, "--replicate", 100_000_000)
+    assert "100000000 copies of each matrix are 700,000,000 blocks" in sentence
+
+
+def test_labels_that_no_class_has() -> None:
+    images, labels = digits_test(4)
+    with pytest.raises(DataError, match=r"labels go from .* and the output has scores for classes 0 to 9"):
+        digits_on("ideal256", "pipelined", 1).validate(images, labels + 10)
+
+
+def test_another_model_of_the_same_shape_is_told(tmp_path: Path) -> None:
+    changed = onnx.load(digits().model)
+    changed.doc_string = "another file"
+    onnx.save_model(changed, tmp_path / "other.onnx")
+    images, labels = digits_test(4)
+    found = digits_on("ideal256", "pipelined", 1).validate(images, labels, model=tmp_path / "other.onnx")
+    (warning,) = found.warnings
+    assert "is not the file that digits was compiled from" in warning
