@@ -43,10 +43,15 @@ class _Bar:
 
 
 def show(renderable: Any) -> None:
-    """Prints a rich renderable to standard output, in colour on a terminal, 80 columns wide elsewhere."""
+    """Prints a rich renderable to standard output: in colour on a terminal, elsewhere as plain text of 80 columns."""
+    if not sys.stdout.isatty():
+        from mho.report.terminal import as_text
+
+        click.echo(as_text(renderable), nl=False)
+        return
     from rich.console import Console
 
-    Console(width=None if sys.stdout.isatty() else 80, highlight=False).print(renderable)
+    Console(highlight=False).print(renderable)
 
 
 def emit_json(value: Any) -> None:

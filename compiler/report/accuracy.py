@@ -132,9 +132,15 @@ class Moment:
     sqnr_db: Spread
 
     def cells(self, metric: str) -> tuple[str, ...]:
-        """Time, runs, accuracy, agreement and signal to error in words, with the spread where there is one."""
+        """What stands below `headings(metric)`, in words, with the spread where there is one."""
+        measured = () if metric == "none" else (self.accuracy.words(metric),)
         agreement, sqnr = self.agreement.words("top1"), q.decibels(self.sqnr_db.mean)
-        return q.elapsed(self.time_s), q.whole(self.runs), self.accuracy.words(metric), agreement, sqnr
+        return q.elapsed(self.time_s), q.whole(self.runs), *measured, agreement, sqnr
+
+
+def headings(metric: str) -> tuple[str, ...]:
+    """The columns of the table of moments; without a metric there is no column for it."""
+    return "after", "runs", *(() if metric == "none" else (plain(metric),)), "agreement", "SQNR"
 
 
 def moments(accuracy: Accuracy) -> tuple[Moment, ...]:
@@ -184,8 +190,11 @@ def read_accuracy(value: object) -> Accuracy:
     """
     if isinstance(value, Accuracy):
         return value
+    found = asdict(value) if is_dataclass(value) and not isinstance(value, type) else value
+    if not isinstance(found, dict):
+        raise DataError("accuracy: the value is no JSON object; give the output of `mho validate --json`")
     try:
-        return _ADAPTER.validate_python(asdict(value) if is_dataclass(value) and not isinstance(value, type) else value)
+        return _ADAPTER.validate_python(found)
     except ValidationError as error:
         raise DataError(
             f"accuracy: {plain('.'.join(map(str, e['loc'])))}: {e['msg']}; give the output of `mho validate --json`"

@@ -19,9 +19,10 @@ from markupsafe import Markup
 
 from mho.report import charts
 from mho.report import quantities as q
-from mho.report.accuracy import moments
+from mho.report.accuracy import headings, moments
 from mho.report.json_document import as_json
 from mho.report.lines import TileLine
+from mho.report.names import shortened
 from mho.report.summary import Report
 from mho.targets.errors import plain
 
@@ -87,7 +88,13 @@ def _environment() -> Environment:
         "percent": q.percent,
         "look": look,
     }
-    environment.globals |= {"score": q.score, "charts": charts, "moments": moments}
+    environment.globals |= {
+        "score": q.score,
+        "charts": charts,
+        "headings": headings,
+        "moments": moments,
+        "shortened": shortened,
+    }
     return environment
 
 

@@ -7,7 +7,7 @@ from math import floor, isfinite, log10
 UNKNOWN = "not known"
 
 _PREFIXES = {-12: "p", -9: "n", -6: "µ", -3: "m", 0: "", 3: "k", 6: "M", 9: "G", 12: "T", 15: "P"}
-_SPANS = ((31_557_600.0, "y"), (86_400.0, "d"), (3_600.0, "h"), (60.0, "min"))
+_SPANS = ((31_536_000.0, "y"), (86_400.0, "d"), (3_600.0, "h"), (60.0, "min"), (1.0, "s"))
 
 
 def _digits(value: float) -> str:
@@ -42,8 +42,8 @@ def short(number: float) -> str:
 
 
 def whole(number: float) -> str:
-    """A count in full: `1,866,536`; a fraction keeps two digits."""
-    return f"{number:,.0f}" if float(number).is_integer() else f"{number:,.2f}"
+    """A count in full: `1,866,536`; a fraction keeps two digits where they say anything."""
+    return f"{number:,.2f}".removesuffix(".00")
 
 
 def percent(fraction: float | None) -> str:
@@ -52,11 +52,15 @@ def percent(fraction: float | None) -> str:
 
 
 def elapsed(seconds: float) -> str:
-    """A time since programming: `0 s`, `1 h`, `30 d`."""
+    """A time since programming: `0 s`, `90 s`, `1 h`, `30 d`, `1,000 y`; a year has 365 days.
+
+    The largest unit of which it is a whole number; with three digits where it is not a whole number of seconds.
+    """
     for size, unit in _SPANS:
-        if seconds >= size:
-            return f"{seconds / size:.3g} {unit}"
-    return f"{seconds:.3g} s"
+        if seconds >= size and (seconds / size).is_integer():
+            return f"{seconds / size:,.0f} {unit}"
+    size, unit = next(((s, u) for s, u in _SPANS if seconds >= s), _SPANS[-1])
+    return f"{seconds / size:.3g} {unit}"
 
 
 def score(metric: str, value: float) -> str:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
+from math import isclose
 
 from mho.report.accuracy import Accuracy, read_accuracy
 from mho.report.lines import BlockLine, LayerLine, Reason, StepLine, Summary, TileLine, Unit
+from mho.targets.errors import DataError, plain
 from mho.targets.isa import CoreProgram, Load, Site
 from mho.targets.program import (
     Decision,
@@ -23,7 +25,7 @@ from mho.targets.steps import layers as layers_of
 from mho.targets.target import Target
 
 _WORST_FIRST = ("INFEASIBLE", "LIMIT", "FEASIBLE", "OPTIMAL")
-
+_MOST_STRANGERS = 5
 
 _COMMON_REASONS: Mapping[Unit, str] = {"analog": "constant weights", "core": "rides with the layer before it"}
 
@@ -97,23 +99,47 @@ def summarise(program: Program, accuracy: object = None) -> Report:
         accuracy: what `Compiled.validate` returned, or the parsed JSON of `mho validate --json`.
 
     Raises:
-        DataError: `accuracy` is neither.
+        DataError: `accuracy` is neither, or names layers that the program does not have.
     """
     tiles = _tiles(program)
     layers = _layers(program)
+    solvers = tuple(_proved(solver) for solver in program.mapping.solvers)
     return Report(
         manifest=program.manifest,
         target=program.target,
-        summary=_summary(program, layers, tiles),
+        summary=_summary(program, layers, tiles, solvers),
         layers=layers,
         tiles=tiles,
         grid=program.mapping.grid,
         links=program.mapping.links,
         schedule=_schedule(program),
         decisions=program.decisions,
-        solvers=program.mapping.solvers,
-        accuracy=None if accuracy is None else read_accuracy(accuracy),
+        solvers=solvers,
+        accuracy=None if accuracy is None else _own(read_accuracy(accuracy), program),
     )
+
+
+def _own(accuracy: Accuracy, program: Program) -> Accuracy:
+    """The outcome, where every layer that it names is the program's."""
+    known = {layer.name for layer in program.layers}
+    strangers = [plain(layer.name) for layer in accuracy.layers if layer.name not in known]
+    if strangers:
+        named = ", ".join(strangers[:_MOST_STRANGERS])
+        rest = len(strangers) - _MOST_STRANGERS
+        more = f" and {rest} more" if rest > 0 else ""
+        raise DataError(
+            f"accuracy: the program has no layers {named}{more}: the outcome is of another program; "
+            "give what `mho validate --json` printed for this one"
+        )
+    return accuracy
+
+
+def _proved(solver: SolverFacts) -> SolverFacts:
+    """The search as optimal where what it found is as good as its bound, whatever ended it."""
+    if solver.status not in ("FEASIBLE", "LIMIT") or solver.objective is None or solver.bound is None:
+        return solver
+    met = isclose(solver.objective, solver.bound, rel_tol=1e-9, abs_tol=1e-6)
+    return replace(solver, status="OPTIMAL", bound=solver.objective) if met else solver
 
 
 def held(load: Load, matrix: MatrixFacts) -> int:
@@ -130,7 +156,9 @@ def _overlap(span: tuple[int, int], start: int, length: int) -> int:
     return max(0, min(span[1], start + length) - max(span[0], start))
 
 
-def _summary(program: Program, layers: tuple[LayerLine, ...], tiles: tuple[TileLine, ...]) -> Summary:
+def _summary(
+    program: Program, layers: tuple[LayerLine, ...], tiles: tuple[TileLine, ...], solvers: tuple[SolverFacts, ...]
+) -> Summary:
     costs = program.mapping.costs
     crossbar = program.target.crossbar
     cells = len(tiles) * crossbar.rows * crossbar.columns
@@ -145,7 +173,7 @@ def _summary(program: Program, layers: tuple[LayerLine, ...], tiles: tuple[TileL
         interval_ns=costs.interval_ns,
         energy_nj=costs.energy_nj,
         excluded=costs.excluded,
-        solver=_weakest(program.mapping.solvers),
+        solver=_weakest(solvers),
     )
 
 

@@ -11,13 +11,17 @@ from rich.table import Table
 from rich.text import Text
 
 from mho.report import quantities as q
-from mho.report.accuracy import Accuracy, moments
+from mho.report.accuracy import Accuracy, headings, moments
 from mho.report.lines import LayerLine, Reason
+from mho.report.names import MOST_CHARACTERS, shortened
 from mho.report.summary import Report
 from mho.targets.errors import plain
 from mho.targets.program import SolverFacts
 
 WIDTH = 80
+
+_COLUMNS = ("size", "tiles", "copies", "fires", "busy", "energy")
+_LEAST_NAME = 12
 
 _UNITS = {"digital": "digital", "core": "with the cores", "analog": "analog"}
 
@@ -91,7 +95,7 @@ def _total_lines(report: Report) -> Iterator[tuple[str, Text]]:
     yield "utilisation", Text(f"{q.percent(summary.utilisation)} of their cells hold a weight")
     yield "weights", Text(f"{q.whole(summary.weights)}; {q.short(summary.macs)} multiplications an inference")
     yield "latency", Text(_bounded(bound, q.duration(summary.latency_ns)))
-    yield "interval", Text(f"{_bounded(bound, q.duration(summary.interval_ns))} where layers work as a pipeline")
+    yield "interval", Text(_interval(bound, q.duration(summary.interval_ns)))
     yield "energy", Text(_bounded(bound, q.energy(summary.energy_nj)))
     if summary.excluded:
         yield "not counted", Text(plain(", ".join(summary.excluded)))
@@ -103,11 +107,16 @@ def _bounded(bound: str, value: str) -> str:
     return value if value == q.UNKNOWN else bound + value
 
 
+def _interval(bound: str, value: str) -> str:
+    return value if value == q.UNKNOWN else f"{bound}{value} where layers work as a pipeline"
+
+
 def _tiles_line(report: Report) -> str:
     summary, room = report.summary, report.target.mesh.tiles
     of = f" of {q.whole(room * summary.chips)}" if room is not None else ""
     chips = "1 chip" if summary.chips == 1 else f"{summary.chips} chips"
-    return f"{q.whole(summary.tiles)}{of} on {chips}; no mapping needs fewer than {q.whole(summary.tiles_lower_bound)}"
+    least = q.whole(summary.tiles_lower_bound)
+    return f"{q.whole(summary.tiles)}{of} on {chips}; this packing mode needs at least {least}"
 
 
 def _solver(solver: SolverFacts) -> Text:
@@ -123,20 +132,28 @@ def _solver(solver: SolverFacts) -> Text:
 
 
 def _layers(layers: tuple[LayerLine, ...], most: int) -> RenderableType:
+    rows = [_layer(layer) for layer in layers[:most]]
+    names = shortened((layer.name for layer in layers), _room(rows))
     table = Table(box=None, padding=(0, 1), header_style="dim", pad_edge=False)
-    table.add_column("layer", no_wrap=True, overflow="ellipsis", ratio=1)
-    for heading in ("size", "tiles", "copies", "fires", "busy", "energy"):
+    table.add_column("layer", overflow="fold")
+    for heading in _COLUMNS:
         table.add_column(heading, justify="right", no_wrap=True)
-    for layer in layers[:most]:
-        table.add_row(*_layer(layer))
+    for layer, row in zip(layers, rows, strict=False):
+        table.add_row(Text(names[layer.name]), *row)
     rest = len(layers) - most
     more = [Text(f"… and {rest} more", style="dim")] if rest > 0 else []
     return Padding(Group(table, *more), (0, 0, 0, 2))
 
 
-def _layer(layer: LayerLine) -> tuple[Text | str, ...]:
+def _room(rows: list[tuple[str, ...]]) -> int:
+    """Characters for a name beside the numbers, each with its space, and the margin."""
+    numbers = zip(_COLUMNS, *rows, strict=True)
+    taken = sum(max(map(len, column)) + 2 for column in numbers) + 2
+    return max(_LEAST_NAME, min(MOST_CHARACTERS, WIDTH - taken))
+
+
+def _layer(layer: LayerLine) -> tuple[str, ...]:
     return (
-        Text(plain(layer.name)),
         f"{layer.rows} × {layer.columns}",
         q.whole(layer.tiles),
         q.whole(layer.replicas),
@@ -180,8 +197,7 @@ def _reference(accuracy: Accuracy) -> Text:
 
 def _moments(accuracy: Accuracy) -> RenderableType:
     table = Table(box=None, padding=(0, 2), header_style="dim", pad_edge=False)
-    headings = ("after", "runs", plain(accuracy.metric) if accuracy.metric != "none" else "", "agreement", "SQNR")
-    for heading in headings:
+    for heading in headings(accuracy.metric):
         table.add_column(heading, justify="right", no_wrap=True)
     for moment in moments(accuracy):
         table.add_row(*moment.cells(accuracy.metric))
@@ -190,9 +206,10 @@ def _moments(accuracy: Accuracy) -> RenderableType:
 
 def _qualities(accuracy: Accuracy, most: int) -> RenderableType:
     worst = accuracy.worst_layers()
+    names = shortened(layer.name for layer in worst)
     table = Table(box=None, padding=(0, 2), header_style="dim", pad_edge=False)
-    table.add_column("layers that err most", no_wrap=True, overflow="ellipsis")
+    table.add_column("layers that err most", overflow="fold")
     table.add_column("SQNR", justify="right", no_wrap=True)
     for layer in worst[:most]:
-        table.add_row(Text(plain(layer.name)), "exact" if layer.sqnr_db is None else f"{layer.sqnr_db:.1f} dB")
+        table.add_row(Text(names[layer.name]), "exact" if layer.sqnr_db is None else f"{layer.sqnr_db:.1f} dB")
     return Padding(table, (0, 0, 0, 2))

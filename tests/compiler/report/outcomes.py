@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from mho.targets.program import Program
+
 HOUR_S, DAY_S = 3600.0, 86_400.0
 
 OUTCOME: dict[str, Any] = {
@@ -27,3 +29,10 @@ OUTCOME: dict[str, Any] = {
     "layers": [{"name": "conv1", "sqnr_db": 28.0}, {"name": "conv2", "sqnr_db": None}, {"name": "fc", "sqnr_db": 12.5}],
 }
 """Three seeds read at four times."""
+
+
+def outcome_of(program: Program) -> dict[str, Any]:
+    """The outcome with the names of the program's first layers."""
+    names = [layer.name for layer in program.layers]
+    layers = [layer | {"name": name} for layer, name in zip(OUTCOME["layers"], names, strict=False)]
+    return OUTCOME | {"layers": layers}

@@ -19,7 +19,7 @@ from mho.report.html import look
 from mho.report.summary import summarise
 from mho.targets.program import Program
 from tests.compiler.report.crowd import Shape, crowd, mobile, resnet9, stack
-from tests.compiler.report.outcomes import OUTCOME
+from tests.compiler.report.outcomes import OUTCOME, outcome_of
 
 HOSTILE = "<script>alert(1)</script>\"'><img src=x onerror=alert(1)>\n&amp;[bold]\u202e{{ 7*7 }}"
 
@@ -57,7 +57,7 @@ def embedded(page: str) -> str:
 
 
 def test_the_page_stands_alone() -> None:
-    page = summarise(resnet9(), OUTCOME).html()
+    page = summarise(resnet9(), outcome_of(resnet9())).html()
     found = elements(page)
     assert found.risky == []
     assert "link" not in found.tags
@@ -101,12 +101,26 @@ def test_the_data_closes_no_tag_and_says_the_same_name() -> None:
 
 
 def test_what_the_page_says() -> None:
-    page = summarise(resnet9(), OUTCOME).html()
+    page = summarise(resnet9(), outcome_of(resnet9())).html()
     for part in ("71.2 %", "≥ 400 µs", "1.87 M", "pooling is not a product with weights", "93.67 %", "9f2c9f2c"):
         assert part in page
     assert "Between chips" not in page
     assert "Between chips" in summarise(stack(3)).html()
     assert "Accuracy" not in summarise(resnet9()).html()
+
+
+def test_long_names_are_short_where_they_stand_and_whole_on_hover() -> None:
+    name = "model/activation/Relu;model/batch_normalization/FusedBatchNormV3;model/conv2d/Conv2D"
+    page = summarise(crowd((Shape(name, 40, 40), Shape("fc", 4, 4)))).html()
+    assert f'title="{name}">model/activati…' in page
+    assert f">{name}" not in page
+
+
+def test_a_schedule_of_many_steps_has_no_column_for_names() -> None:
+    page = summarise(stack(2, layers=70)).html()
+    assert 'class="gantt dense"' in page
+    assert ".gantt.dense { grid-template-columns: minmax(0, 1fr) }" in page
+    assert '<span class="name"></span><span class="axis">' in page
 
 
 def test_forty_layers_look_different() -> None:
@@ -142,7 +156,7 @@ def dom(page: str, folder: Path, fragment: str = "") -> str:
 @pytest.mark.browser
 @pytest.mark.parametrize("program", [mobile(), hostile(), stack(5, 50)], ids=["mobile", "hostile", "five"])
 def test_a_browser_draws_every_tile_and_block(program: Program, tmp_path: Path) -> None:
-    drawn = dom(summarise(program, OUTCOME).html(), tmp_path)
+    drawn = dom(summarise(program, outcome_of(program)).html(), tmp_path)
     assert drawn.count('class="tile"') == len(program.cores)
     assert drawn.count('class="seat ') == sum(len(core.loads) for core in program.cores)
     assert drawn.count('class="wedge"') == sum(link.source.chip == link.target.chip for link in program.mapping.links)

@@ -9,7 +9,7 @@ from math import inf
 from mho.report.json_document import as_json
 from mho.report.summary import summarise
 from tests.compiler.report.crowd import Shape, crowd, resnet9, stack
-from tests.compiler.report.outcomes import OUTCOME
+from tests.compiler.report.outcomes import outcome_of
 
 
 def test_stable_keys() -> None:
@@ -61,7 +61,7 @@ def test_links_name_both_ends() -> None:
 
 
 def test_accuracy_stands_beside() -> None:
-    data = json.loads(summarise(resnet9(), OUTCOME).json())
+    data = json.loads(summarise(resnet9(), outcome_of(resnet9())).json())
     assert data["accuracy"]["samples"] == 1000
     assert data["accuracy"] == OUTCOME | {"output": "", "warnings": []}
 

@@ -35,13 +35,36 @@ def test_energy(nj: float, text: str) -> None:
 
 @pytest.mark.parametrize(
     ("number", "text"),
-    [(0, "0"), (64, "64"), (1024.0, "1,024"), (2.5, "2.50"), (9999, "9,999"), (1_866_536, "1.87 M"), (262e6, "262 M")],
+    [
+        (0, "0"),
+        (64, "64"),
+        (1024.0, "1,024"),
+        (2.5, "2.50"),
+        (9999, "9,999"),
+        (402.9999999, "403"),
+        (1_866_536, "1.87 M"),
+        (262e6, "262 M"),
+    ],
 )
 def test_short(number: float, text: str) -> None:
     assert q.short(number) == text
 
 
-@pytest.mark.parametrize(("seconds", "text"), [(0, "0 s"), (90, "1.5 min"), (3600, "1 h"), (2_592_000, "30 d")])
+@pytest.mark.parametrize(
+    ("seconds", "text"),
+    [
+        (0, "0 s"),
+        (0.5, "0.5 s"),
+        (90, "90 s"),
+        (120, "2 min"),
+        (3600, "1 h"),
+        (129_600, "36 h"),
+        (2_592_000, "30 d"),
+        (31_536_000, "1 y"),
+        (31_536_000_000, "1,000 y"),
+        (3600.5, "1 h"),
+    ],
+)
 def test_elapsed(seconds: float, text: str) -> None:
     assert q.elapsed(seconds) == text
 

@@ -8,9 +8,11 @@ from math import isclose
 import pytest
 
 from mho.report.summary import held, summarise
+from mho.targets.errors import DataError
 from mho.targets.isa import Load
 from mho.targets.program import CostFacts, Decision, MatrixFacts, Program, SolverFacts
 from tests.compiler.report.crowd import MVM_NS, Shape, crowd, machine, mobile, resnet9
+from tests.compiler.report.outcomes import OUTCOME
 
 
 def with_solvers(program: Program, *solvers: SolverFacts) -> Program:
@@ -129,3 +131,16 @@ def test_a_machine_without_limits_or_costs() -> None:
     assert report.layers[0].busy_ns is None
     assert "latency      not known" in report.text()
     assert "not known" in report.html()
+
+
+def test_a_search_that_meets_its_bound_is_optimal() -> None:
+    met = SolverFacts(search="place", status="FEASIBLE", objective=403.0, bound=402.9999999)
+    apart = SolverFacts(search="place", status="FEASIBLE", objective=403.0, bound=402.0)
+    report = summarise(with_solvers(resnet9(), met, apart))
+    assert [solver.status for solver in report.solvers] == ["OPTIMAL", "FEASIBLE"]
+    assert report.summary.solver == apart
+
+
+def test_an_outcome_of_another_program_is_refused() -> None:
+    with pytest.raises(DataError, match="no layers conv1, conv2, .*another program"):
+        summarise(crowd((Shape("other", 9, 9),)), OUTCOME)
