@@ -63,7 +63,7 @@ def test_links_name_both_ends() -> None:
 def test_accuracy_stands_beside() -> None:
     data = json.loads(summarise(resnet9(), outcome_of(resnet9())).json())
     assert data["accuracy"]["samples"] == 1000
-    assert data["accuracy"] == OUTCOME | {"output": "", "warnings": []}
+    assert data["accuracy"] == outcome_of(resnet9()) | {"output": "", "warnings": []}
 
 
 def test_equal_programs_have_equal_documents() -> None:

@@ -142,5 +142,5 @@ def test_a_search_that_meets_its_bound_is_optimal() -> None:
 
 
 def test_an_outcome_of_another_program_is_refused() -> None:
-    with pytest.raises(DataError, match="no layers conv1, conv2, .*another program"):
+    with pytest.raises(DataError, match=r"no layers conv1, conv2, .*another program"):
         summarise(crowd((Shape("other", 9, 9),)), OUTCOME)
