@@ -79,5 +79,5 @@ def test_a_file_that_is_no_outcome_is_named_as_such(text: str | None, tmp_path: 
 
 @pytest.mark.parametrize("value", [None, [], "text", 3])
 def test_what_is_no_object_is_refused(value: object) -> None:
-    with pytest.raises(DataError, match="no JSON object; give the output of `mho validate --json`"):
+    with pytest.raises(DataError, match="no JSON object; give the output"):
         read_accuracy(value)
