@@ -40,7 +40,7 @@ def least(flow: Floats, sites: Indices) -> float:
     return float(costs.min())
 
 
-@pytest.mark.parametrize(("tiles", "grid"), [(8, (4, 2)), (8, (2, 4)), (8, (3, 3)), (9, (3, 3))])
+@pytest.mark.parametrize(("tiles", "grid"), [(9, (3, 3))])
 @pytest.mark.parametrize("fractions", [False, True])
 def test_a_window_of_all_sites_is_the_whole_problem(tiles: int, grid: tuple[int, int], fractions: bool) -> None:
     sites = chip_sites(Mesh(), grid)
