@@ -100,7 +100,8 @@ Made by `python benchmarks/accuracy.py --runs {runs}` with mho {version}. Each n
 calibrated on up to {calibration} samples of its own data (the digits network on its training images). *Ideal* is the program
 without noise and rounding, *quantised* has 8-bit converters and 16-bit digital units, *noisy* has every effect of the machine:
 mean ± standard deviation over {runs} seeds, right after programming and a day later, with global drift compensation. None of
-the networks but the packaged one was trained for noise.
+the networks but the packaged one was trained for noise. Those with layers of few rows or with channels of very different size lose most:
+the output noise of the machine's description, and one scale for all the columns of a tile, weigh most there.
 
 | network | metric | samples | tiles | onnxruntime | ideal | quantised | noisy, 0 s | noisy, 1 day | seconds |
 |---|---|---|---|---|---|---|---|---|---|
