@@ -13,7 +13,8 @@ from mho.data import Data, read_data
 from mho.metrics import Metric
 from mho.report.accuracy import Accuracy
 from mho.runtime.effects import Conditions, Effects
-from mho.runtime.samples import match_samples, run_samples
+from mho.runtime.matching import match_samples
+from mho.runtime.samples import Values, run_samples
 from mho.runtime.simulator import Simulator
 from mho.targets.check import check_program
 from mho.targets.errors import ProgramError
@@ -67,8 +68,8 @@ class Compiled:
         time_s: float = 0.0,
         state: Mapping[str, str] | None = None,
         advance: Callable[[int], None] = lambda samples: None,
-    ) -> dict[str, Array]:
-        """Outputs by name for samples along the first axis.
+    ) -> dict[str, Values]:
+        """Outputs by name for samples along the first axis; a list of values, one a sample, where no array holds them.
 
         Args:
             data: as in `mho.compile`.

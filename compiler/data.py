@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 from zipfile import BadZipFile, ZipFile
@@ -12,19 +12,21 @@ from zlib import error as ZlibError  # noqa: N812
 import numpy as np
 from numpy.typing import NDArray
 
-from mho.runtime.samples import NUMPY_TYPES, Samples, match_samples
+from mho.runtime.matching import match_samples
+from mho.runtime.ort_values import NUMPY_TYPES
+from mho.runtime.samples import Samples, Values
 from mho.targets.errors import DataError, plain
 from mho.targets.files import replacing
 from mho.targets.steps import Port
 
 Array = NDArray[Any]
-Data = Mapping[str, Array] | Array | list[Any] | str | Path
-"""Arrays by name, one array (or lists of numbers), or an .npz file."""
+Data = Mapping[str, Array] | Array | list[Any] | str | Path | Samples
+"""Arrays by name, one array (or lists of numbers), an .npz file, or whole samples (`Samples.whole`)."""
 
 GENERATED_SAMPLES = 8
 
 
-def read_data(data: Data) -> Mapping[str, Array]:
+def read_data(data: Data) -> Mapping[str, Array] | Samples:
     """The arrays by name; a single array is `x`, which serves where there is one input to feed.
 
     Raises:
@@ -32,7 +34,7 @@ def read_data(data: Data) -> Mapping[str, Array]:
     """
     if isinstance(data, str | Path):
         return read_npz(Path(data))
-    return data if isinstance(data, Mapping) else {"x": np.asarray(data)}
+    return data if isinstance(data, Mapping | Samples) else {"x": np.asarray(data)}
 
 
 def read_npz(path: Path) -> Mapping[str, Array]:
@@ -53,20 +55,32 @@ def read_npz(path: Path) -> Mapping[str, Array]:
         raise DataError(f"{path} is not an .npz file of plain arrays: {plain(str(error))}") from error
 
 
-def refuse_not_finite(samples: Samples) -> None:
-    """Ranges cannot be set from what is not a number.
+def refuse_useless(samples: Samples) -> None:
+    """Neither ranges nor accuracy can be had from no sample, or from what is not a number.
 
     Raises:
-        DataError: samples hold NaN or infinity; every such input is named.
+        DataError: there is no sample, or samples hold NaN or infinity; every such input is named.
     """
-    counts = {name: int(np.size(a) - np.isfinite(a).sum()) for name, a in samples.arrays.items() if a.dtype.kind == "f"}
+    if not samples.count:
+        raise DataError("the data holds no sample")
+    arrays = {name: list(_float_arrays(values)) for name, values in samples.arrays.items()}
+    counts = {name: sum(int(a.size - np.isfinite(a).sum()) for a in found) for name, found in arrays.items()}
     problems = [
-        f"input {plain(name)}: {count} of {samples.arrays[name].size} values are NaN or infinite; give samples without"
+        f"input {plain(name)}: {count} of {sum(a.size for a in arrays[name])} values are NaN or infinite; give samples "
+        "without"
         for name, count in counts.items()
         if count
     ]
     if problems:
         raise DataError(problems)
+
+
+def _float_arrays(value: Any) -> Iterator[Array]:
+    """The arrays of floating-point numbers in a value and in the lists inside it."""
+    if isinstance(value, list):
+        yield from (array for each in value for array in _float_arrays(each))
+    elif isinstance(value, np.ndarray) and value.dtype.kind == "f":
+        yield value
 
 
 def sha256_of(path: Path) -> str:
@@ -75,8 +89,21 @@ def sha256_of(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
+def as_arrays(outputs: Mapping[str, Values]) -> dict[str, Array]:
+    """Outputs as arrays by name; a list's values go by NAME/SAMPLE, a sequence's by NAME/SAMPLE/INDEX, and what is
+    absent is left out."""
+    return {name: array for output, values in outputs.items() for name, array in _pieces(output, values)}
+
+
+def _pieces(name: str, value: Any) -> Iterator[tuple[str, Array]]:
+    if isinstance(value, list):
+        yield from (piece for index, each in enumerate(value) for piece in _pieces(f"{name}/{index}", each))
+    elif value is not None:
+        yield name, np.asarray(value)
+
+
 def write_npz(path: Path, arrays: Mapping[str, Array]) -> None:
-    """Writes arrays by name to an .npz file, whole or not at all.
+    """Writes arrays by name to an .npz file, whole or not at all; text as arrays of fixed width.
 
     Raises:
         DataError: the file cannot be written.
@@ -85,9 +112,16 @@ def write_npz(path: Path, arrays: Mapping[str, Array]) -> None:
         with replacing(path) as file, ZipFile(file, "w") as archive:
             for name, array in arrays.items():
                 with archive.open(f"{name}.npy", "w", force_zip64=True) as member:
-                    np.lib.format.write_array(member, np.asarray(array), allow_pickle=False)
+                    np.lib.format.write_array(member, _storable(array), allow_pickle=False)
     except (OSError, ValueError) as error:
         raise DataError(f"{path} cannot be written: {plain(str(error))}") from error
+
+
+def _storable(array: Array) -> Array:
+    """An array without Python objects: text as NumPy has it, and what NumPy has no name for as float32."""
+    if array.dtype.kind == "O":
+        return array.astype(str)
+    return array.astype(np.float32) if array.dtype.kind == "V" else np.asarray(array)
 
 
 def write_text(path: Path, text: str) -> None:
@@ -142,7 +176,7 @@ def _shape(port: Port) -> tuple[int, ...]:
 
 
 def _generated(port: Port, shape: tuple[int, ...], rng: np.random.Generator) -> Array:
-    kind = np.dtype(NUMPY_TYPES[port.type])
+    kind = NUMPY_TYPES[port.type]
     if kind.kind == "f":
         return rng.standard_normal(shape).astype(kind)
     return rng.integers(0, 2, shape).astype(kind)

@@ -9,18 +9,20 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mho.compiled import Compiled
-from mho.data import Data, generated_samples, read_data, refuse_not_finite
+from mho.data import Data, generated_samples, read_data, refuse_useless
 from mho.frontend import load_model
 from mho.passes.levels.model import Model
 from mho.passes.levels.network import Network
 from mho.passes.levels.plan import Plan
 from mho.passes.simplify import bind_dimensions
 from mho.pipeline import Pipeline
-from mho.runtime.samples import Samples, match_samples
+from mho.runtime.matching import match_samples
+from mho.runtime.samples import Samples
 from mho.stages import Stages
 from mho.targets.catalog import load_target
 from mho.targets.errors import OptionError
 from mho.targets.program import JsonScalar, Manifest
+from mho.targets.steps import layers
 from mho.targets.target import Target
 
 if TYPE_CHECKING:
@@ -81,10 +83,12 @@ def compile(
 def _samples(
     network: Network, data: Data | None, state: Mapping[str, str] | None, seed: int
 ) -> tuple[Samples, tuple[str, ...]]:
+    if not layers(network.steps):
+        return Samples({}, batch=1), ()
     if data is None:
         return generated_samples(network.inputs, state, seed), (NO_DATA,)
     samples = match_samples(read_data(data), network.inputs, state)
-    refuse_not_finite(samples)
+    refuse_useless(samples)
     return samples, ()
 
 

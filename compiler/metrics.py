@@ -8,12 +8,13 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from mho.runtime.samples import Values
 from mho.targets.errors import DataError, plain
 
 Array = NDArray[Any]
 
 MetricName = Literal["top1", "auc", "mse", "spearman", "none"]
-Metric = MetricName | Callable[[Mapping[str, Array], Array], float]
+Metric = MetricName | Callable[[Mapping[str, Values], Array], float]
 """A named metric of one output, or a function of (all outputs by name, labels)."""
 
 
@@ -24,7 +25,7 @@ def default_metric(labels: Array | None) -> MetricName:
     return "top1" if labels.dtype.kind in "iub" else "mse"
 
 
-def measure(metric: Metric, outputs: Mapping[str, Array], name: str, labels: Array | None) -> float | None:
+def measure(metric: Metric, outputs: Mapping[str, Values], name: str, labels: Array | None) -> float | None:
     """The metric of the outputs, or None where there is none or no labels.
 
     Args:
@@ -38,6 +39,8 @@ def measure(metric: Metric, outputs: Mapping[str, Array], name: str, labels: Arr
     if callable(metric):
         return float(metric(outputs, labels))
     output = outputs[name]
+    if not isinstance(output, np.ndarray):
+        raise DataError(f"the metric {metric} wants an array, and the values of output {plain(name)} have no common shape")
     if labels.ndim == 0 or len(output) != len(labels):
         count = len(labels) if labels.ndim else "no"
         raise DataError(f"there are {count} labels for {len(output)} samples of output {plain(name)}")

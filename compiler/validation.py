@@ -10,14 +10,15 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from mho.data import Data, read_data, refuse_not_finite, sha256_of
+from mho.data import Data, read_data, refuse_useless, sha256_of
 from mho.metrics import Metric, default_metric, measure, winners
 from mho.progress import Progress, Quiet
 from mho.report.accuracy import Accuracy, LayerQuality, Reference, Run
 from mho.runtime.digital import open_session, run_session
 from mho.runtime.effects import Conditions, Effects
+from mho.runtime.matching import match_samples
 from mho.runtime.probe import Power
-from mho.runtime.samples import Samples, each_batch, match_samples, run_samples
+from mho.runtime.samples import Samples, Values, each_batch, run_samples
 from mho.runtime.simulator import Simulator
 from mho.targets.errors import ModelError, OptionError, ProgramError, plain
 from mho.targets.program import Program
@@ -65,7 +66,7 @@ class Validation:
         program = simulator.program
         output = self._output(simulator)
         samples = match_samples(read_data(data), program.inputs, self.state)
-        refuse_not_finite(samples)
+        refuse_useless(samples)
         metric = default_metric(labels) if self.metric is None else self.metric
         kind, expected = self._reference(simulator, samples)
         results = []
@@ -96,7 +97,7 @@ class Validation:
             raise OptionError(f"there is no output {plain(self.output)}; the outputs are {plain(', '.join(names))}")
         return self.output or names[0]
 
-    def _reference(self, simulator: Simulator, samples: Samples) -> tuple[str, dict[str, Array]]:
+    def _reference(self, simulator: Simulator, samples: Samples) -> tuple[str, dict[str, Values]]:
         if self.model is None:
             self.progress.start("reference: the program in ideal mode", samples.count)
             return "ideal", run_samples(
@@ -143,14 +144,14 @@ class Validation:
 
 
 def _compare(
-    found: Mapping[str, Array],
-    expected: Mapping[str, Array],
+    found: Mapping[str, Values],
+    expected: Mapping[str, Values],
     output: str,
     metric: Metric,
     labels: Array | None,
     conditions: Conditions,
 ) -> Run:
-    value, reference = found[output], expected[output]
+    value, reference = _together(output, found[output]), _together(output, expected[output])
     if value.shape != reference.shape:
         raise OptionError(
             f"output {plain(output)} has the shape {value.shape}, and {reference.shape} in the model it is compared "
@@ -169,6 +170,19 @@ def _compare(
         sqnr_db=power.sqnr_db,
         max_abs_error=float(difference.max(initial=0.0)),
     )
+
+
+def _together(output: str, values: Values) -> Array:
+    """The numbers of an output; values without a common shape stand one behind the other.
+
+    Raises:
+        OptionError: they are no arrays.
+    """
+    if isinstance(values, np.ndarray):
+        return values
+    if not all(isinstance(value, np.ndarray) for value in values):
+        raise OptionError(f"output {plain(output)} holds values that are no arrays; choose another with --output")
+    return np.concatenate([value.reshape(-1) for value in values])
 
 
 def _agreement(value: Array, reference: Array, metric: Metric) -> float | None:

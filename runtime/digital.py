@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
+from mho.runtime.ort_values import FORMATS, run_with_formats
 from mho.targets.errors import ProgramError, plain
 from mho.targets.program import Array
 
@@ -53,7 +54,10 @@ def run_session(session: ort.InferenceSession, values: Mapping[str, Any], output
         ProgramError: an input has no value, or onnxruntime refuses the values.
     """
     try:
-        fed = {port.name: values[port.name] for port in session.get_inputs()}
+        ports = session.get_inputs()
+        fed = {port.name: values[port.name] for port in ports}
+        if any(port.type in FORMATS for port in (*ports, *session.get_outputs())):
+            return run_with_formats(session, fed, outputs)
         return list(session.run(list(outputs), fed))
     except KeyError as error:
         raise ProgramError(f"nothing feeds input {plain(str(error.args[0]))}") from error

@@ -16,9 +16,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mho.runtime.digital import DigitalUnit
+from mho.runtime.ort_values import NUMPY_TYPES
 from mho.runtime.random import key
 from mho.runtime.recurrent import run_recurrent
-from mho.runtime.samples import NUMPY_TYPES, leading
+from mho.runtime.samples import leading
 from mho.runtime.unfold import fold, position_shape, unfold_pieces
 from mho.targets.errors import ProgramError, plain
 from mho.targets.steps import (

@@ -23,7 +23,7 @@ from mho.passes.simplify import Simplify
 from mho.passes.tile.pack import Mode, Pack
 from mho.passes.tile.replicate import Replicate
 from mho.passes.tile.tile import Tile
-from mho.runtime.samples import match_samples
+from mho.runtime.matching import match_samples
 from mho.targets.isa import Site
 from mho.targets.program import CostFacts, Manifest, Program
 from mho.targets.target import Converter, Core, Crossbar, Mesh, Target

@@ -119,26 +119,27 @@ def missed_thresholds(accuracy: Accuracy, min_agreement: float | None, max_drop:
 def run_command(program: Path, data: Path, output: Path, as_json: bool, **given: Any) -> None:
     """Run a compiled PROGRAM on data and write its outputs."""
     from mho.compiled import Compiled
-    from mho.data import read_npz, write_npz
+    from mho.data import as_arrays, read_npz, write_npz
     from mho.targets.errors import OptionError
 
     effects = _effects(given["ideal"], given["quantised"])
     if len(given["times_s"]) != 1:
         raise OptionError("--time takes one time here; mho validate takes several")
     refuse_output(output, program, data)
-    arrays = read_npz(data)
+    inputs = read_npz(data)
     compiled = Compiled.load(program)
     with console.progress() as progress:
         progress.start("run")
         outputs = compiled.run(
-            arrays,
+            inputs,
             effects=effects,
             seed=given["seed"],
             time_s=given["times_s"][0],
             state=merged(given["state"]),
             advance=progress.advance,
         )
-    write_npz(output, outputs)
+    arrays = as_arrays(outputs)
+    write_npz(output, arrays)
     if as_json:
-        console.emit_json({"outputs": {n: {"shape": a.shape, "type": str(a.dtype)} for n, a in outputs.items()}})
+        console.emit_json({"outputs": {n: {"shape": a.shape, "type": str(a.dtype)} for n, a in arrays.items()}})
     click.echo(f"wrote {output}", err=True)

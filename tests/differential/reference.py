@@ -12,7 +12,8 @@ import onnxruntime as ort
 from numpy.typing import NDArray
 
 import mho
-from mho.runtime.samples import match_samples, run_samples
+from mho.runtime.matching import match_samples
+from mho.runtime.samples import run_samples
 
 Array = NDArray[Any]
 

@@ -22,7 +22,8 @@ from mho.runtime.interpreter import Interpreter
 from mho.runtime.layers import layer_math
 from mho.runtime.link import link_layer
 from mho.runtime.machine import Machine
-from mho.runtime.samples import match_samples, run_samples
+from mho.runtime.matching import match_samples
+from mho.runtime.samples import run_samples
 from mho.runtime.sequencer import Sequencer, Unit
 from mho.targets.program import Program
 from tests.compilations import WAYS, Copies, digits_on, digits_test, machine, pipeline

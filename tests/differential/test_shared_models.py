@@ -13,7 +13,8 @@ from numpy.typing import NDArray
 import mho
 from mho.report.accuracy import Accuracy
 from mho.runtime.effects import Conditions, Effects
-from mho.runtime.samples import match_samples, run_samples
+from mho.runtime.matching import match_samples
+from mho.runtime.samples import run_samples
 from mho.runtime.simulator import Simulator
 from tests.compilations import pipeline
 from tests.differential.reference import IDEAL_TOLERANCE, reference, worst_error

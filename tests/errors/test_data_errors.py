@@ -11,7 +11,8 @@ import pytest
 from numpy.typing import NDArray
 
 from mho.data import generated_samples, read_data
-from mho.runtime.samples import match_samples, run_samples
+from mho.runtime.matching import match_samples
+from mho.runtime.samples import run_samples
 from mho.targets.errors import DataError
 from mho.targets.steps import Dimension, Port
 
@@ -58,7 +59,7 @@ def test_all_problems_at_once() -> None:
         ("tensor(float)", np.array([1j]), "input x wants float32, the data has complex128"),
         ("tensor(float)", np.array(["a"]), "input x wants float32, the data has <U1"),
         ("tensor(string)", np.array([1]), "input x wants strings, the data has int64"),
-        ("seq(tensor(float))", np.array([1.0]), "input x is a seq(tensor(float)), which arrays cannot feed"),
+        ("seq(tensor(float))", np.array([1.0]), "input x is a seq(tensor(float)), which arrays cannot feed: give Samples.whole([…]) from Python"),
     ],
 )
 def test_types(kind: str, array: Array, problem: str) -> None:
@@ -74,7 +75,7 @@ def test_ranks(shape: tuple[int, ...]) -> None:
 def test_numbers_of_samples() -> None:
     (problem,) = refusal({"a": np.zeros((2, 3)), "b": np.zeros((4, 3))}, port("a", "n", 3), port("b", "n", 3))
     assert problem == "the inputs have different numbers of samples: a has 2, b has 4; give each input as many"
-    assert refusal({"image": np.zeros((0, 3))}, IMAGE) == ("the data holds no sample",)
+    assert refusal({"image": np.zeros((0, 3))}, port("image", 4, 3)) == ("the data holds no sample",)
 
 
 def test_some_inputs_with_an_axis_of_samples_and_some_without() -> None:

@@ -22,7 +22,8 @@ from mho.runtime.digital import DigitalUnit
 from mho.runtime.effects import Conditions, Effects
 from mho.runtime.exact import ExactUnit
 from mho.runtime.machine import Machine
-from mho.runtime.samples import Samples, match_samples, run_samples
+from mho.runtime.matching import match_samples
+from mho.runtime.samples import Samples, run_samples
 from mho.runtime.sequencer import Sequencer
 from mho.targets.errors import ProgramError
 from mho.targets.program import Program, matrix_block

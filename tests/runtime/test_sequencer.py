@@ -17,7 +17,8 @@ from numpy.typing import NDArray
 from mho.passes.emit.emit import emit_exact
 from mho.runtime.digital import DigitalUnit
 from mho.runtime.exact import ExactUnit
-from mho.runtime.samples import match_samples, run_samples
+from mho.runtime.matching import match_samples
+from mho.runtime.samples import run_samples
 from mho.runtime.sequencer import BASE_BITS, Executable, Sequencer, Turn, firing_indices
 from mho.targets.errors import ProgramError
 from mho.targets.steps import Analog, Body, Branch, Digital, Loop, Scan, captures, layers, walk

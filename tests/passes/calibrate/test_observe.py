@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from mho.passes.calibrate.full_scale import FullScale, round_up
 from mho.passes.calibrate.observe import Observe, Reservoir
 from mho.passes.calibrate.qdq import quantised_ranges
-from mho.runtime.samples import match_samples
+from mho.runtime.matching import match_samples
 from tests.plans import draw, machine_of, network_of, parse
 
 Array = NDArray[Any]
