@@ -16,7 +16,7 @@ from onnx.backend.base import Backend, BackendRep
 from mho.compiled import Compiled
 from mho.driver import compile as compile_model
 from mho.frontend import load_model
-from mho.runtime.samples import Samples
+from mho.runtime.samples import Samples, Values
 from mho.targets.errors import ModelError
 from mho.targets.target import Target
 
@@ -47,7 +47,7 @@ class MhoRep(BackendRep):
         if self.compiled is None:
             self.compiled = _through_file(compile_model(self._model, self._target, samples))
         outputs = self.compiled.run(samples, **kwargs)
-        return tuple(outputs[name][0] for name in self._outputs)
+        return tuple(_first(outputs[name]) for name in self._outputs)
 
     def _named(self, inputs: Any) -> Mapping[str, Any]:
         if isinstance(inputs, Mapping):
@@ -132,3 +132,8 @@ def _through_file(compiled: Compiled) -> Compiled:
         path = Path(folder) / "model.mho"
         compiled.save(path)
         return Compiled.load(path)
+
+
+def _first(values: Values) -> Any:
+    """The only sample's value, an array of rank 0 where it is a scalar."""
+    return values[0] if isinstance(values, list) else values[0, ...]

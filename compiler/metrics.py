@@ -40,7 +40,9 @@ def measure(metric: Metric, outputs: Mapping[str, Values], name: str, labels: Ar
         return float(metric(outputs, labels))
     output = outputs[name]
     if not isinstance(output, np.ndarray):
-        raise DataError(f"the metric {metric} wants an array, and the values of output {plain(name)} have no common shape")
+        raise DataError(
+            f"the metric {metric} wants an array, and the values of output {plain(name)} have no common shape"
+        )
     if labels.ndim == 0 or len(output) != len(labels):
         count = len(labels) if labels.ndim else "no"
         raise DataError(f"there are {count} labels for {len(output)} samples of output {plain(name)}")

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from onnxruntime import InferenceSession, SessionOptions
 
 SKELETON_TENSOR_BYTES = 1024
+_RANK_PREFIX = "mho.rank."
 
 _NUMBER = re.compile(r"tensor\((?:float|double|float16|bool|u?int(?:8|16|32|64))\)")
 
@@ -70,12 +71,27 @@ def inspect_model(model: onnx.ModelProto, source: str, folder: Path | None = Non
     options = _options()
     if folder is not None:
         options.add_session_config_entry("session.model_external_initializers_file_folder_path", str(folder))
+    skeleton = _skeleton(model)
     try:
-        session = _session(_skeleton(model), options)
+        outputs = _session(skeleton, options).get_outputs()
+        types = {value.name: ValueType(value.type, _shape(value.type, value.shape)) for value in outputs}
+        unsure = [name for name, value in types.items() if value.shape == ()]
+        scalars = _scalars(skeleton, unsure, options) if unsure else frozenset()
     except failures() as error:
         raise ModelError(f"{source}: {explain(str(error))}") from error
-    outputs = session.get_outputs()
-    return {value.name: ValueType(value.type, _shape(value.type, value.shape)) for value in outputs}
+    return types | {name: ValueType(types[name].type, None) for name in unsure if name not in scalars}
+
+
+def _scalars(skeleton: onnx.ModelProto, names: list[str], options: SessionOptions) -> frozenset[str]:
+    """Those values that have rank 0: onnxruntime reports the shape of an unknown rank as empty too, but not the
+    length of that shape."""
+    asked = {f"{_RANK_PREFIX}{number}": name for number, name in enumerate(names)}
+    del skeleton.graph.output[:]
+    for output, name in asked.items():
+        skeleton.graph.node.add(op_type="Shape", name=output, input=[name], output=[output])
+        skeleton.graph.output.add(name=output)
+    ranks = {value.name: value.shape for value in _session(skeleton, options).get_outputs()}
+    return frozenset(name for output, name in asked.items() if ranks[output] == [0])
 
 
 def evaluate(model: onnx.ModelProto, size_limit: int) -> list[npt.NDArray[np.generic]] | None:
@@ -84,15 +100,16 @@ def evaluate(model: onnx.ModelProto, size_limit: int) -> list[npt.NDArray[np.gen
     Args:
         model: its constants are initializers; its outputs may lack types.
         size_limit: nothing is computed unless inference shows that each output is a tensor of numbers with at most
-            so many elements.
+            so many elements, or tells nothing of its rank.
     """
     try:
         session = _session(model, _options())
         if not all(_is_small(value.type, value.shape, size_limit) for value in session.get_outputs()):
             return None
-        return list(session.run(None, {}))
+        results = list(session.run(None, {}))
     except failures():
         return None
+    return results if all(np.size(result) <= size_limit for result in results) else None
 
 
 def unknown_operators(nodes: Iterable[tuple[str, str]]) -> set[tuple[str, str]]:

@@ -143,7 +143,7 @@ def run_samples(
     for count, found in each_batch(samples, run):
         fed = samples.batch if samples.fixed else count
         for name, value in found.items():
-            whole = np.asarray(value) if isinstance(value, np.generic) else value
+            whole = _as_value(value)
             counted = isinstance(whole, np.ndarray) and whole.ndim > 0 and len(whole) == fed
             if name not in counts:
                 counts[name] = counted and _may_count(samples, ports.get(name), fed)
@@ -164,6 +164,13 @@ def _may_count(samples: Samples, port: Port | None, fed: int) -> bool:
     if isinstance(first, int):
         return samples.fixed or fed == 1 or first != fed
     return first not in samples.inner_symbols
+
+
+def _as_value(value: Any) -> Value:
+    """A scalar as an array of rank 0, text among them, which onnxruntime gives as Python objects."""
+    if isinstance(value, str):
+        return np.array(value, np.object_)
+    return np.asarray(value) if isinstance(value, np.generic) else value
 
 
 @dataclass(frozen=True)

@@ -14,7 +14,7 @@ from google.protobuf.message import DecodeError, Message
 from mho.targets.errors import ModelError, plain
 
 MAX_FILE_BYTES = 2**31 - 1
-OLDEST_OPSET = 7
+OLDEST_OPSET = 1
 
 
 @dataclass(frozen=True)

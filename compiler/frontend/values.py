@@ -19,11 +19,14 @@ def value_problems(graph: ir.Graph) -> list[str]:
     return [
         f"node '{plain(node.name or '')}' ({plain(node.op_type)}): {problem}"
         for node in graph.all_nodes()
-        for problem in (*_shape_problems(node), *_kernel_problems(node), *_index_problems(node))
+        for problem in (*_shape_problems(node, graph), *_kernel_problems(node), *_index_problems(node))
     ]
 
 
-def _shape_problems(node: ir.Node) -> Iterator[str]:
+def _shape_problems(node: ir.Node, graph: ir.Graph) -> Iterator[str]:
+    """Shapes that cannot be; a node of a body may belong to a branch that is never taken."""
+    if node.graph is not graph:
+        return
     for value in node.outputs:
         if value.shape is not None and any(isinstance(dim, int) and dim < 0 for dim in value.shape):
             yield f"its output would have the shape {_text(value.shape)}: its kernel or slice is larger than its input"

@@ -140,7 +140,7 @@ def _axes(node: ir.Node) -> tuple[int, ...] | None:
     if "axes" in node.attributes:
         return tuple(node.attributes.get_ints("axes", ()))
     array = read_array(node.inputs[1]) if len(node.inputs) > 1 else None
-    return None if array is None else tuple(int(a) for a in array)
+    return None if array is None else tuple(int(a) for a in array.ravel())
 
 
 def _squeeze(node: ir.Node) -> Weights | None:

@@ -13,6 +13,7 @@ from mho.passes.simplify.inline_branches import InlineBranches
 from mho.passes.simplify.join_affine import JoinAffine
 from mho.passes.simplify.remove_dead import RemoveDead
 from mho.passes.simplify.remove_identities import RemoveIdentities
+from mho.passes.simplify.scalar_ranges import ScalarRanges
 
 __all__ = [
     "BindDimensions",
@@ -22,6 +23,7 @@ __all__ = [
     "JoinAffine",
     "RemoveDead",
     "RemoveIdentities",
+    "ScalarRanges",
     "Simplify",
     "bind_dimensions",
     "origins",
@@ -45,5 +47,6 @@ class Simplify:
         model = FoldConstants(self.fold_size_limit).run(model)
         model = InlineBranches().run(model)
         model = RemoveIdentities().run(model)
+        model = ScalarRanges().run(model)
         model = JoinAffine(self.join_size_limit).run(model)
         return RemoveDead().run(model)

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-import onnx
 import onnx_ir as ir
 
 from mho.passes.levels.model import Model
 from mho.passes.simplify.loop_shapes import infer_subgraph_shapes
-from mho.runtime.inspect import SKELETON_TENSOR_BYTES, ValueType, inspect_model
+from mho.passes.simplify.skeleton import skeleton
+from mho.runtime.inspect import ValueType, inspect_model
 from mho.targets.errors import plain
 
 
@@ -43,19 +43,6 @@ def _forget_untyped_shapes(model: ir.Model) -> None:
         for value in node.outputs:
             if value.type is None:
                 value.shape = None
-
-
-def skeleton(model: ir.Model) -> onnx.ModelProto:
-    """The model as a proto in which large initializers are graph inputs; `model` is not changed."""
-    small = model.clone()
-    for name, value in list(small.graph.initializers.items()):
-        tensor = value.const_value
-        if tensor is not None and (tensor.nbytes > SKELETON_TENSOR_BYTES or isinstance(tensor, ir.ExternalTensor)):
-            del small.graph.initializers[name]
-            value.dtype, value.shape = tensor.dtype, ir.Shape(tensor.shape.numpy())
-            value.const_value = None
-            small.graph.inputs.append(value)
-    return ir.to_proto(small)
 
 
 def _apply(value: ir.Value, inferred: ValueType) -> None:

@@ -9,8 +9,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+import onnx
+import onnx.shape_inference
 import onnx_ir as ir
-import onnx_ir.passes.common
+
+from mho.passes.simplify.skeleton import skeleton
 
 
 def infer_subgraph_shapes(model: ir.Model) -> None:
@@ -34,7 +37,17 @@ def infer_subgraph_shapes(model: ir.Model) -> None:
 
 
 def _infer(model: ir.Model) -> None:
-    ir.passes.common.ShapeInferencePass(check_type=False, strict_mode=False)(model)
+    """What onnx infers, where it can; onnx_ir's own pass takes every type for a tensor's."""
+    try:
+        inferred = ir.from_proto(onnx.shape_inference.infer_shapes(skeleton(model), data_prop=True))
+    except (onnx.shape_inference.InferenceError, RuntimeError, ir.serde.SerdeError):
+        return
+    for graph, other in zip(model.graphs(), inferred.graphs(), strict=True):
+        found = ir.convenience.create_value_mapping(other)
+        for name, value in ir.convenience.create_value_mapping(graph).items():
+            if name in found:
+                value.type = found[name].type or value.type
+                value.shape = value.shape if found[name].shape is None else found[name].shape
 
 
 def _forget(values: Iterable[ir.Value]) -> None:

@@ -59,7 +59,11 @@ def test_all_problems_at_once() -> None:
         ("tensor(float)", np.array([1j]), "input x wants float32, the data has complex128"),
         ("tensor(float)", np.array(["a"]), "input x wants float32, the data has <U1"),
         ("tensor(string)", np.array([1]), "input x wants strings, the data has int64"),
-        ("seq(tensor(float))", np.array([1.0]), "input x is a seq(tensor(float)), which arrays cannot feed: give Samples.whole([…]) from Python"),
+        (
+            "seq(tensor(float))",
+            np.array([1.0]),
+            "input x is a seq(tensor(float)), which arrays cannot feed: give Samples.whole([…]) from Python",
+        ),
     ],
 )
 def test_types(kind: str, array: Array, problem: str) -> None:

@@ -13,7 +13,6 @@ from numpy.typing import NDArray
 
 from mho.runtime.matching import match_samples
 from mho.runtime.samples import DEFAULT_BATCH, run_samples
-from mho.targets.errors import DataError
 from mho.targets.steps import Dimension, Port
 
 Array = NDArray[Any]

@@ -1,0 +1,50 @@
+"""The ONNX standard's own tests: whatever onnxruntime passes, the compiled program passes too.
+
+What is skipped is what onnxruntime alone fails, asked anew at every run.
+"""
+
+from __future__ import annotations
+
+import onnx
+import pytest
+
+from mho.backend import MhoBackend
+from mho.passes.lower import explain_rules
+from tests.onnx_suite.cases import Case, Values, cases
+from tests.onnx_suite.constants import WEIGHTS, Constant, with_constants
+from tests.onnx_suite.plain_onnxruntime import refusal
+
+NAMES = sorted(cases())
+CONSTANTS = {f"{name}-{variant.choice}": variant for name in NAMES for variant in with_constants(cases()[name])}
+
+
+def check(case: Case, model: onnx.ModelProto, data: list[tuple[Values, Values]]) -> MhoBackend:
+    """Runs every data set through one program."""
+    why = refusal(case, model, data)
+    if why is not None:
+        pytest.skip(f"onnxruntime alone fails: {why}")
+    prepared = MhoBackend.prepare(model)
+    for inputs, expected in data:
+        case.check(expected, list(prepared.run(inputs)))
+    return prepared
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_case(name: str) -> None:
+    case = cases()[name]
+    check(case, case.model(), list(case.data()))
+
+
+@pytest.mark.parametrize("name", sorted(CONSTANTS))
+def test_with_constant_weights(name: str) -> None:
+    variant: Constant = CONSTANTS[name]
+    prepared = check(variant.case, variant.model, [(variant.inputs, variant.expected)])
+    assert prepared.compiled is not None
+    floats = (onnx.TensorProto.FLOAT, onnx.TensorProto.FLOAT16, onnx.TensorProto.DOUBLE, onnx.TensorProto.BFLOAT16)
+    if all(value.type.tensor_type.elem_type in floats for value in variant.model.graph.input):
+        assert prepared.compiled.program.layers
+
+
+def test_every_analog_operator_is_tested() -> None:
+    analog = {support.operator for support in explain_rules() if support.where == "analog"}
+    assert analog == set(WEIGHTS)
