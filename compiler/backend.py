@@ -16,6 +16,7 @@ from onnx.backend.base import Backend, BackendRep
 from mho.compiled import Compiled
 from mho.driver import compile as compile_model
 from mho.frontend import load_model
+from mho.runtime.inspect import newest_opset
 from mho.runtime.samples import Samples, Values
 from mho.targets.errors import ModelError
 from mho.targets.target import Target
@@ -93,8 +94,8 @@ class MhoBackend(Backend):
         outputs_info: Sequence[tuple[Any, tuple[int, ...]]] | None = None,
         **kwargs: Any,
     ) -> tuple[Any, ...]:
-        """The outputs of one operator; the keyword `opset_version` is the newest where it is left out."""
-        opset = kwargs.pop("opset_version", onnx.defs.onnx_opset_version())
+        """The outputs of one operator; the keyword `opset_version` is the newest that runs where it is left out."""
+        imports = [onnx.helper.make_opsetid(node.domain, kwargs.pop("opset_version", newest_opset()))]
         values = inputs if isinstance(inputs, Sequence) else [inputs]
         named = dict(zip([name for name in node.input if name], values, strict=False))
         graph = onnx.helper.make_graph(
@@ -103,7 +104,8 @@ class MhoBackend(Backend):
             [_value_info(name, value) for name, value in named.items()],
             [onnx.ValueInfoProto(name=name) for name in node.output if name],
         )
-        model = onnx.helper.make_model(graph, opset_imports=[onnx.helper.make_opsetid(node.domain, opset)])
+        version = onnx.helper.find_min_ir_version_for(imports, ignore_unknown=True)
+        model = onnx.helper.make_model(graph, opset_imports=imports, ir_version=version)
         return cls.run_model(model, named, device, **kwargs)
 
     @classmethod

@@ -15,7 +15,7 @@ from mho.targets.steps import Port
 Array = NDArray[Any]
 Value = Any
 """What an ONNX input or output holds: an array, a list of them for a sequence, None for an absent optional."""
-Values = Array | list[Value]
+Values = Any
 """One value a sample: an array whose first axis counts them, an array of rank 0 that all share, or a list."""
 
 DEFAULT_BATCH = 64

@@ -100,8 +100,10 @@ def lower_product(product: Product, node: ir.Node, scope: Scope, source: str, ta
         bias=bias,
         batch_axis=product.batch_axis,
     )
+    kind = node.outputs[0].type
     return Lowered(
         steps=(step,),
+        value_types={} if kind is None else {target: kind},
         matrices={name: matrix_of(name, node, product.weights)},
         tensors={product.weights.recipe.tensor: product.weights.source, **scales, **biases},
         origins={name: LayerOrigin(node.op_type, origins(node))},

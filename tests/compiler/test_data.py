@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import ml_dtypes
 import numpy as np
 
-from mho.data import GENERATED_SAMPLES, generated_samples, read_data
+from mho.data import GENERATED_SAMPLES, as_arrays, generated_samples, read_data, write_npz
 from mho.targets.steps import Dimension, Port
 
 
@@ -19,9 +20,12 @@ def test_arrays_files_and_names(tmp_path: Path) -> None:
     np.savez(tmp_path / "data.npz", x=x, y=y)
     for data in (tmp_path / "data.npz", str(tmp_path / "data.npz"), {"x": x, "y": y}):
         found = read_data(data)
+        assert isinstance(found, dict)
         assert {name: array.tolist() for name, array in found.items()} == {"x": x.tolist(), "y": y.tolist()}
-    assert list(read_data(x)) == ["x"]
-    assert list(read_data([[1.0, 2.0]])) == ["x"]
+    for numbers in (x, [[1.0, 2.0]]):
+        found = read_data(numbers)
+        assert isinstance(found, dict)
+        assert list(found) == ["x"]
 
 
 def test_made_up_samples() -> None:
@@ -49,3 +53,30 @@ def test_inputs_that_carry_state_are_not_made_up() -> None:
     samples = generated_samples((port("x", "n", 3), port("h", "n", "hidden")), {"y": "h"}, 0)
     assert list(samples.arrays) == ["x"]
     assert samples.initial["h"].shape == (1, 1)
+
+
+def test_outputs_that_are_no_arrays_are_written_piece_by_piece(tmp_path: Path) -> None:
+    outputs = {
+        "y": np.ones((2, 3)),
+        "ragged": [np.zeros(1), np.zeros(2)],
+        "sequence": [[np.zeros(3)], [np.zeros(4), np.zeros(5)]],
+        "optional": [None, np.ones(6)],
+        "text": np.array([["a"], ["long"]], np.object_),
+        "half": np.ones(7, ml_dtypes.bfloat16),
+    }
+    write_npz(tmp_path / "out.npz", as_arrays(outputs))
+    with np.load(tmp_path / "out.npz") as written:
+        found = {name: written[name].shape for name in written.files}
+        assert written["text"].tolist() == [["a"], ["long"]]
+        assert written["half"].dtype == np.float32
+    assert found == {
+        "y": (2, 3),
+        "ragged/0": (1,),
+        "ragged/1": (2,),
+        "sequence/0/0": (3,),
+        "sequence/1/0": (4,),
+        "sequence/1/1": (5,),
+        "optional/1": (6,),
+        "text": (2, 1),
+        "half": (7,),
+    }

@@ -40,7 +40,7 @@ class Constant:
 
 
 def with_constants(case: Case) -> Iterator[Constant]:
-    """The case once for each choice of weights that are inputs of it; none where it has no such operator."""
+    """The case once for each choice of weights that are inputs of it, as long as others are left."""
     for choice in range(max(len(choices) for choices in WEIGHTS.values())):
         model = case.model()
         named = {name for node in model.graph.node for name in _weights(node, choice)}
@@ -50,7 +50,7 @@ def with_constants(case: Case) -> Iterator[Constant]:
         inputs, expected = next(case.data())
         values = dict(zip(given, inputs, strict=False))
         constants = {name: values.pop(name) for name in list(values) if name in named}
-        if all(isinstance(value, np.ndarray) for value in constants.values()):
+        if values and all(isinstance(value, np.ndarray) for value in constants.values()):
             _fix(model, constants)
             yield Constant(case, choice, model, list(values.values()), expected)
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 import onnx
 import pytest
 
-from mho.backend import MhoBackend
+from mho.backend import MhoBackend, MhoRep
 from mho.passes.lower import explain_rules
 from tests.onnx_suite.cases import Case, Values, cases
 from tests.onnx_suite.constants import WEIGHTS, Constant, with_constants
@@ -18,7 +18,7 @@ NAMES = sorted(cases())
 CONSTANTS = {f"{name}-{variant.choice}": variant for name in NAMES for variant in with_constants(cases()[name])}
 
 
-def check(case: Case, model: onnx.ModelProto, data: list[tuple[Values, Values]]) -> MhoBackend:
+def check(case: Case, model: onnx.ModelProto, data: list[tuple[Values, Values]]) -> MhoRep:
     """Runs every data set through one program."""
     why = refusal(case, model, data)
     if why is not None:

@@ -28,6 +28,18 @@ def test_every_value_has_a_type_and_a_shape() -> None:
     assert model.SerializeToString() == before
 
 
+def test_a_scalar_is_told_from_an_unknown_rank() -> None:
+    model = onnx.parser.parse_model(
+        """<ir_version: 8, opset_import: ["" : 17]> g (float x, float[N] v, int64[M] shape) => (y, z) {
+        y = Neg(x)
+        z = Reshape(v, shape)
+        u = Relu(z)
+    }"""
+    )
+    found = inspect_model(model, "m")
+    assert {name: value.shape for name, value in found.items()} == {"y": (), "z": None, "u": None}
+
+
 def test_a_refusal_names_source_node_and_cause() -> None:
     model = _model(901)
     model.graph.node[0].name = "first"

@@ -42,6 +42,7 @@ def run(program: Program, data: Mapping[str, Array], conditions: Conditions, bat
     samples = match_samples(data, program.inputs)
     chosen: Samples = samples if batch is None else replace(samples, batch=batch)
     (output,) = run_samples(chosen, sequencer.run).values()
+    assert isinstance(output, np.ndarray)
     return output
 
 

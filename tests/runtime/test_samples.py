@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from mho.runtime.matching import match_samples
-from mho.runtime.samples import DEFAULT_BATCH, run_samples
+from mho.runtime.samples import DEFAULT_BATCH, Samples, run_samples
+from mho.targets.errors import DataError
 from mho.targets.steps import Dimension, Port
 
 Array = NDArray[Any]
@@ -149,3 +150,43 @@ def test_outputs_that_have_no_common_shape_are_a_list() -> None:
         lambda inputs, first: {"y": np.zeros((2, first + 3))},
     )
     assert [value.shape for value in found["y"]] == [(2, 3), (2, 4), (2, 5)]
+
+
+def test_whole_samples_may_hold_anything() -> None:
+    ports = (port("s", kind="seq(tensor(float))"), port("x", "n", 2), port("o", kind="optional(tensor(double))"))
+    sequences = [[numbers(1)], [numbers(2), numbers(3)]]
+    samples = Samples.whole(
+        [
+            {"s": sequences[0], "x": numbers(4, 2), "o": None},
+            {"s": sequences[1], "x": numbers(0, 2), "o": numbers(5)},
+        ]
+    )
+    matched = match_samples(samples, ports)
+    assert matched.count == 2
+    found = run_samples(matched, lambda inputs, first: {**inputs, "first": np.float32(first)})
+    assert [len(sequence) for sequence in found["s"]] == [1, 2]
+    assert [x.shape for x in found["x"]] == [(4, 2), (0, 2)]
+    assert found["o"][0] is None
+    assert found["o"][1].dtype == np.float64
+    assert found["first"].shape == (2,)
+
+
+def test_whole_samples_that_do_not_suit() -> None:
+    ports = (port("x", "n", 2), port("i", kind="tensor(int64)"))
+    samples = Samples.whole([{"x": numbers(4, 2)}, {"x": numbers(4, 3)}])
+    with pytest.raises(DataError) as refused:
+        match_samples(samples, ports)
+    assert refused.value.problems == (
+        "sample 1: input x wants the shape (n, 2), it has (4, 3)",
+        "the data has no value for input i; it has: x",
+    )
+    for wrong in ([], [{"x": 1}, {"y": 1}]):
+        with pytest.raises(DataError, match="each with the same inputs"):
+            Samples.whole(wrong)
+
+
+def test_no_sample_is_one_empty_batch() -> None:
+    recorder = Recorder()
+    found = run_samples(match_samples({"x": numbers(0, 2)}, (port("x", "n", 2),)), recorder)
+    assert [inputs["x"].shape for inputs, _ in recorder.calls] == [(0, 2)]
+    assert found["y"].shape == (0, 2)

@@ -71,6 +71,11 @@ MATMUL_SHAPES = [
     ((3, 5), (1, 5, 4)),
     ((5,), (1, 1, 5, 4)),
     ((2, 3, 5), (1, 1, 5, 4)),
+    ((1, 3, 5), (2, 5, 4)),
+    ((2, 3, 5), (6, 2, 5, 4)),
+    ((6, 1, 3, 5), (6, 2, 5, 4)),
+    ((6, 1, 3, 5), (1, 2, 5, 4)),
+    ((2, 1, 3, 1, 3, 5), (2, 7, 1, 6, 5, 4)),
 ]
 
 
@@ -88,13 +93,32 @@ def test_matmul(bench: Any, side: str, opset: int, x_shape: tuple[int, ...], w_s
     assert matrix.weights == w.size
 
 
-@pytest.mark.parametrize(
-    ("x_shape", "w_shape"), [((1, 3, 5), (2, 5, 4)), ((2, 3, 5), (6, 2, 5, 4)), ((6, 1, 3, 5), (6, 2, 5, 4))]
+@settings(max_examples=40, deadline=None)
+@given(
+    sizes=st.lists(st.tuples(st.sampled_from([1, 2, 3]), st.booleans(), st.booleans()), max_size=4),
+    lacking=st.integers(0, 4),
+    side=st.sampled_from(["left", "right"]),
 )
-def test_batch_axes_that_differ_stay_digital(bench: Any, x_shape: tuple[int, ...], w_shape: tuple[int, ...]) -> None:
+def test_batch_axes_broadcast(bench: Any, sizes: list[tuple[int, bool, bool]], lacking: int, side: str) -> None:
+    x_batch = tuple(size if mine else 1 for size, mine, _ in sizes)[lacking:]
+    w_batch = tuple(size if its else 1 for size, _, its in sizes)
+    x_shape, w_shape = (*x_batch, 3, 5), (*w_batch, 5, 4)
+    if side == "left":
+        x_shape, w_shape = (*x_batch, 5, 3), (*w_batch, 4, 5)
     x, w = numbers(*x_shape), numbers(*w_shape)
-    network = bench.check(bench.model("MatMul", {"x": x}, {"w": w}, ("x", "w")), {"x": x})
-    assert "batch axes" in network.decisions[0].reason
+    order = ("x", "w") if side == "right" else ("w", "x")
+    network = bench.check(bench.model("MatMul", {"x": x}, {"w": w}, order), {"x": x})
+    (matrix,) = network.matrices.values()
+    assert matrix.weights == w.size
+
+
+def test_a_batch_axis_of_unknown_size_stays_digital(bench: Any) -> None:
+    model = bench.parse(
+        "agraph (float[N, 3, 1] x) => (float[M, 3, 2] y) <float[2, 1, 2] w = {0, 1, 2, 3}> { [m] y = MatMul(x, w) }"
+    )
+    (decision,) = bench.lower(model).decisions
+    assert decision.unit == "digital"
+    assert "sizes" in decision.reason
 
 
 def test_integer_inputs_stay_digital(bench: Any) -> None:
