@@ -16,10 +16,12 @@ from onnx.backend.base import Backend, BackendRep
 from mho.compiled import Compiled
 from mho.driver import compile as compile_model
 from mho.frontend import load_model
-from mho.runtime.inspect import newest_opset
 from mho.runtime.samples import Samples, Values
 from mho.targets.errors import ModelError
 from mho.targets.target import Target
+
+DEFAULT_OPSET = 21
+"""Of an operator that runs alone."""
 
 
 class MhoRep(BackendRep):
@@ -94,8 +96,8 @@ class MhoBackend(Backend):
         outputs_info: Sequence[tuple[Any, tuple[int, ...]]] | None = None,
         **kwargs: Any,
     ) -> tuple[Any, ...]:
-        """The outputs of one operator; the keyword `opset_version` is the newest that runs where it is left out."""
-        imports = [onnx.helper.make_opsetid(node.domain, kwargs.pop("opset_version", newest_opset()))]
+        """The outputs of one operator; the keyword `opset_version` tells the version of the operator."""
+        imports = [onnx.helper.make_opsetid(node.domain, kwargs.pop("opset_version", DEFAULT_OPSET))]
         values = inputs if isinstance(inputs, Sequence) else [inputs]
         named = dict(zip([name for name in node.input if name], values, strict=False))
         graph = onnx.helper.make_graph(

@@ -155,14 +155,6 @@ def _session(model: onnx.ModelProto, options: SessionOptions) -> InferenceSessio
 
 
 @cache
-def newest_opset() -> int:
-    """The newest version of ONNX's own operators that onnxruntime has."""
-    from onnxruntime.capi import onnxruntime_pybind11_state as binding
-
-    return max(schema.since_version for schema in binding.get_all_operator_schema() if schema.domain == "")
-
-
-@cache
 def _known_operators() -> frozenset[tuple[str, str]]:
     from onnxruntime.capi import onnxruntime_pybind11_state as binding
 
