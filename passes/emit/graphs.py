@@ -12,26 +12,13 @@ SMALL_CONSTANT_BYTES = 1024
 """Constants up to this size stay in the graph, where onnxruntime can use their values for shapes."""
 
 
-ARRAY_TYPES = (
-    ir.DataType.FLOAT,
-    ir.DataType.FLOAT16,
-    ir.DataType.DOUBLE,
-    ir.DataType.BOOL,
-    ir.DataType.INT8,
-    ir.DataType.INT16,
-    ir.DataType.INT32,
-    ir.DataType.INT64,
-    ir.DataType.UINT8,
-    ir.DataType.UINT16,
-    ir.DataType.UINT32,
-    ir.DataType.UINT64,
-)
-"""Types of which onnxruntime takes arrays as inputs."""
+NO_ARRAY_TYPES = (ir.DataType.STRING, ir.DataType.COMPLEX64, ir.DataType.COMPLEX128)
+"""Types of constants that a program's tensors cannot hold, or that onnxruntime does not take as inputs."""
 
 
 def embeds(tensor: ir.TensorProtocol) -> bool:
     """Whether a constant lies inside the graphs that read it: small ones do, and those that no array can feed."""
-    return tensor.nbytes <= SMALL_CONSTANT_BYTES or tensor.dtype not in ARRAY_TYPES
+    return tensor.nbytes <= SMALL_CONSTANT_BYTES or tensor.dtype in NO_ARRAY_TYPES
 
 
 def serialise_graph(step: Digital, network: Network) -> bytes:

@@ -235,3 +235,22 @@ def test_bodies_run_as_often_as_the_data_says() -> None:
     (loop,) = [case for case in STRUCTURES if case.name == "loop"]
     program = compare(model_of(loop.text), loop.samples)
     assert program.layers[0].fires == (0 + 1 + 4) * 2 / 3
+
+
+@pytest.mark.parametrize("kind", [onnx.TensorProto.BFLOAT16, onnx.TensorProto.FLOAT16])
+def test_a_large_constant_beside_its_graph(kind: int) -> None:
+    table = np.arange(2000, dtype=np.float32).reshape(50, 40) / 16
+    helper = onnx.helper
+    graph = helper.make_graph(
+        [
+            helper.make_node("Gather", ["table", "rows"], ["found"]),
+            helper.make_node("Cast", ["found"], ["y"], to=onnx.TensorProto.FLOAT),
+        ],
+        "g",
+        [helper.make_tensor_value_info("rows", onnx.TensorProto.INT64, ["N"])],
+        [helper.make_tensor_value_info("y", onnx.TensorProto.FLOAT, ["N", 40])],
+        [helper.make_tensor("table", kind, table.shape, table.reshape(-1).tolist())],
+    )
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 21)], ir_version=10)
+    program = compare(model, ({"rows": np.array([3, 49, 0])},))
+    assert program.tensors["constant/table"].shape == table.shape
