@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from mho.runtime.matching import match_samples
 from mho.runtime.ort_values import NUMPY_TYPES
-from mho.runtime.samples import Samples, Values
+from mho.runtime.samples import Samples
 from mho.targets.errors import DataError, plain
 from mho.targets.files import replacing
 from mho.targets.steps import Port
@@ -89,19 +89,6 @@ def sha256_of(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def as_arrays(outputs: Mapping[str, Values]) -> dict[str, Array]:
-    """Outputs as arrays by name; a list's values go by NAME/SAMPLE, a sequence's by NAME/SAMPLE/INDEX, and what is
-    absent is left out."""
-    return {name: array for output, values in outputs.items() for name, array in _pieces(output, values)}
-
-
-def _pieces(name: str, value: Any) -> Iterator[tuple[str, Array]]:
-    if isinstance(value, list):
-        yield from (piece for index, each in enumerate(value) for piece in _pieces(f"{name}/{index}", each))
-    elif value is not None:
-        yield name, np.asarray(value)
-
-
 def write_npz(path: Path, arrays: Mapping[str, Array]) -> None:
     """Writes arrays by name to an .npz file, whole or not at all; text as arrays of fixed width.
 
@@ -161,10 +148,12 @@ def generated_samples(inputs: tuple[Port, ...], state: Mapping[str, str] | None,
 def _open(port: Port) -> list[str]:
     name = plain(port.name)
     if port.type not in NUMPY_TYPES or port.type == "tensor(string)":
-        return [f"input {name} is a {plain(port.type)}, for which no inputs can be made up: give --data FILE.npz"]
+        return [f"input {name} is of type {plain(port.type)}, which cannot be made up: give --data FILE.npz"]
     if port.shape is None:
         return [f"input {name} has no rank: give --data FILE.npz"]
-    names = [plain(str(d)) for d in port.shape[1:] if not isinstance(d, int)]
+    if None in port.shape[1:]:
+        return [f"input {name} has a dimension without size and name: give --data FILE.npz"]
+    names = [plain(d) for d in port.shape[1:] if isinstance(d, str)]
     if names:
         sizes = ",".join(f"{n}=…" for n in names)
         return [f"input {name} leaves {', '.join(names)} open: give --data FILE.npz or --dim {sizes}"]

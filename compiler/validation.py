@@ -17,6 +17,7 @@ from mho.report.accuracy import Accuracy, LayerQuality, Reference, Run
 from mho.runtime.digital import open_session, run_session
 from mho.runtime.effects import Conditions, Effects
 from mho.runtime.matching import match_samples
+from mho.runtime.pieces import as_arrays
 from mho.runtime.probe import Power
 from mho.runtime.samples import Samples, Values, each_batch, run_samples
 from mho.runtime.simulator import Simulator
@@ -173,16 +174,17 @@ def _compare(
 
 
 def _together(output: str, values: Values) -> Array:
-    """The numbers of an output; values without a common shape stand one behind the other.
+    """The numbers of an output; arrays without a common shape, in sequences too, stand one behind the other.
 
     Raises:
-        OptionError: they are no arrays.
+        OptionError: there are none.
     """
     if isinstance(values, np.ndarray):
         return values
-    if not all(isinstance(value, np.ndarray) for value in values):
-        raise OptionError(f"output {plain(output)} holds values that are no arrays; choose another with --output")
-    return np.concatenate([value.reshape(-1) for value in values])
+    arrays = [array.reshape(-1) for array in as_arrays({output: values}).values()]
+    if not arrays:
+        raise OptionError(f"output {plain(output)} never has a value; choose another with --output")
+    return np.concatenate(arrays)
 
 
 def _agreement(value: Array, reference: Array, metric: Metric) -> float | None:

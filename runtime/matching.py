@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mho.runtime.ort_values import NUMPY_TYPES
+from mho.runtime.pieces import whole_samples
 from mho.runtime.samples import DEFAULT_BATCH, Samples
 from mho.targets.errors import DataError, plain
 from mho.targets.steps import Port
@@ -24,7 +25,7 @@ def match_samples(
 
     Args:
         data: one array an input under its name, `x` serving where there is one input to feed; others are ignored.
-            Or whole samples, which may hold values that are no arrays.
+            Or whole samples, perhaps piece by piece (`mho.runtime.pieces`), which may hold values that are no arrays.
 
     Raises:
         DataError: names, shapes or types do not suit, all problems at once.
@@ -37,6 +38,12 @@ def match_samples(
     fed, looped = _split(inputs, carried.values())
     if isinstance(data, Samples):
         return _match_whole(data, fed, looped, carried)
+    if (whole := whole_samples(data, inputs)) is not None:
+        return _match_whole(whole, fed, looped, carried)
+    return replace(_match_arrays(data, fed, looped, bool(carried)), state=carried, inner_symbols=_inner_symbols(inputs))
+
+
+def _match_arrays(data: Mapping[str, Array], fed: list[Port], looped: list[Port], carried: bool) -> Samples:
     named = {**data, fed[0].name: data["x"]} if len(fed) == 1 and fed[0].name not in data and "x" in data else data
     problems = [p for port in fed for p in _problems(port, named)]
     problems += [p for port in looped for p in _initial_problems(port, data)]
@@ -47,11 +54,10 @@ def match_samples(
     if len(set(counts.values())) > 1:
         listed = ", ".join(f"{plain(n)} has {c}" for n, c in counts.items())
         raise DataError(f"the inputs have different numbers of samples: {listed}; give each input as many")
-    initial = {port.name: _initial(port, data.get(port.name)) for port in looped}
-    batch, fixed = _batch(fed, arrays, bool(carried))
+    batch, fixed = _batch(fed, arrays, carried)
     if 0 in counts.values() and (fixed or batch == 0):
         raise DataError("the data holds no sample")
-    return Samples(arrays, batch, fixed, carried, initial, _inner_symbols(inputs))
+    return Samples(arrays, batch, fixed, initial={port.name: _initial(port, data.get(port.name)) for port in looped})
 
 
 def _match_whole(data: Samples, fed: list[Port], looped: list[Port], carried: dict[str, str]) -> Samples:
@@ -75,6 +81,9 @@ def _whole_problems(port: Port, data: Samples) -> Iterator[str]:
     if port.type not in NUMPY_TYPES or not isinstance(values, list):
         return
     for number, value in enumerate(values):
+        if value is None:
+            yield f"sample {number}: input {plain(port.name)} has no value"
+            continue
         array = np.asarray(value)
         yield from (f"sample {number}: {problem}" for problem in _type_problem(port, array))
         if port.shape is not None and not _agree(array.shape, port.shape):
@@ -111,7 +120,10 @@ def _problems(port: Port, data: Mapping[str, Array]) -> Iterator[str]:
         return
     array = np.asarray(data[port.name])
     if port.type not in NUMPY_TYPES:
-        yield f"input {name} is a {port.type}, which arrays cannot feed: give Samples.whole([…]) from Python"
+        yield (
+            f"input {name} is of type {port.type}, which no array can feed: give its values piece by piece, as arrays "
+            "with the names NAME/SAMPLE or NAME/SAMPLE/INDEX"
+        )
         return
     yield from _type_problem(port, array)
     if port.shape is not None and not _fits(array.shape, port.shape):

@@ -119,7 +119,8 @@ def missed_thresholds(accuracy: Accuracy, min_agreement: float | None, max_drop:
 def run_command(program: Path, data: Path, output: Path, as_json: bool, **given: Any) -> None:
     """Run a compiled PROGRAM on data and write its outputs."""
     from mho.compiled import Compiled
-    from mho.data import as_arrays, read_npz, write_npz
+    from mho.data import read_npz, write_npz
+    from mho.runtime.pieces import as_arrays
     from mho.targets.errors import OptionError
 
     effects = _effects(given["ideal"], given["quantised"])

@@ -7,7 +7,8 @@ from pathlib import Path
 import ml_dtypes
 import numpy as np
 
-from mho.data import GENERATED_SAMPLES, as_arrays, generated_samples, read_data, write_npz
+from mho.data import GENERATED_SAMPLES, generated_samples, read_data, write_npz
+from mho.runtime.pieces import as_arrays
 from mho.targets.steps import Dimension, Port
 
 

@@ -62,7 +62,8 @@ def test_all_problems_at_once() -> None:
         (
             "seq(tensor(float))",
             np.array([1.0]),
-            "input x is a seq(tensor(float)), which arrays cannot feed: give Samples.whole([…]) from Python",
+            "input x is of type seq(tensor(float)), which no array can feed: give its values piece by piece, as arrays "
+            "with the names NAME/SAMPLE or NAME/SAMPLE/INDEX",
         ),
     ],
 )
@@ -143,7 +144,7 @@ def test_a_damaged_archive(tmp_path: Path) -> None:
     ("port", "problem"),
     [
         (port("x", "n", "time"), "input x leaves time open: give --data FILE.npz or --dim time=…"),
-        (port("x", "n", kind="tensor(string)"), "input x is a tensor(string), for which no inputs can be made up"),
+        (port("x", "n", kind="tensor(string)"), "input x is of type tensor(string), which cannot be made up"),
         (Port(name="x", type="tensor(float)", shape=None), "input x has no rank: give --data FILE.npz"),
     ],
 )

@@ -190,3 +190,42 @@ def test_no_sample_is_one_empty_batch() -> None:
     found = run_samples(match_samples({"x": numbers(0, 2)}, (port("x", "n", 2),)), recorder)
     assert [inputs["x"].shape for inputs, _ in recorder.calls] == [(0, 2)]
     assert found["y"].shape == (0, 2)
+
+
+def test_pieces_are_whole_samples() -> None:
+    ports = (
+        port("s", kind="seq(tensor(float))"),
+        port("x", "n", 2),
+        port("o", kind="optional(tensor(float))"),
+    )
+    data = {
+        "s/0/0": numbers(1),
+        "s/1/0": numbers(2),
+        "s/1/1": numbers(3),
+        "x/0": numbers(4, 2),
+        "x/1": numbers(0, 2),
+        "o/1": numbers(5),
+    }
+    found = match_samples(data, ports)
+    assert found.count == 2
+    assert [[len(each) for each in sequence] for sequence in found.arrays["s"]] == [[1], [2, 3]]
+    assert [x.shape for x in found.arrays["x"]] == [(4, 2), (0, 2)]
+    assert found.arrays["o"][0] is None
+    assert len(found.arrays["o"][1]) == 5
+
+
+def test_pieces_beside_arrays_of_whole_inputs() -> None:
+    ports = (port("s", kind="seq(tensor(float))"), port("x", "n", 2))
+    found = match_samples({"s/1/0": numbers(1), "x": numbers(2, 4, 2)}, ports)
+    assert [len(sequence) for sequence in found.arrays["s"]] == [0, 1]
+    assert [x.shape for x in found.arrays["x"]] == [(4, 2), (4, 2)]
+
+
+def test_pieces_that_are_missing() -> None:
+    ports = (port("x", "n", 2), port("s", kind="seq(tensor(float))"))
+    with pytest.raises(DataError) as refused:
+        match_samples({"s/0/0": numbers(1), "s/2/0": numbers(1), "x/0": numbers(4, 2)}, ports)
+    assert refused.value.problems == (
+        "sample 1: input x has no value",
+        "sample 2: input x has no value",
+    )
