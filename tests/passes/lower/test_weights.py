@@ -8,7 +8,7 @@ import numpy as np
 import onnx
 import pytest
 
-from mho.passes.levels.matrix import Dequantize, Parts
+from mho.passes.levels.recipe import Dequantize, Parts
 from mho.passes.lower.check_weights import CheckWeights
 from mho.targets.errors import ModelError, OptionError
 from mho.targets.steps import Analog, Digital
