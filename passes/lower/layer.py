@@ -112,7 +112,7 @@ def matrix_of(name: str, node: ir.Node, weights: Weights) -> Matrix:
     """A matrix of weights [groups, rows / groups, columns / groups]."""
     groups, rows, columns = weights.shape
     origins = (weights.recipe.tensor, *weights.nodes, node_name(node))
-    return Matrix(name, weights.recipe, groups * rows, groups * columns, groups, origins)
+    return Matrix(name, weights.recipe, groups * rows, groups * columns, groups, tuple(dict.fromkeys(origins)))
 
 
 def analog_decision(node: ir.Node, parts: Lowered) -> Decision:
