@@ -182,24 +182,25 @@ class Dequantize:
         scale = self.scale.array()
         zero = None if self.zero_point is None else self.zero_point.array()
         centred = self._centred(array, zero)
-        if np.all(scale == 1) and array.dtype in WHOLE_NUMBERS:
+        if np.all(scale == 1) and array.dtype in WHOLE_NUMBERS and centred.dtype.kind in "iu":
             return centred
         factors = _spread(scale, array.shape, self.axis, self.block).astype(np.float32)
         result: Array = centred.astype(np.float32) * factors
         return result.astype(scale.dtype, copy=False)
 
     def _centred(self, array: Array, zero: Array | None) -> Array:
-        """Whole numbers without their zero point; other formats have none."""
+        """The array without its zero point; whole numbers of up to 16 bits stay whole."""
         if zero is not None and not np.any(zero.astype(np.float32)):
             zero = None
-        if array.dtype not in WHOLE_NUMBERS:
-            wide = array.astype(np.int64) if array.dtype.kind in "iu" else array.astype(np.float32)
-            return wide if zero is None else wide - _spread(zero, array.shape, self.axis, self.block).astype(wide.dtype)
-        if zero is None:
-            return array if array.dtype.kind in "iu" else array.astype(np.int8)
-        width = np.int16 if array.dtype.itemsize == 1 else np.int32
-        whole: Array = array.astype(width) - _spread(zero, array.shape, self.axis, self.block).astype(width)
-        return whole
+        fractions = zero is not None and zero.dtype not in WHOLE_NUMBERS and zero.dtype.kind not in "iu"
+        if array.dtype in WHOLE_NUMBERS and not fractions:
+            if zero is None:
+                return array if array.dtype.kind in "iu" else array.astype(np.int8)
+            width: type[np.number[Any]] = np.int16 if array.dtype.itemsize == 1 else np.int32
+        else:
+            width = np.int64 if array.dtype.kind in "iu" and not fractions else np.float32
+        wide: Array = array.astype(width)
+        return wide if zero is None else wide - _spread(zero, array.shape, self.axis, self.block).astype(width)
 
 
 def _spread(numbers: Array, shape: tuple[int, ...], axis: int, block: int) -> Array:

@@ -104,6 +104,7 @@ def lower_product(product: Product, node: ir.Node, scope: Scope, source: str, ta
         steps=(step,),
         matrices={name: matrix_of(name, node, product.weights)},
         tensors={product.weights.recipe.tensor: product.weights.source, **scales, **biases},
+        value_types={} if (kind := node.outputs[0].type) is None else {target: kind},
         origins={name: LayerOrigin(node.op_type, origins(node))},
     )
 

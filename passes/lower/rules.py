@@ -6,11 +6,14 @@ from dataclasses import dataclass
 
 import onnx_ir as ir
 
+from mho.passes.lower.attention import AttentionRule, QAttentionRule
 from mho.passes.lower.control import IfRule, LoopRule, ScanRule
 from mho.passes.lower.conv import ConvRule, ConvTransposeRule
+from mho.passes.lower.fused import FusedConvRule, FusedGemmRule, FusedMatMulRule
 from mho.passes.lower.gemm import GemmRule
 from mho.passes.lower.integer import ConvIntegerRule, MatMulIntegerRule, MatMulIntegerToFloatRule
 from mho.passes.lower.matmul import MatMulRule
+from mho.passes.lower.nbits import MatMulNBitsRule
 from mho.passes.lower.recurrent import RecurrentRule
 from mho.passes.lower.requantise import QGemmRule, QLinearConvRule, QLinearMatMulRule
 from mho.passes.lower.rule import Rule
@@ -27,6 +30,12 @@ RULES: tuple[Rule, ...] = (
     ConvIntegerRule(),
     QGemmRule(),
     MatMulIntegerToFloatRule(),
+    FusedConvRule(),
+    FusedGemmRule(),
+    FusedMatMulRule(),
+    MatMulNBitsRule(),
+    AttentionRule(),
+    QAttentionRule(),
     IfRule(),
     LoopRule(),
     ScanRule(),

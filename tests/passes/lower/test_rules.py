@@ -14,7 +14,14 @@ from mho.passes.lower.rule import Names
 def test_every_rule_explains_itself_in_sentences() -> None:
     supports = explain_rules()
     operators = [support.operator for support in supports]
-    assert {"Conv", "ConvTranspose", "Gemm", "MatMul", "LSTM", "GRU", "RNN", "If", "Loop", "Scan"} == set(operators)
+    plain = (
+        "Conv ConvTranspose Gemm MatMul LSTM GRU RNN If Loop Scan ConvInteger MatMulInteger QLinearConv QLinearMatMul"
+    )
+    microsoft = (
+        "Attention DynamicQuantizeMatMul FusedConv FusedGemm FusedMatMul MatMulIntegerToFloat MatMulNBits QAttention "
+        "QGemm QLinearConv TransposeMatMul"
+    )
+    assert {*plain.split(), *(f"com.microsoft.{name}" for name in microsoft.split())} == set(operators)
     assert len(operators) == len(set(operators))
     for support in supports:
         assert support.where in ("analog", "control")
