@@ -49,7 +49,9 @@ _MICROSOFT_KINDS = {
         "BiasSoftmax GroupNorm QLinearSoftmax SimplifiedLayerNormalization SkipGroupNorm SkipLayerNormalization "
         "SkipSimplifiedLayerNormalization"
     ),
-    "no weights: position embedding": "GatedRelativePositionBias GemmaRotaryEmbedding RelativePositionBias RotaryEmbedding",
+    "no weights: position embedding": (
+        "GatedRelativePositionBias GemmaRotaryEmbedding RelativePositionBias RotaryEmbedding"
+    ),
     "no weights: data movement": (
         "ExpandDims GatherND MaxpoolWithMask MurmurHash3 NhwcMaxPool Pad QLinearConcat RemovePadding RestorePadding "
         "Tokenizer Trilu UnfoldTensor Unique"
