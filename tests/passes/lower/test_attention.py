@@ -56,9 +56,15 @@ def test_attention(case: str, opset: int | None) -> None:
 
 
 def test_values_of_another_width() -> None:
-    constants = {"w": numbers(WIDTH, 8 + 8 + 12)}
+    constants = {"w": numbers(WIDTH, 8 + 8 + 12), "b": numbers(8 + 8 + 12)}
     model = model_of(
-        "Attention", {"x": X}, constants, ["x", "w"], domain=MICROSOFT, num_heads=HEADS, qkv_hidden_sizes=[8, 8, 12]
+        "Attention",
+        {"x": X},
+        constants,
+        ["x", "w", "b"],
+        domain=MICROSOFT,
+        num_heads=HEADS,
+        qkv_hidden_sizes=[8, 8, 12],
     )
     assert analog(check_close(model, {"x": X})) == ["Attention"]
 
