@@ -40,8 +40,10 @@ def centred(sketch: Sketch, value: ir.Value, zero: ir.Value | None) -> ir.Value 
 def whole_weights(sketch: Sketch, value: ir.Value, zero: ir.Value | None, axis: int) -> ir.Value | Declined:
     """Weights without their zero points, as a chain that a recipe reads; they stay whole numbers."""
     points = None if zero is None else read_weights(zero)
-    if read_weights(value) is None or (zero is not None and points is None):
-        return Declined("its weights or their zero points are computed at run time")
+    if read_weights(value) is None:
+        return Declined("its weights are computed at run time")
+    if zero is not None and points is None:
+        return Declined("the zero points of its weights are computed at run time")
     shape = () if points is None else points.shape
     if len(shape) > 1:
         return Declined("the zero points of its weights have more than one axis")

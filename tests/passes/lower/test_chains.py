@@ -69,7 +69,10 @@ CHAINS: dict[str, tuple[list[onnx.NodeProto], dict[str, Any]]] = {
         [node("DequantizeLinear", "w s z", "t")],
         {"w": CODES.astype(np.int16) * 1000, "s": np.array(0.001, np.float32), "z": np.array(77, np.int16)},
     ),
-    "int32": ([node("DequantizeLinear", "w s", "t")], {"w": CODES.astype(np.int32) * 10**6, "s": np.array(1e-6, np.float32)}),
+    "int32": (
+        [node("DequantizeLinear", "w s", "t")],
+        {"w": CODES.astype(np.int32) * 10**6, "s": np.array(1e-6, np.float32)},
+    ),
     "float16 scale": (
         [node("DequantizeLinear", "w s", "h"), node("Cast", "h", "t", to=TensorProto.FLOAT)],
         {"w": CODES, "s": np.array(0.013, np.float16)},
