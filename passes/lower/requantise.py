@@ -113,7 +113,10 @@ class _Requantised:
             return source
         source = _channels(sketch, source, second=True) if channels_last else source
         shape = dimensions(sketch.node.outputs[0])
-        sums = sketch.value("sums", ir.DataType.FLOAT, _moved(shape, second=True) if channels_last else shape)
+        if self.y.scale is None:
+            sums = sketch.result()
+        else:
+            sums = sketch.value("sums", ir.DataType.FLOAT, _moved(shape, second=True) if channels_last else shape)
         declined = sketch.layer(rule, (source, stored), sums, attributes or [])
         if declined is not None:
             return declined
@@ -132,10 +135,9 @@ class _Requantised:
         return product.astype(np.float64)
 
     def _quantise(self, value: ir.Value) -> None:
-        """Rounds to the result's codes; a float32 result is what the layer gives."""
+        """Rounds to the result's codes; without a scale, the float32 result is what the layer gives."""
         sketch = self.sketch
         if self.y.scale is None:
-            sketch.op("Identity", [value], sketch.result())
             return
         shape = () if self.y.zero is None else dimensions(self.y.zero)
         one = sketch.constant(np.ones([1] * len(shape or ()), np.float32), "unit")

@@ -69,6 +69,10 @@ CHAINS: dict[str, tuple[list[onnx.NodeProto], dict[str, Any]]] = {
         [node("DequantizeLinear", "w s z", "t")],
         {"w": CODES.astype(np.int16) * 1000, "s": np.array(0.001, np.float32), "z": np.array(77, np.int16)},
     ),
+    "onnxruntime's own form": (
+        [node("DequantizeLinear", "w s z", "t", domain="com.microsoft", axis=1)],
+        {"w": CODES, "s": numbers(20), "z": np.arange(20).astype(np.int8)},
+    ),
     "int32": (
         [node("DequantizeLinear", "w s", "t")],
         {"w": CODES.astype(np.int32) * 10**6, "s": np.array(1e-6, np.float32)},
@@ -98,7 +102,8 @@ def model_of_chain(name: str, opset: int = 21) -> onnx.ModelProto:
     ports = [helper.make_tensor_value_info("x", TensorProto.FLOAT, ["N", 32])]
     outputs = [helper.make_empty_tensor_value_info("y")]
     graph = helper.make_graph([*nodes, product], "g", ports, outputs, tensors)
-    return helper.make_model(graph, ir_version=10, opset_imports=[helper.make_opsetid("", opset)])
+    imports = [helper.make_opsetid("", opset), helper.make_opsetid("com.microsoft", 1)]
+    return helper.make_model(graph, ir_version=10, opset_imports=imports)
 
 
 @pytest.mark.parametrize("name", CHAINS)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+import onnx
 import pytest
 from onnx import helper
 
@@ -234,3 +235,17 @@ def test_scales_that_data_decides_stay_digital() -> None:
     order = ["x", "xs", "xz", "w", "ws", "wz", "ys", "yz"]
     model = model_of("QLinearMatMul", {"x": x, "xs": np.array(0.5, np.float32)}, constants, order)
     assert decide(model) == {"layer": ("digital", "its scales or its bias are computed at run time")}
+
+
+def test_integer_products_in_a_loop() -> None:
+    model = onnx.parser.parse_model(
+        """<ir_version: 10, opset_import: ["" : 20]>
+        g (uint8[N, 4] x, int64 n) => (int32[T, N, 3] y)
+        <int8[4, 3] w = {1, -2, 3, 4, 5, -6, 7, 8, 9, 10, 11, 12}, uint8 z = {3}, bool go = {1}, uint8 one = {1}> {
+            last, y = Loop(n, go, x) <
+                body = b (int64 i, bool c, uint8[N, 4] v) => (bool d, uint8[N, 4] u, int32[N, 3] s)
+                { d = Identity(c) u = BitShift<direction = "RIGHT">(v, one) [m] s = MatMulInteger(v, w, z) }>
+        }"""
+    )
+    feeds = {"x": codes(UINT8, 2, 4), "n": np.array(3)}
+    assert analog(check_exact(model, feeds)) == ["MatMulInteger"]
