@@ -110,6 +110,19 @@ class Arithmetic:
 
 
 @dataclass(frozen=True)
+class Norm:
+    """√Σ x² over axes, which stay as axes of one."""
+
+    axes: tuple[int, ...]
+
+    def apply(self, array: Array) -> Array:
+        width = np.float64 if array.dtype == np.float64 else np.float32
+        squares = np.sum(np.square(array.astype(width)), axis=self.axes, keepdims=True)
+        norm: Array = np.sqrt(squares).astype(array.dtype)
+        return norm
+
+
+@dataclass(frozen=True)
 class Cast:
     """To a floating-point format, with onnxruntime's rounding; 16 bits are kept as float32.
 
@@ -140,8 +153,18 @@ class UnpackBits:
 
 
 @dataclass(frozen=True)
+class Lookup:
+    """Codes as the numbers that a table holds for them, float32."""
+
+    table: tuple[float, ...]
+
+    def apply(self, array: Array) -> Array:
+        return np.array(self.table, np.float32)[array]
+
+
+@dataclass(frozen=True)
 class Quantize:
-    """saturate(round(array / scale) + zero_point) as ONNX's QuantizeLinear; axis and block as in `Dequantize`."""
+    """saturate(round(array / scale) + zero_point) as ONNX's QuantizeLinear; axis and block as in `Centre`."""
 
     scale: Operand
     zero_point: Operand | None
@@ -164,43 +187,49 @@ class Quantize:
 
 
 @dataclass(frozen=True)
-class Dequantize:
-    """(array − zero_point) · scale, as ONNX's DequantizeLinear.
-
-    Where every scale is 1 and the numbers are whole, so is the result: the matrix stays in 8 or 16 bits.
+class Centre:
+    """array − zero_point, the first half of ONNX's DequantizeLinear. Whole numbers of up to 16 bits stay whole.
 
     Attributes:
-        scale: one number, or one along `axis`, or with a `block` one for so many numbers along `axis`.
+        zero_point: one number, or one along `axis`, or with a `block` one for so many numbers along `axis`.
+    """
+
+    zero_point: Operand | int
+    axis: int = 0
+    block: int = 0
+
+    def apply(self, array: Array) -> Array:
+        zero = np.array(self.zero_point) if isinstance(self.zero_point, int) else self.zero_point.array()
+        whole = array.dtype in WHOLE_NUMBERS
+        if not np.any(zero.astype(np.float32)):
+            return array.astype(np.int8) if whole and array.dtype.kind not in "iu" else array
+        if zero.dtype not in WHOLE_NUMBERS and zero.dtype.kind not in "iu":
+            width: type[np.number[Any]] = np.float32
+        elif whole:
+            width = np.int16 if array.dtype.itemsize == 1 else np.int32
+        else:
+            width = np.int64 if array.dtype.kind in "iu" else np.float32
+        centred: Array = array.astype(width) - _spread(zero, array.shape, self.axis, self.block).astype(width)
+        return centred
+
+
+@dataclass(frozen=True)
+class Scale:
+    """array · scale in float32, then in the scale's format, the second half of DequantizeLinear.
+
+    Attributes:
+        scale: as the zero point of `Centre`.
     """
 
     scale: Operand
-    zero_point: Operand | None
-    axis: int
+    axis: int = 0
     block: int = 0
 
     def apply(self, array: Array) -> Array:
         scale = self.scale.array()
-        zero = None if self.zero_point is None else self.zero_point.array()
-        centred = self._centred(array, zero)
-        if np.all(scale == 1) and array.dtype in WHOLE_NUMBERS and centred.dtype.kind in "iu":
-            return centred
         factors = _spread(scale, array.shape, self.axis, self.block).astype(np.float32)
-        result: Array = centred.astype(np.float32) * factors
-        return result.astype(scale.dtype, copy=False)
-
-    def _centred(self, array: Array, zero: Array | None) -> Array:
-        """The array without its zero point; whole numbers of up to 16 bits stay whole."""
-        if zero is not None and not np.any(zero.astype(np.float32)):
-            zero = None
-        fractions = zero is not None and zero.dtype not in WHOLE_NUMBERS and zero.dtype.kind not in "iu"
-        if array.dtype in WHOLE_NUMBERS and not fractions:
-            if zero is None:
-                return array if array.dtype.kind in "iu" else array.astype(np.int8)
-            width: type[np.number[Any]] = np.int16 if array.dtype.itemsize == 1 else np.int32
-        else:
-            width = np.int64 if array.dtype.kind in "iu" and not fractions else np.float32
-        wide: Array = array.astype(width)
-        return wide if zero is None else wide - _spread(zero, array.shape, self.axis, self.block).astype(width)
+        scaled: Array = array.astype(np.float32) * factors
+        return scaled.astype(scale.dtype, copy=False)
 
 
 def _spread(numbers: Array, shape: tuple[int, ...], axis: int, block: int) -> Array:
@@ -212,7 +241,22 @@ def _spread(numbers: Array, shape: tuple[int, ...], axis: int, block: int) -> Ar
     return numbers.reshape([-1 if i == axis else 1 for i in range(len(shape))])
 
 
-Operation = Reshape | Transpose | Slice | Parts | Take | Append | Arithmetic | Cast | UnpackBits | Quantize | Dequantize
+Operation = (
+    Reshape
+    | Transpose
+    | Slice
+    | Parts
+    | Take
+    | Append
+    | Arithmetic
+    | Norm
+    | Cast
+    | UnpackBits
+    | Lookup
+    | Quantize
+    | Centre
+    | Scale
+)
 
 
 @dataclass(frozen=True)
@@ -246,8 +290,12 @@ def operands(recipe: Recipe) -> Iterator[Operand]:
                 found: tuple[Operand | None, ...] = operation.others
             case Arithmetic():
                 found = (operation.other,)
-            case Quantize() | Dequantize():
+            case Quantize():
                 found = (operation.scale, operation.zero_point)
+            case Centre():
+                found = () if isinstance(operation.zero_point, int) else (operation.zero_point,)
+            case Scale():
+                found = (operation.scale,)
             case _:
                 found = ()
         for operand in found:

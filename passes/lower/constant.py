@@ -78,3 +78,11 @@ def small_array(inputs: Inputs, index: int) -> Array | None:
     """The numbers at an input that may be left out."""
     read = inputs[index] if len(inputs) > index else None
     return None if read is None else read.array()
+
+
+def whole_numbers(node: ir.Node, inputs: Inputs, index: int, name: str) -> tuple[int, ...] | None:
+    """Whole numbers that older operator sets write as an attribute and newer ones as an input."""
+    if name in node.attributes:
+        return tuple(node.attributes.get_ints(name, ()))
+    array = small_array(inputs, index)
+    return None if array is None else tuple(int(a) for a in array.ravel())

@@ -23,7 +23,7 @@ ANALOG_TYPES = (ir.DataType.FLOAT, ir.DataType.FLOAT16, ir.DataType.DOUBLE, ir.D
 INPUT_CONDITION = "Its input is float32, float16, bfloat16 or float64."
 WEIGHT_CONDITION = (
     "Its weights are an initializer, perhaps behind Cast, Transpose, Reshape, Flatten, Squeeze, Unsqueeze, Slice, "
-    "DequantizeLinear, or a Concat of slices of one initializer."
+    "Split, Gather, Concat, Add, Sub, Mul, Div, ReduceL2, QuantizeLinear or DequantizeLinear of constants."
 )
 
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 import onnx_ir as ir
 
-from mho.passes.levels.recipe import Dequantize, Recipe, Take, UnpackBits
+from mho.passes.levels.recipe import Centre, Scale, Take, UnpackBits
 from mho.passes.lower.integer import given
 from mho.passes.lower.layer import INPUT_CONDITION, WEIGHT_CONDITION, Product, batch_axis, column_bias, declined_input
 from mho.passes.lower.rule import Declined, Lowered, Scope
@@ -63,28 +63,33 @@ def _dequantised(node: ir.Node) -> Weights | Declined:
     blocks = -(-rows // max(1, block))
     if not block or np.prod(packed.shape) * 8 != columns * blocks * block * bits:
         raise ModelError(f"MatMulNBits {plain(node.name or '')}: its weights do not hold {columns} × {blocks} blocks")
-    zeros = _zero_points(node, bits, (columns, blocks))
-    if zeros is None:
-        return _RUN_TIME
     whole = _unpacked(packed.reshape(columns, blocks * block * bits // 8), bits, rows)
-    scales = scales.reshape(columns, blocks)
+    zeros, scales = _zero_points(node, bits, (columns, blocks)), scales.reshape(columns, blocks)
+    if zeros is None and given(node, 3) is not None:
+        return _RUN_TIME
     if given(node, 4) is not None:
         return _grouped(node, whole, scales, zeros)
-    return whole.then(Dequantize(scales.operand(), zeros.operand(), 1, block), whole.shape, scales, zeros)
+    return _scaled(whole, scales, zeros, bits, block)
 
 
-def _grouped(node: ir.Node, whole: Weights, scales: Weights, zeros: Weights) -> Weights | Declined:
+def _grouped(node: ir.Node, whole: Weights, scales: Weights, zeros: Weights | None) -> Weights | Declined:
     """The weights [columns, rows] where g_idx tells the block of each row."""
     group = read_array(given(node, 4))
     if group is None:
         return _RUN_TIME
-    if given(node, 3) is not None and zeros.source.dtype is ir.DataType.UINT8:
+    if zeros is not None and zeros.source.dtype is ir.DataType.UINT8:
         # onnxruntime 1.31 leaves these zero points out, so that to honour them would change the model's results.
         return Declined("it has packed zero points beside g_idx, which onnxruntime computes in its own way")
     take = Take(1, tuple(int(i) for i in group.ravel()[: whole.shape[1]]))
-    scales = scales.then(take, whole.shape)
-    zeros = zeros if zeros.shape == (1, 1) else zeros.then(take, whole.shape)
-    return whole.then(Dequantize(scales.operand(), zeros.operand(), 1, 1), whole.shape, scales, zeros)
+    zeros = None if zeros is None else zeros.then(take, whole.shape)
+    return _scaled(whole, scales.then(take, whole.shape), zeros, node.attributes.get_int("bits", 4), 1)
+
+
+def _scaled(whole: Weights, scales: Weights, zeros: Weights | None, bits: int, block: int) -> Weights:
+    """(whole − zero point) · scale along the rows; the middle of the range is zero where nothing else is."""
+    zero = 2 ** (bits - 1) if zeros is None else zeros.operand()
+    centred = whole.then(Centre(zero, 1, block), whole.shape, zeros)
+    return centred.then(Scale(scales.operand(), 1, block), whole.shape, scales)
 
 
 def _unpacked(packed: Weights, bits: int, size: int) -> Weights:
@@ -96,12 +101,8 @@ def _unpacked(packed: Weights, bits: int, size: int) -> Weights:
 
 
 def _zero_points(node: ir.Node, bits: int, shape: tuple[int, int]) -> Weights | None:
-    """One a block: packed like the weights, or as fractions; the middle of the range where there are none."""
-    value = given(node, 3)
-    if value is None:
-        middle = ir.tensor(np.full((1, 1), 2 ** (bits - 1), np.uint8), name="middle")
-        return Weights(Recipe(f"middle of {bits} bits"), (1, 1), middle)
-    read = read_weights(value)
+    """One a block: packed like the weights, or as fractions; None where there are none, or data decide them."""
+    read = read_weights(given(node, 3))
     if read is None:
         return None
     columns, blocks = shape

@@ -103,6 +103,8 @@ class _Requantised:
         sketch, scale, bias = self.sketch, self._scale(), read_array(self.bias)
         if self.x.value is None or self.w.value is None or scale is None or (self.bias is not None and bias is None):
             return _RUN_TIME
+        if not np.all(np.isfinite(scale)):
+            return Declined("its scales are not finite, or its result's scale is 0")
         if bias is not None and any(size != 1 for size in bias.shape[:-1]):
             return Declined("its addend C is not one number a column")
         stored = whole_weights(sketch, self.w.value, self.w.zero, axis)
@@ -111,6 +113,8 @@ class _Requantised:
             return stored
         if isinstance(source, Declined):
             return source
+        if channels_last and source.shape is None:
+            return Declined("the rank of its input is not known")
         source = _channels(sketch, source, second=True) if channels_last else source
         shape = dimensions(sketch.node.outputs[0])
         if self.y.scale is None:
@@ -131,7 +135,8 @@ class _Requantised:
         if scales[0] is None or scales[1] is None or result is None or scales[0].size != 1 or result.size != 1:
             return None
         alpha = np.float32(self.sketch.node.attributes.get_float("alpha", 1.0))
-        product = alpha * scales[0].reshape(-1) * scales[1].reshape(-1) / result.reshape(-1)
+        with np.errstate(all="ignore"):
+            product: Array = alpha * scales[0].reshape(-1) * scales[1].reshape(-1) / result.reshape(-1)
         return product.astype(np.float64)
 
     def _quantise(self, value: ir.Value) -> None:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import onnx_ir as ir
 
 from mho.passes.lower.attention import AttentionRule, QAttentionRule
+from mho.passes.lower.bnb4 import MatMulBnb4Rule
 from mho.passes.lower.control import IfRule, LoopRule, ScanRule
 from mho.passes.lower.conv import ConvRule, ConvTransposeRule
 from mho.passes.lower.fused import FusedConvRule, FusedGemmRule, FusedMatMulRule
@@ -34,6 +35,7 @@ RULES: tuple[Rule, ...] = (
     FusedGemmRule(),
     FusedMatMulRule(),
     MatMulNBitsRule(),
+    MatMulBnb4Rule(),
     AttentionRule(),
     QAttentionRule(),
     IfRule(),

@@ -8,7 +8,7 @@ from math import prod
 import onnx_ir as ir
 
 from mho.passes.levels.recipe import Append, Parts, Slice, Take
-from mho.passes.lower.constant import Inputs, Weights, resized, small_array
+from mho.passes.lower.constant import Inputs, Weights, resized, small_array, whole_numbers
 
 INDICES_LIMIT = 1 << 16
 """The largest constant of indices that a recipe takes in."""
@@ -46,7 +46,7 @@ def _flatten(node: ir.Node, inputs: Inputs) -> Weights | None:
 
 
 def _squeeze(node: ir.Node, inputs: Inputs) -> Weights | None:
-    read, axes = inputs[0], _option(node, inputs, 1, "axes")
+    read, axes = inputs[0], whole_numbers(node, inputs, 1, "axes")
     if read is None:
         return None
     rank = len(read.shape)
@@ -55,7 +55,7 @@ def _squeeze(node: ir.Node, inputs: Inputs) -> Weights | None:
 
 
 def _unsqueeze(node: ir.Node, inputs: Inputs) -> Weights | None:
-    read, axes = inputs[0], _option(node, inputs, 1, "axes")
+    read, axes = inputs[0], whole_numbers(node, inputs, 1, "axes")
     if read is None or axes is None:
         return None
     rank = len(read.shape) + len(axes)
@@ -66,7 +66,7 @@ def _unsqueeze(node: ir.Node, inputs: Inputs) -> Weights | None:
 def _slice(node: ir.Node, inputs: Inputs) -> Weights | None:
     read = inputs[0]
     starts, ends, axes, steps = (
-        _option(node, inputs, i, n) for i, n in enumerate(("starts", "ends", "axes", "steps"), 1)
+        whole_numbers(node, inputs, i, n) for i, n in enumerate(("starts", "ends", "axes", "steps"), 1)
     )
     if read is None or starts is None or ends is None:
         return None
@@ -82,7 +82,7 @@ def _slice(node: ir.Node, inputs: Inputs) -> Weights | None:
 def read_split(node: ir.Node, inputs: Inputs, place: int) -> Weights | None:
     """Part number `place` of a Split: equal ones where no sizes are given, a smaller last one where they do not
     divide."""
-    read, sizes = inputs[0], _option(node, inputs, 1, "split")
+    read, sizes = inputs[0], whole_numbers(node, inputs, 1, "split")
     if read is None:
         return None
     axis = node.attributes.get_int("axis", 0) % len(read.shape)
@@ -128,14 +128,6 @@ def _reordered(parts: list[Weights], axis: int, shape: tuple[int, ...]) -> Weigh
     whole = tuple((start, stop) for start, stop in spans if start is not None and stop is not None)
     first, *others = parts
     return first.without_last().then(Parts(axis, whole), shape, *others)
-
-
-def _option(node: ir.Node, inputs: Inputs, index: int, name: str) -> tuple[int, ...] | None:
-    """Whole numbers that older operator sets write as an attribute and newer ones as an input."""
-    if name in node.attributes:
-        return tuple(node.attributes.get_ints(name, ()))
-    array = small_array(inputs, index)
-    return None if array is None else tuple(int(a) for a in array.ravel())
 
 
 MOVES: Mapping[str, Callable[[ir.Node, Inputs], Weights | None]] = {

@@ -8,10 +8,13 @@ from math import prod
 import numpy as np
 import onnx_ir as ir
 
-from mho.passes.levels.recipe import Arithmetic, Cast, Dequantize, Quantize
-from mho.passes.lower.constant import Inputs, Weights
+from mho.passes.levels.recipe import Arithmetic, Cast, Centre, Norm, Quantize, Scale
+from mho.passes.lower.constant import Inputs, Weights, whole_numbers
 
 FLOATS = (ir.DataType.FLOAT, ir.DataType.DOUBLE, ir.DataType.FLOAT16, ir.DataType.BFLOAT16)
+
+_FEW = 1 << 16
+"""Scales that are looked at while lowering, at most."""
 
 
 def _cast(node: ir.Node, inputs: Inputs) -> Weights | None:
@@ -33,15 +36,29 @@ def _arithmetic(node: ir.Node, inputs: Inputs) -> Weights | None:
     return first.then(Arithmetic(node.op_type, second.operand(), dtype.name), shape, second)
 
 
+def _norm(node: ir.Node, inputs: Inputs) -> Weights | None:
+    """ReduceL2, as where a model divides its weights by their norm."""
+    read, axes = inputs[0], whole_numbers(node, inputs, 1, "axes")
+    if read is None or (not axes and node.attributes.get_int("noop_with_empty_axes", 0) != 0):
+        return None
+    rank = len(read.shape)
+    reduced = {a % rank for a in axes or range(rank)}
+    norm = read.then(Norm(tuple(sorted(reduced))), tuple(1 if i in reduced else d for i, d in enumerate(read.shape)))
+    if node.attributes.get_int("keepdims", 1):
+        return norm
+    return norm.reshape(*(d for i, d in enumerate(read.shape) if i not in reduced))
+
+
 def _dequantize(node: ir.Node, inputs: Inputs) -> Weights | None:
+    """DequantizeLinear; with a scale of 1 whole numbers stay whole."""
     read, scale, zero = _three(inputs)
-    if read is None or scale is None:
+    placed = None if read is None or scale is None else _axis_and_block(node, read, scale, zero)
+    if read is None or scale is None or placed is None:
         return None
-    placed = _axis_and_block(node, read, scale, zero)
-    if placed is None:
-        return None
-    zero_point = None if zero is None else zero.operand()
-    return read.then(Dequantize(scale.operand(), zero_point, *placed), read.shape, scale, zero)
+    centred = read.then(Centre(0 if zero is None else zero.operand(), *placed), read.shape, zero)
+    if prod(scale.shape) <= _FEW and np.all(scale.array() == 1):
+        return centred
+    return centred.then(Scale(scale.operand(), *placed), read.shape, scale)
 
 
 def _quantize(node: ir.Node, inputs: Inputs) -> Weights | None:
@@ -81,6 +98,7 @@ NUMBERS: Mapping[str, Callable[[ir.Node, Inputs], Weights | None]] = {
     "Sub": _arithmetic,
     "Mul": _arithmetic,
     "Div": _arithmetic,
+    "ReduceL2": _norm,
     "DequantizeLinear": _dequantize,
     "QuantizeLinear": _quantize,
 }

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -67,9 +68,10 @@ def onnxruntime_outputs(model: onnx.ModelProto, feeds: Mapping[str, Array]) -> d
     return dict(zip(names, session.run(names, dict(feeds)), strict=True))
 
 
-def compile_one(model: onnx.ModelProto, feeds: Mapping[str, Array], target: str = "ideal256") -> mho.Compiled:
-    """The model on a machine, calibrated on its one input."""
-    return mho.compile(model, target, feeds, pipeline=pipeline(tiles=None))
+def compile_one(model: onnx.ModelProto, feeds: Mapping[str, Array], fold: int = 4096) -> mho.Compiled:
+    """The model on a machine, calibrated on what it is fed; chains of constants above `fold` elements stay."""
+    options = replace(pipeline(tiles=None), simplify=Simplify(fold_size_limit=fold))
+    return mho.compile(model, "ideal256", feeds, pipeline=options)
 
 
 def check_exact(model: onnx.ModelProto, feeds: Mapping[str, Array]) -> mho.Compiled:
@@ -82,9 +84,11 @@ def check_exact(model: onnx.ModelProto, feeds: Mapping[str, Array]) -> mho.Compi
     return compiled
 
 
-def check_close(model: onnx.ModelProto, feeds: Mapping[str, Array], tolerance: float = 1e-5) -> mho.Compiled:
+def check_close(
+    model: onnx.ModelProto, feeds: Mapping[str, Array], tolerance: float = 1e-5, fold: int = 4096
+) -> mho.Compiled:
     """Compiles; every output equals onnxruntime's to a tolerance relative to its largest number."""
-    compiled = compile_one(model, feeds)
+    compiled = compile_one(model, feeds, fold)
     found = compiled.run(dict(feeds), effects=Effects.ideal())
     for name, wanted in onnxruntime_outputs(model, feeds).items():
         assert found[name].dtype == wanted.dtype, name

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -9,7 +10,12 @@ import onnx
 import pytest
 from onnx import helper
 
-from mho.runtime.effects import Effects
+import mho
+from mho.runtime.digital import DigitalUnit
+from mho.runtime.effects import Conditions, Effects
+from mho.runtime.interpreter import Interpreter
+from mho.runtime.samples import match_samples, run_samples
+from mho.runtime.sequencer import Sequencer
 from tests.passes.lower.single import (
     analog,
     check_close,
@@ -249,3 +255,39 @@ def test_integer_products_in_a_loop() -> None:
     )
     feeds = {"x": codes(UINT8, 2, 4), "n": np.array(3)}
     assert analog(check_exact(model, feeds)) == ["MatMulInteger"]
+
+
+def test_a_saved_program_keeps_its_integers(tmp_path: Path) -> None:
+    x, w = codes(UINT8, 3, 300), weights(INT8, 300, 20)
+    compiled = compile_one(model_of("MatMulInteger", {"x": x}, {"w": w}, ["x", "w"]), {"x": x})
+    compiled.save(tmp_path / "model.mho")
+    loaded = mho.Compiled.load(tmp_path / "model.mho")
+    assert loaded.program.tensors["matrix/layer"].dtype == INT8
+    wanted = x.astype(np.int64) @ w.astype(np.int64)
+    np.testing.assert_array_equal(loaded.run(x, effects=Effects.ideal())["y"], wanted)
+
+
+def test_the_interpreter_agrees() -> None:
+    x, w = codes(UINT8, 3, 300), weights(INT8, 300, 20)
+    program = compile_one(model_of("MatMulInteger", {"x": x}, {"w": w}, ["x", "w"]), {"x": x}).program
+    unit = Interpreter(program, Conditions(effects=Effects.ideal()))
+    found = run_samples(
+        match_samples({"x": x}, program.inputs), Sequencer(program, unit, DigitalUnit(program.tensors)).run
+    )
+    wanted = x.astype(np.int64) @ w.astype(np.int64)
+    np.testing.assert_allclose(found["y"], wanted, atol=2e-6 * np.abs(wanted).max() + 1)
+
+
+def test_a_scale_of_zero_stays_digital() -> None:
+    x, w = codes(UINT8, 4, 30), weights(INT8, 30, 20)
+    constants = {
+        "xs": np.array(1, np.float32),
+        "xz": np.array(10, UINT8),
+        "w": w,
+        "ws": scales(),
+        "wz": np.array(0, INT8),
+    }
+    constants |= {"ys": np.array(0, np.float32), "yz": np.array(3, UINT8)}
+    model = model_of("QLinearMatMul", {"x": x}, constants, ["x", "xs", "xz", "w", "ws", "wz", "ys", "yz"])
+    ((unit, reason),) = decide(model).values()
+    assert unit == "digital" and "not finite" in reason

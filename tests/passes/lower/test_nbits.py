@@ -1,4 +1,4 @@
-"""MatMulNBits: packed weights of a few bits, their scales and zero points."""
+"""MatMulNBits and MatMulBnb4: packed weights of a few bits, their scales and zero points."""
 
 from __future__ import annotations
 
@@ -70,3 +70,17 @@ def test_weights_that_data_decides_stay_digital() -> None:
     inputs = {"x": x, "w": constants.pop("w")}
     model = model_of("MatMulNBits", inputs, constants, ["x", "w", "s"], domain=MICROSOFT, **attributes)
     assert decide(model) == {"layer": ("digital", "its weights, scales or zero points are computed at run time")}
+
+
+@pytest.mark.parametrize("table", [0, 1])
+@pytest.mark.parametrize(("rows", "columns"), [(64, 24), (40, 24), (21, 3)])
+def test_tables_of_16_numbers(table: int, rows: int, columns: int) -> None:
+    rng = np.random.default_rng(2)
+    constants = {
+        "w": rng.integers(0, 256, (rows * columns + 1) // 2).astype(np.uint8),
+        "s": rng.uniform(0.5, 2, -(-rows * columns // 16)).astype(np.float32),
+    }
+    x = rng.standard_normal((2, 3, rows)).astype(np.float32)
+    attributes = {"K": rows, "N": columns, "block_size": 16, "quant_type": table}
+    model = model_of("MatMulBnb4", {"x": x}, constants, ["x", "w", "s"], domain=MICROSOFT, **attributes)
+    assert analog(check_close(model, {"x": x}, 1e-6)) == ["MatMulBnb4"]

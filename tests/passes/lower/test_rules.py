@@ -18,8 +18,8 @@ def test_every_rule_explains_itself_in_sentences() -> None:
         "Conv ConvTranspose Gemm MatMul LSTM GRU RNN If Loop Scan ConvInteger MatMulInteger QLinearConv QLinearMatMul"
     )
     microsoft = (
-        "Attention DynamicQuantizeMatMul FusedConv FusedGemm FusedMatMul MatMulIntegerToFloat MatMulNBits QAttention "
-        "QGemm QLinearConv TransposeMatMul"
+        "Attention DynamicQuantizeMatMul FusedConv FusedGemm FusedMatMul MatMulBnb4 MatMulIntegerToFloat MatMulNBits "
+        "QAttention QGemm QLinearConv TransposeMatMul"
     )
     assert {*plain.split(), *(f"com.microsoft.{name}" for name in microsoft.split())} == set(operators)
     assert len(operators) == len(set(operators))
