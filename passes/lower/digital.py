@@ -34,7 +34,8 @@ _KINDS = {
     "quantisation": "DequantizeLinear DynamicQuantizeLinear QuantizeLinear",
 }
 _REASONS = {operator: f"no weights: {kind}" for kind, operators in _KINDS.items() for operator in operators.split()}
-_REASONS |= dict.fromkeys(("Attention", "Einsum", "DeformConv"), "no rule lowers this operator")
+_REASONS |= dict.fromkeys(("Einsum", "DeformConv"), "no rule lowers this operator")
+_REASONS["Attention"] = "no weights: attention of values computed at run time"
 
 _MICROSOFT_KINDS = {
     "no weights: attention of values computed at run time": (
