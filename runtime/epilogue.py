@@ -10,13 +10,13 @@ from typing import Any, assert_never
 import numpy as np
 from numpy.typing import NDArray
 
-from mho.runtime.layers import LayerMath
+from mho.runtime.layers import Column, LayerMath
 from mho.targets.isa import Activate, Affine, Finishing
 from mho.targets.steps import Activation
 from mho.targets.target import NumberFormat
 
 Array = NDArray[Any]
-Floats = NDArray[np.float32]
+Floats = NDArray[np.float32] | NDArray[np.float64]
 
 
 def finish(instruction: Finishing, values: Floats, math: LayerMath, addend: Floats | None) -> None:
@@ -43,7 +43,7 @@ def finish_all(values: Floats, math: LayerMath, addend: Floats | None) -> None:
     activate(values, addend, math.activation)
 
 
-def affine(values: Floats, scale: Floats | None, bias: Floats | None) -> None:
+def affine(values: Floats, scale: Column | None, bias: Column | None) -> None:
     """scale · values + bias in place, one number a column."""
     if scale is not None:
         values *= scale
@@ -83,5 +83,5 @@ def rounded(values: Floats, number_format: NumberFormat) -> Floats:
             assert_never(number_format)
 
 
-def _part(numbers: Floats | None, columns: slice) -> Floats | None:
+def _part(numbers: Column | None, columns: slice) -> Column | None:
     return None if numbers is None else numbers[columns]

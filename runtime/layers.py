@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,32 +12,41 @@ from numpy.typing import NDArray
 from mho.runtime.sequencer import Executable
 from mho.targets.steps import Activation, Analog, Recurrent, walk
 
+Column = NDArray[np.float32] | NDArray[np.float64]
+
 
 @dataclass(frozen=True)
 class LayerMath:
     """y = activation(scale · sums + bias + addend); a gate of a recurrent step has sums only.
 
     Attributes:
-        scale, bias: [columns], or None.
+        scale, bias: [columns], or None; float64 where the program stores them so, else float32.
+        gate: whether it belongs to a recurrent step, whose state is float32.
     """
 
     layer: str
     matrix: str
-    scale: NDArray[np.float32] | None = None
-    bias: NDArray[np.float32] | None = None
+    scale: Column | None = None
+    bias: Column | None = None
     activation: Activation | None = None
+    gate: bool = False
+
+    def is_whole(self, stored: NDArray[Any]) -> bool:
+        """Whether its sums are exact: the matrix is stored in whole numbers, so float64 holds what they add up to."""
+        return stored.dtype.kind in "iu" and not self.gate
 
 
 def layer_math(program: Executable) -> Iterator[LayerMath]:
     """The mathematics of every layer, in the order of the sequence."""
 
-    def constant(name: str | None) -> NDArray[np.float32] | None:
+    def constant(name: str | None) -> Column | None:
         if name is None:
             return None
-        return program.tensors[f"constant/{name}"].astype(np.float32).reshape(-1)
+        stored = program.tensors[f"constant/{name}"].reshape(-1)
+        return stored if stored.dtype == np.float64 else stored.astype(np.float32)
 
     for step in walk(program.sequence):
         if isinstance(step, Analog):
             yield LayerMath(step.name, step.matrix, constant(step.scale), constant(step.bias), step.activation)
         elif isinstance(step, Recurrent):
-            yield from (LayerMath(g.name, g.matrix) for d in step.directions for g in d.gates)
+            yield from (LayerMath(g.name, g.matrix, gate=True) for d in step.directions for g in d.gates)

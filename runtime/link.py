@@ -47,7 +47,7 @@ class Product:
 
     Attributes:
         rows: of the layer's unfolded input.
-        weights: [rows, columns] normalised.
+        weights: [rows, columns] normalised; float64 where they are whole numbers that nothing rounds.
         columns: of the layer's output, one for each column of `weights`.
         unit: [columns] network units of an analog sum of 1.
         adc_range: [columns] full scale of each column's converter.
@@ -56,7 +56,7 @@ class Product:
 
     rows: Span
     input_range: float
-    weights: NDArray[np.float32]
+    weights: NDArray[np.float32] | NDArray[np.float64]
     columns: slice | NDArray[np.intp]
     unit: NDArray[np.float32]
     adc_range: NDArray[np.float32]
@@ -68,6 +68,11 @@ class LinkedLayer:
     """All products of a layer: one tuple a replica."""
 
     replicas: tuple[tuple[Product, ...], ...]
+
+    @property
+    def dtype(self) -> np.dtype[np.float32] | np.dtype[np.float64]:
+        """Number format of its sums."""
+        return self.replicas[0][0].weights.dtype
 
 
 def link_layer(cores: tuple[CoreProgram, ...], layer: str, blocks: dict[int, ProgrammedBlock]) -> LinkedLayer:

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from mho.runtime.crossbar import ProgrammedBlock, digitise, drive, output_noise, program_blocks
-from mho.runtime.effects import Conditions
+from mho.runtime.effects import Conditions, Effects
 from mho.runtime.epilogue import finish_all, rounded
 from mho.runtime.layers import LayerMath, layer_math
 from mho.runtime.link import LinkedLayer, Product, link_layer
-from mho.targets.program import Program
+from mho.targets.program import Program, matrix_block
 
 Array = NDArray[Any]
 
@@ -37,11 +38,11 @@ class Machine:
 
     def fire(
         self, layer: str, rows: NDArray[np.float32], fires: NDArray[np.int64], addend: Array | None = None
-    ) -> NDArray[np.float32]:
+    ) -> Array:
         """See `sequencer.Unit.fire`: DAC, product, noise, ADC, sums of row blocks, epilogue."""
         math = self._math[layer]
         linked = self._link(layer)
-        sums = np.zeros((len(rows), self._matrices[math.matrix].columns), np.float32)
+        sums: Array = np.zeros((len(rows), self._matrices[math.matrix].columns), linked.dtype)
         count = len(linked.replicas)
         for start in range(0, len(rows), CHUNK_POSITIONS):
             chunk = slice(start, start + CHUNK_POSITIONS)
@@ -58,7 +59,7 @@ class Machine:
 
     def _accumulate(
         self,
-        sums: NDArray[np.float32],
+        sums: Array,
         product: Product,
         layer: str,
         rows: NDArray[np.float32],
@@ -66,7 +67,7 @@ class Machine:
     ) -> None:
         target, effects = self.program.target, self.conditions.effects
         driven = drive(rows[:, slice(*product.rows)], product.input_range, target, effects)
-        analog: NDArray[np.float32] = np.matmul(driven, product.weights, dtype=np.float32)
+        analog: Array = np.matmul(driven, product.weights)
         for block, first, last in product.noise_blocks:
             noise = output_noise(target, self.conditions, layer, block, fires, last - first)
             if noise is not None:
@@ -78,7 +79,11 @@ class Machine:
     def _link(self, layer: str) -> LinkedLayer:
         if layer not in self._linked:
             matrix = self._math[layer].matrix
-            self._linked[layer] = link_layer(self.program.cores, layer, self._blocks(matrix))
+            linked = link_layer(self.program.cores, layer, self._blocks(matrix))
+            stored = self.program.tensors[f"matrix/{matrix}"]
+            ideal = self.conditions.effects == Effects.ideal()
+            whole = ideal and self._math[layer].is_whole(stored)
+            self._linked[layer] = _with_whole_numbers(linked, stored) if whole else linked
             if all(m.layer in self._linked for m in self._math.values() if m.matrix == matrix):
                 del self._programmed[matrix]
         return self._linked[layer]
@@ -89,3 +94,15 @@ class Machine:
             loads = [load for core in self.program.cores for load in core.loads if load.matrix == matrix]
             self._programmed[matrix] = program_blocks(self.program, loads, self.conditions)
         return self._programmed[matrix]
+
+
+def _with_whole_numbers(linked: LinkedLayer, stored: Array) -> LinkedLayer:
+    """The products with the weights as they are stored, so that nothing is rounded on the way to their sums."""
+    return LinkedLayer(tuple(tuple(_whole(product, stored) for product in replica) for replica in linked.replicas))
+
+
+def _whole(product: Product, stored: Array) -> Product:
+    columns = np.arange(stored.shape[0] * stored.shape[2])[product.columns]
+    first = int(columns.min())
+    block = matrix_block(stored, product.rows, (first, int(columns.max()) + 1))[:, columns - first]
+    return replace(product, input_range=1.0, weights=block.astype(np.float64), unit=np.ones_like(product.unit))

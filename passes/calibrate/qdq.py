@@ -10,7 +10,7 @@ import onnx_ir as ir
 from mho.passes.levels.network import Network
 from mho.targets.steps import Analog, Digital, walk
 
-MOVERS = ("Transpose", "Reshape", "Squeeze", "Unsqueeze", "Flatten", "Identity", "MaxPool")
+MOVERS = ("Transpose", "Reshape", "Squeeze", "Unsqueeze", "Flatten", "Identity", "MaxPool", "Cast")
 """Operators that keep or drop values but make no new ones, so that a range holds behind them."""
 
 CODES = (ir.DataType.INT8, ir.DataType.UINT8, ir.DataType.INT16, ir.DataType.UINT16)

@@ -9,6 +9,7 @@ import onnx_ir as ir
 
 from mho.passes.levels.matrix import Matrix, evaluate
 from mho.passes.levels.network import Network
+from mho.passes.levels.recipe import operands
 from mho.targets.errors import ModelError, plain
 from mho.targets.steps import layers
 
@@ -39,7 +40,8 @@ class CheckWeights:
 def _not_finite(matrix: Matrix, source: ir.TensorProtocol) -> int:
     array = evaluate(matrix.recipe, source)
     count = array.size - int(np.count_nonzero(np.isfinite(array.astype(np.float32, copy=False))))
-    if isinstance(source, ir.ExternalTensor):
-        del array
-        source.release()
+    del array
+    for tensor in (source, *(operand.source for operand in operands(matrix.recipe))):
+        if isinstance(tensor, ir.ExternalTensor):
+            tensor.release()
     return count

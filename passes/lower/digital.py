@@ -34,15 +34,46 @@ _KINDS = {
     "quantisation": "DequantizeLinear DynamicQuantizeLinear QuantizeLinear",
 }
 _REASONS = {operator: f"no weights: {kind}" for kind, operators in _KINDS.items() for operator in operators.split()}
-_REASONS |= dict.fromkeys(
-    ("ConvInteger", "MatMulInteger", "QLinearConv", "QLinearMatMul"), "integer products are computed digitally"
-)
-_REASONS |= dict.fromkeys(("Attention", "Einsum", "DeformConv"), "no rule lowers this operator")
+_REASONS |= dict.fromkeys(("Einsum", "DeformConv"), "no rule lowers this operator")
+_REASONS["Attention"] = "no weights: attention of values computed at run time"
+
+_MICROSOFT_KINDS = {
+    "no weights: attention of values computed at run time": (
+        "DecoderAttention DecoderMaskedMultiHeadAttention GroupQueryAttention LinearAttention MultiHeadAttention "
+        "PackedMultiHeadAttention PagedAttention SparseAttention"
+    ),
+    "no weights: elementwise operator": (
+        "BiasAdd BiasDropout BiasGelu BiasSplitGelu BitmaskBiasDropout BitmaskDropout ComplexMul ComplexMulConj "
+        "FastGelu Gelu QLinearAdd QLinearLeakyRelu QLinearMul QLinearSigmoid QLinearWhere QuickGelu"
+    ),
+    "no weights: normalisation": (
+        "BiasSoftmax GroupNorm QLinearSoftmax SimplifiedLayerNormalization SkipGroupNorm SkipLayerNormalization "
+        "SkipSimplifiedLayerNormalization"
+    ),
+    "no weights: position embedding": (
+        "GatedRelativePositionBias GemmaRotaryEmbedding RelativePositionBias RotaryEmbedding"
+    ),
+    "no weights: data movement": (
+        "ExpandDims GatherND MaxpoolWithMask MurmurHash3 NhwcMaxPool Pad QLinearConcat RemovePadding RestorePadding "
+        "Tokenizer Trilu UnfoldTensor Unique"
+    ),
+    "no weights: pooling": "QLinearAveragePool QLinearGlobalAveragePool",
+    "no weights: reduction": "QLinearReduceMean ReduceSumInteger",
+    "no weights: quantisation": "DequantizeBFP DequantizeLinear QuantizeBFP QuantizeLinear",
+    "its tables are looked up, not multiplied": "EmbedLayerNormalization GatherBlockQuantized WordConvEmbedding",
+    "it quantises its state anew at every step, which no layer does": "DynamicQuantizeLSTM",
+    "the data decide which of its weights multiply": "MoE QMoE",
+    "no weights: product of values computed at run time": "MatMulInteger16 SparseToDenseMatMul",
+}
+_MICROSOFT = {operator: reason for reason, operators in _MICROSOFT_KINDS.items() for operator in operators.split()}
 
 
 def digital_reason(node: ir.Node) -> str:
     """Why an operator without a rule is digital."""
-    return _REASONS.get(node.op_type, "no weights") if node.domain == "" else f"operator of the domain {node.domain}"
+    if node.domain == "":
+        return _REASONS.get(node.op_type, "no weights")
+    named = _MICROSOFT.get(node.op_type) if node.domain == "com.microsoft" else None
+    return named or f"no rule lowers this operator of the domain {node.domain}"
 
 
 def lower_digital(node: ir.Node, reason: str) -> Lowered:

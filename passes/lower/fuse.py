@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 import numpy as np
 import onnx_ir as ir
@@ -235,15 +236,16 @@ class _Finished:
 def _finish(fused: Mapping[str, _Fused], network: Network) -> _Finished:
     names, finished = Names({*network.tensors, *network.value_types}), _Finished()
 
-    def constant(wanted: str, numbers: Column | None) -> str | None:
+    def constant(wanted: str, numbers: Column | None, dtype: type[np.floating[Any]]) -> str | None:
         if numbers is None:
             return None
         name = names.fresh(wanted)
-        finished.constants[name] = ir.tensor(numbers.astype(np.float32), name=name)
+        finished.constants[name] = ir.tensor(numbers.astype(dtype), name=name)
         return name
 
     for name, layer in fused.items():
-        scale, bias = constant(f"{name}/scale", layer.scale), constant(f"{name}/bias", layer.bias)
+        dtype = np.float64 if _is_wide(layer.step, network) else np.float32
+        scale, bias = constant(f"{name}/scale", layer.scale, dtype), constant(f"{name}/bias", layer.bias, dtype)
         finished.layers[name] = replace(layer.step, scale=scale, bias=bias)
         origin = network.origins[name]
         taken = tuple(user for node in layer.nodes for user in origins(node))
@@ -252,6 +254,12 @@ def _finish(fused: Mapping[str, _Fused], network: Network) -> _Finished:
             reason = f"rides with layer {name}"
             finished.decisions[step] = Decision(node=step, operator=node.op_type, unit="core", reason=reason)
     return finished
+
+
+def _is_wide(step: Analog, network: Network) -> bool:
+    """Whether one of a layer's constants was float64 before."""
+    constants = [network.tensors[name] for name in (step.scale, step.bias) if name is not None]
+    return any(tensor.dtype is ir.DataType.DOUBLE for tensor in constants)
 
 
 def _replaced(steps: tuple[Step, ...], layers: Mapping[str, Analog]) -> tuple[Step, ...]:

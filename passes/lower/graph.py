@@ -40,7 +40,7 @@ class Lower:
         source = model.ir.clone()
         graph = source.graph
         values, steps = name_everything(graph)
-        opset, symbols = graph.opset_imports.get("", 1), frozenset(_symbols(graph))
+        opset, symbols = _opset_imports(graph)[""], frozenset(_symbols(graph))
         scope = Scope(values, steps, opset, _batch(graph), symbols, lambda body: self._graph(body, scope))
         lowered = self._graph(graph, scope)
         self._check_digital(lowered)
@@ -75,6 +75,14 @@ class Lower:
             raise OptionError(f"--digital names {plain(name)}, which the model has not" for name in unknown)
 
 
+PLAIN_OPSET = 17
+"""Version of the ONNX operators that stand for others in a model that imports none of its own."""
+
+
+def _opset_imports(graph: ir.Graph) -> dict[str, int]:
+    return {"": PLAIN_OPSET, **graph.opset_imports}
+
+
 def _symbols(graph: ir.Graph) -> Iterator[str]:
     for value in graph.inputs:
         yield from (d for d in dimensions(value) or () if isinstance(d, str))
@@ -103,7 +111,7 @@ def _network(model: Model, graph: ir.Graph, lowered: Lowered) -> Network:
         steps=steps,
         origins=lowered.origins,
         decisions=tuple(_settled(d, lowered, alive) for d in lowered.decisions),
-        opset_imports=dict(graph.opset_imports),
+        opset_imports=_opset_imports(graph),
         value_types=lowered.value_types,
         value_shapes=lowered.value_shapes,
     )

@@ -23,7 +23,7 @@ ANALOG_TYPES = (ir.DataType.FLOAT, ir.DataType.FLOAT16, ir.DataType.DOUBLE, ir.D
 INPUT_CONDITION = "Its input is float32, float16, bfloat16 or float64."
 WEIGHT_CONDITION = (
     "Its weights are an initializer, perhaps behind Cast, Transpose, Reshape, Flatten, Squeeze, Unsqueeze, Slice, "
-    "DequantizeLinear, or a Concat of slices of one initializer."
+    "Split, Gather, Concat, Add, Sub, Mul, Div, ReduceL2, QuantizeLinear or DequantizeLinear of constants."
 )
 
 
@@ -114,7 +114,7 @@ def matrix_of(name: str, node: ir.Node, weights: Weights) -> Matrix:
     """A matrix of weights [groups, rows / groups, columns / groups]."""
     groups, rows, columns = weights.shape
     origins = (weights.recipe.tensor, *weights.nodes, node_name(node))
-    return Matrix(name, weights.recipe, groups * rows, groups * columns, groups, origins)
+    return Matrix(name, weights.recipe, groups * rows, groups * columns, groups, tuple(dict.fromkeys(origins)))
 
 
 def analog_decision(node: ir.Node, parts: Lowered) -> Decision:

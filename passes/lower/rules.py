@@ -6,11 +6,17 @@ from dataclasses import dataclass
 
 import onnx_ir as ir
 
+from mho.passes.lower.attention import AttentionRule, QAttentionRule
+from mho.passes.lower.bnb4 import MatMulBnb4Rule
 from mho.passes.lower.control import IfRule, LoopRule, ScanRule
 from mho.passes.lower.conv import ConvRule, ConvTransposeRule
+from mho.passes.lower.fused import FusedConvRule, FusedGemmRule, FusedMatMulRule
 from mho.passes.lower.gemm import GemmRule
+from mho.passes.lower.integer import ConvIntegerRule, MatMulIntegerRule, MatMulIntegerToFloatRule
 from mho.passes.lower.matmul import MatMulRule
+from mho.passes.lower.nbits import MatMulNBitsRule
 from mho.passes.lower.recurrent import RecurrentRule
+from mho.passes.lower.requantise import QGemmRule, QLinearConvRule, QLinearMatMulRule
 from mho.passes.lower.rule import Rule
 
 RULES: tuple[Rule, ...] = (
@@ -19,6 +25,19 @@ RULES: tuple[Rule, ...] = (
     GemmRule(),
     MatMulRule(),
     RecurrentRule(),
+    QLinearConvRule(),
+    QLinearMatMulRule(),
+    MatMulIntegerRule(),
+    ConvIntegerRule(),
+    QGemmRule(),
+    MatMulIntegerToFloatRule(),
+    FusedConvRule(),
+    FusedGemmRule(),
+    FusedMatMulRule(),
+    MatMulNBitsRule(),
+    MatMulBnb4Rule(),
+    AttentionRule(),
+    QAttentionRule(),
     IfRule(),
     LoopRule(),
     ScanRule(),
@@ -40,7 +59,6 @@ def explain_rules() -> tuple[Support, ...]:
 
 
 def rule_for(node: ir.Node) -> Rule | None:
-    """The rule for a node's operator, if there is one."""
-    if node.domain != "":
-        return None
-    return next((rule for rule in RULES if node.op_type in rule.operators), None)
+    """The rule for a node's operator, if there is one; operators of another domain go by DOMAIN.NAME."""
+    operator = f"{node.domain}.{node.op_type}" if node.domain else node.op_type
+    return next((rule for rule in RULES if operator in rule.operators), None)

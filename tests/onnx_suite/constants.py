@@ -19,6 +19,10 @@ WEIGHTS: Mapping[str, tuple[tuple[int, ...], ...]] = {
     "LSTM": ((1, 2, 3, 7),),
     "GRU": ((1, 2, 3),),
     "RNN": ((1, 2, 3),),
+    "QLinearConv": ((1, 2, 3, 4, 5, 6, 7, 8),),
+    "QLinearMatMul": ((1, 2, 3, 4, 5, 6, 7), (0, 1, 2, 4, 5, 6, 7)),
+    "ConvInteger": ((1, 2, 3),),
+    "MatMulInteger": ((1, 2, 3), (0, 2, 3)),
 }
 """Operator → the inputs that are made constant together, once for each way in which the operator maps."""
 
@@ -43,21 +47,20 @@ def with_constants(case: Case) -> Iterator[Constant]:
     """The case once for each choice of weights that are inputs of it, as long as others are left."""
     for choice in range(max(len(choices) for choices in WEIGHTS.values())):
         model = case.model()
-        named = {name for node in model.graph.node for name in _weights(node, choice)}
         given = [value.name for value in model.graph.input]
-        if not named & set(given):
-            continue
+        named = {name for node in model.graph.node for name in _weights(node, choice, given)}
         inputs, expected = next(case.data())
         values = dict(zip(given, inputs, strict=False))
         constants = {name: values.pop(name) for name in list(values) if name in named}
-        if values and all(isinstance(value, np.ndarray) for value in constants.values()):
+        if constants and values and all(isinstance(value, np.ndarray) for value in constants.values()):
             _fix(model, constants)
             yield Constant(case, choice, model, list(values.values()), expected)
 
 
-def _weights(node: onnx.NodeProto, choice: int) -> Iterator[str]:
+def _weights(node: onnx.NodeProto, choice: int, given: list[str]) -> Iterator[str]:
+    """The inputs of a node to make constant; none where the weights themselves are no input of the model."""
     choices = WEIGHTS.get(node.op_type, ()) if node.domain == "" else ()
-    if choice < len(choices):
+    if choice < len(choices) and node.input[choices[choice][0]] in given:
         yield from (node.input[index] for index in choices[choice] if index < len(node.input) and node.input[index])
 
 

@@ -5,16 +5,25 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+import onnx_ir as ir
 import pytest
 
 from mho.passes.lower import explain_rules
+from mho.passes.lower.digital import digital_reason
 from mho.passes.lower.rule import Names
 
 
 def test_every_rule_explains_itself_in_sentences() -> None:
     supports = explain_rules()
     operators = [support.operator for support in supports]
-    assert {"Conv", "ConvTranspose", "Gemm", "MatMul", "LSTM", "GRU", "RNN", "If", "Loop", "Scan"} == set(operators)
+    plain = (
+        "Conv ConvTranspose Gemm MatMul LSTM GRU RNN If Loop Scan ConvInteger MatMulInteger QLinearConv QLinearMatMul"
+    )
+    microsoft = (
+        "Attention DynamicQuantizeMatMul FusedConv FusedGemm FusedMatMul MatMulBnb4 MatMulIntegerToFloat MatMulNBits "
+        "QAttention QGemm QLinearConv TransposeMatMul"
+    )
+    assert {*plain.split(), *(f"com.microsoft.{name}" for name in microsoft.split())} == set(operators)
     assert len(operators) == len(set(operators))
     for support in supports:
         assert support.where in ("analog", "control")
@@ -51,3 +60,19 @@ def test_ports_have_the_names_of_onnxruntime(bench: Any) -> None:
     ports = bench.lower(model).inputs
     assert [port.type for port in ports] == ["tensor(double)", "tensor(int64)", "tensor(bool)"]
     assert [port.shape for port in ports] == [("N", 3), (2,), ()]
+
+
+@pytest.mark.parametrize(
+    ("domain", "operator", "reason"),
+    [
+        ("", "Attention", "no weights: attention of values computed at run time"),
+        ("com.microsoft", "GroupQueryAttention", "no weights: attention of values computed at run time"),
+        ("com.microsoft", "SkipLayerNormalization", "no weights: normalisation"),
+        ("com.microsoft", "QuickGelu", "no weights: elementwise operator"),
+        ("com.microsoft", "QMoE", "the data decide which of its weights multiply"),
+        ("com.microsoft", "Inverse", "no rule lowers this operator of the domain com.microsoft"),
+        ("my.own", "Gelu", "no rule lowers this operator of the domain my.own"),
+    ],
+)
+def test_reasons_of_other_domains(domain: str, operator: str, reason: str) -> None:
+    assert digital_reason(ir.node(operator, [], domain=domain)) == reason

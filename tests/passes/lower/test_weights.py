@@ -8,7 +8,7 @@ import numpy as np
 import onnx
 import pytest
 
-from mho.passes.levels.matrix import Dequantize, Parts
+from mho.passes.levels.recipe import Centre, Parts
 from mho.passes.lower.check_weights import CheckWeights
 from mho.targets.errors import ModelError, OptionError
 from mho.targets.steps import Analog, Digital
@@ -55,7 +55,7 @@ def test_chain(bench: Any, name: str) -> None:
 
 
 def test_operations_of_a_recipe(bench: Any) -> None:
-    for name, kind in (("gates in another order", Parts), ("quantised", Dequantize)):
+    for name, kind in (("gates in another order", Parts), ("quantised", Centre)):
         network = bench.lower(bench.parse(f"agraph (float[2, 4] x) => (float[2, 3] y) {CHAINS[name]}"))
         assert isinstance(network.matrices["m"].recipe.operations[0], kind)
 
