@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from typing import Literal
 
 import numpy as np
 import onnx_ir as ir
@@ -18,6 +19,7 @@ from mho.targets.program import Decision
 from mho.targets.steps import Activation, Analog, Body, Branch, Digital, Loop, Scan, Step, bodies, reads, walk
 
 Column = NDArray[np.float64]
+Part = Literal["scale", "bias", "addition", "activation"]
 
 _NARROW = (ir.DataType.FLOAT16, ir.DataType.BFLOAT16)
 
@@ -57,17 +59,20 @@ class FuseEpilogues:
 
 @dataclass(frozen=True)
 class _Fused:
-    """A layer on its way: its step, the composed scale and bias in float64, and the operators that it took in."""
+    """A layer on its way: its step, the composed scale and bias in float64, and the operators that it took in, each
+    with the part of the layer that it became."""
 
     step: Analog
     scale: Column | None
     bias: Column | None
     steps: tuple[str, ...] = ()
     nodes: tuple[ir.Node, ...] = ()
+    parts: tuple[Part, ...] = ()
 
-    def takes(self, digital: Digital, node: ir.Node) -> _Fused:
+    def takes(self, digital: Digital, node: ir.Node, part: Part) -> _Fused:
         step = replace(self.step, output=digital.outputs[0])
-        return replace(self, step=step, steps=(*self.steps, digital.name), nodes=(*self.nodes, node))
+        steps, nodes = (*self.steps, digital.name), (*self.nodes, node)
+        return replace(self, step=step, steps=steps, nodes=nodes, parts=(*self.parts, part))
 
 
 @dataclass(frozen=True)
@@ -136,7 +141,7 @@ class _Search:
                 activation = _activation(node, self.network.tensors)
                 if activation is None:
                     return None
-                taken = layer.takes(digital, node)
+                taken = layer.takes(digital, node, "activation")
                 return replace(taken, step=replace(taken.step, activation=activation))
             case _:
                 return None
@@ -149,7 +154,7 @@ class _Search:
         factor = self._per_column(layer.step, tensor)
         if factor is None or (node.op_type == "Mul" and layer.step.addend is not None):
             return None
-        taken = layer.takes(digital, node)
+        taken = layer.takes(digital, node, "bias" if node.op_type == "Add" else "scale")
         if node.op_type == "Add":
             return replace(taken, bias=factor if layer.bias is None else layer.bias + factor)
         scale = factor if layer.scale is None else layer.scale * factor
@@ -163,7 +168,7 @@ class _Search:
         shape = shapes.pop()
         if shapes or shape is None or None in shape or self._narrow(layer.step.output):
             return None
-        taken = layer.takes(digital, node)
+        taken = layer.takes(digital, node, "addition")
         return replace(taken, step=replace(taken.step, addend=other))
 
     def _narrow(self, value: str) -> bool:
@@ -248,9 +253,11 @@ def _finish(fused: Mapping[str, _Fused], network: Network) -> _Finished:
         origin = network.origins[name]
         taken = tuple(user for node in layer.nodes for user in origins(node))
         finished.origins[name] = replace(origin, nodes=tuple(dict.fromkeys(origin.nodes + taken)))
-        for step, node in zip(layer.steps, layer.nodes, strict=True):
-            reason = f"rides with layer {name}"
-            finished.decisions[step] = Decision(node=step, operator=node.op_type, unit="core", reason=reason)
+        for step, node, part in zip(layer.steps, layer.nodes, layer.parts, strict=True):
+            reason = f"folded into a layer's {part}"
+            finished.decisions[step] = Decision(
+                node=step, operator=node.op_type, unit="core", reason=reason, detail=name
+            )
     return finished
 
 

@@ -24,12 +24,19 @@ from mho.passes.lower.layer import (
 )
 from mho.passes.lower.rule import Declined, Lowered, Scope, dimensions, join, name_of, node_name
 from mho.passes.lower.weights import Weights, read_weights
+from mho.passes.lower.wording import (
+    SHAPE_REMEDY,
+    input_called,
+    no_constant_factor,
+    shape_words,
+    source_of,
+    two_constants,
+    unknown_rank,
+)
 from mho.targets.steps import Dimension
 from mho.targets.unfolding import Dense
 
 Side = Literal["left", "right"]
-
-_UNKNOWN = Declined("the rank of its input is not known")
 
 
 @dataclass(frozen=True)
@@ -48,15 +55,15 @@ class MatMulRule:
     def lower(self, node: ir.Node, scope: Scope) -> Lowered | Declined:
         left, right = (read_weights(v) for v in node.inputs)
         if left is not None and right is not None:
-            return Declined("both of its factors are constants")
+            return two_constants(node)
         if left is None and right is None:
-            return Declined("both of its factors are computed at run time")
+            return no_constant_factor(node)
         side: Side = "right" if right is not None else "left"
         weights = right or left
-        value = node.inputs[0 if side == "right" else 1]
-        declined = declined_input(value)
+        index = 0 if side == "right" else 1
+        value, declined = node.inputs[index], declined_input(node, index)
         if declined is not None or value is None or weights is None:
-            return declined or _UNKNOWN
+            return declined or unknown_rank(node, index)
         return _lower(_Factors(node, scope, weights, value, side))
 
 
@@ -111,7 +118,7 @@ class _Factors:
 def _lower(factors: _Factors) -> Lowered | Declined:
     shape, batch = factors.shape, factors.weights.shape[:-2]
     if (factors.side == "left" and shape is None) or (batch and shape is None):
-        return _UNKNOWN
+        return unknown_rank(factors.node, 0 if factors.side == "right" else 1)
     outer = len(shape) - 2 if shape is not None else 0
     if prod(batch) == 1:
         return _single(factors, missing=max(0, len(batch) - max(0, outer)))
@@ -162,7 +169,7 @@ def _grouped(factors: _Factors) -> Lowered | Declined:
     """The input has the batch axes of the matrices: a block-diagonal matrix, one block a batch entry."""
     shape, batch = factors.shape or (), tuple(dropwhile(lambda size: size == 1, factors.weights.shape[:-2]))
     if len(batch) > len(shape) - 2 or shape[len(shape) - 2 - len(batch) : -2] != batch:
-        return Declined("the batch axes of its constant and of its input differ, or are not known")
+        return _other_batch(factors)
     lead, b = len(shape) - 2 - len(batch), len(batch)
     count, rows, columns = factors.stack.shape
     outer, groups = range(lead), range(lead, lead + b)
@@ -178,6 +185,16 @@ def _grouped(factors: _Factors) -> Lowered | Declined:
     order = (*back, lead, lead + 1 + b) if factors.side == "right" else (*back, lead + 1 + b, lead)
     _, last = glue.step("Transpose", (split,), output_name(factors.node), perm=order)
     return factors.done(first, second, layer, third, last)
+
+
+def _other_batch(factors: _Factors) -> Declined:
+    index = 0 if factors.side == "right" else 1
+    detail = f"{list(factors.weights.shape)} and {shape_words(factors.value)}, where {source_of(factors.value)}"
+    known = all(isinstance(d, int) for d in factors.shape or ())
+    reason = (
+        f"the batch axes of its constant and of {input_called(index)} differ{'' if known else ', or are not known'}"
+    )
+    return Declined(reason, detail, "" if known else SHAPE_REMEDY)
 
 
 def _axes_step(factors: _Factors, operator: str, value: str, axes: list[int], target: str) -> tuple[Lowered, ...]:

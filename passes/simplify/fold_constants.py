@@ -6,22 +6,24 @@ the limit, and holds Bernoulli for deterministic.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 import onnx
 import onnx_ir as ir
 
+from mho.passes.levels.history import Gone
 from mho.passes.levels.model import Model
 from mho.passes.simplify.constants import constant_array, draws_or_branches
 from mho.passes.simplify.infer_shapes import InferShapes
+from mho.passes.simplify.record import rewritten
 from mho.runtime.inspect import evaluate
 
 Array = npt.NDArray[np.generic]
 
 # Quantised weights stay quantised, because programs store them so; a small Einsum can take unbounded time.
-_NEVER_FOLDED = frozenset({"DequantizeLinear", "Dropout", "Einsum", "QuantizeLinear"})
+NEVER_FOLDED = frozenset({"DequantizeLinear", "Dropout", "Einsum", "QuantizeLinear"})
 # ConstantOfShape only makes data larger; the paddings and shapes that are built with it are short.
 _FILLED_LIMIT = 64
 
@@ -48,7 +50,7 @@ class FoldConstants:
             if tensors is not None:
                 _replace_by_initializers(node, tensors, graph_model.graph)
                 folded += 1
-        return InferShapes().run(replace(model, ir=graph_model)) if folded else model
+        return InferShapes().run(rewritten(model, graph_model, _computed)) if folded else model
 
     def _results(self, node: ir.Node, model: ir.Model) -> list[ir.TensorProtocol] | None:
         if any(output.is_graph_output() for output in node.outputs) or node.domain != "":
@@ -58,7 +60,7 @@ class FoldConstants:
             return None if tensor is None else [tensor]
         if (dims := _asked_dimensions(node, self.size_limit)) is not None:
             return [ir.tensor(dims)]
-        if node.op_type in _NEVER_FOLDED or draws_or_branches(node) or not node.inputs:
+        if node.op_type in NEVER_FOLDED or draws_or_branches(node) or not node.inputs:
             return None
         arrays = {value: constant_array(value, self.size_limit) for value in node.inputs if value is not None}
         if any(array is None for array in arrays.values()):
@@ -67,6 +69,14 @@ class FoldConstants:
         limit = min(self.size_limit, _FILLED_LIMIT) if node.op_type == "ConstantOfShape" else self.size_limit
         results = evaluate(_single_node_model(node, constants, model), limit)
         return None if results is None else [ir.tensor(result) for result in results]
+
+
+def _computed(node: ir.Node) -> Gone:
+    if node.op_type == "Constant":
+        return Gone("constant", "a constant")
+    if node.op_type in ("Shape", "Size"):
+        return Gone("constant", "it depends on known dimensions only")
+    return Gone("constant", "it depends on constants and known dimensions only")
 
 
 def _single_node_model(node: ir.Node, constants: dict[str, Array], model: ir.Model) -> onnx.ModelProto:

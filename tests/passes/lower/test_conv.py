@@ -114,7 +114,9 @@ def test_weights_at_run_time(bench: Any) -> None:
     network = bench.check(bench.model("Conv", {"x": x, "w": w}, {}, ("x", "w")), {"x": x, "w": w})
     assert not network.matrices
     (decision,) = network.decisions
-    assert (decision.unit, decision.reason) == ("digital", "its weights are computed at run time")
+    assert (decision.unit, decision.reason) == ("digital", "its second input, the weights, is an input and no constant")
+    assert decision.detail == "'w' is an input"
+    assert "initializer" in decision.remedy
 
 
 def test_two_convolutions_share_weights(bench: Any) -> None:

@@ -32,9 +32,12 @@ def test_names_are_given_once() -> None:
     [
         ("y = Relu(x)", "no weights: elementwise operator"),
         ("y = Transpose(x)", "no weights: data movement"),
-        ("y = Softmax(x)", "no weights: normalisation"),
-        ("y = MatMul(x, x)", "both of its factors are computed at run time"),
-        ('y = Einsum<equation = "ij,jk->ik">(x, x)', "no rule lowers this operator"),
+        ("y = Softmax(x)", "no matrix: normalisation"),
+        (
+            "y = MatMul(x, x)",
+            "both of its factors are computed at run time, as in attention, and a crossbar holds constants",
+        ),
+        ('y = Einsum<equation = "ij,jk->ik">(x, x)', "a sum over indices in an equation, for which mho has no rule"),
     ],
 )
 def test_reasons_of_digital_steps(bench: Any, node: str, reason: str) -> None:
