@@ -199,7 +199,7 @@ def _pads_for_output(
     sizes = [d for d in (shape or ())[2:] if isinstance(d, int)]
     if len(sizes) != len(geometry.kernel):
         reason = "its padding depends on the size of its first input, which is not known"
-        return Declined(reason, f"{source_of(node.inputs[0])} as {shape_words(node.inputs[0])}", SHAPE_REMEDY)
+        return Declined(reason, f"{source_of(node.inputs[0])}, of shape {shape_words(node.inputs[0])}", SHAPE_REMEDY)
     targets = wanted or tuple(n * s for n, s in zip(sizes, geometry.strides, strict=True))
     natural = np.multiply(geometry.strides, np.array(sizes) - 1) + extra + geometry.reach + 1
     total = [int(t) for t in natural - np.array(targets)]

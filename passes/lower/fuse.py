@@ -22,6 +22,29 @@ Column = NDArray[np.float64]
 Part = Literal["scale", "bias", "addition", "activation"]
 
 _NARROW = (ir.DataType.FLOAT16, ir.DataType.BFLOAT16)
+_ALONE = "The value between the layer and it is read by nothing else."
+FOLDED: Mapping[str, tuple[str, ...]] = {
+    "Mul": ("Behind a layer, with a constant of one number a column, it is part of the layer's scale.", _ALONE),
+    "Add": (
+        "Behind a layer, with a constant of one number a column, it is part of the layer's bias.",
+        "Behind a layer, with a value of the same known shape, the layer's cores add it, where the machine's can.",
+        _ALONE,
+    ),
+} | dict.fromkeys(
+    ("Relu", "Clip", "LeakyRelu"),
+    (
+        "Behind a layer, with constant bounds, it is the layer's activation, where the machine's cores compute it.",
+        _ALONE,
+    ),
+)
+"""Operator → when it rides with a layer, in sentences."""
+
+_PARTS: Mapping[Part, str] = {
+    "scale": "folded into a layer's scale",
+    "bias": "folded into a layer's bias",
+    "addition": "added in the cores of a layer",
+    "activation": "a layer's activation",
+}
 
 
 @dataclass(frozen=True)
@@ -254,7 +277,7 @@ def _finish(fused: Mapping[str, _Fused], network: Network) -> _Finished:
         taken = tuple(user for node in layer.nodes for user in origins(node))
         finished.origins[name] = replace(origin, nodes=tuple(dict.fromkeys(origin.nodes + taken)))
         for step, node, part in zip(layer.steps, layer.nodes, layer.parts, strict=True):
-            reason = f"folded into a layer's {part}"
+            reason = _PARTS[part]
             finished.decisions[step] = Decision(
                 node=step, operator=node.op_type, unit="core", reason=reason, detail=name
             )

@@ -46,6 +46,7 @@ class MatMulRule:
     operators: tuple[str, ...] = ("MatMul",)
     where: str = "analog"
     conditions: tuple[str, ...] = (
+        "One of its factors is constant: a product of two activations, as in attention, has no weights.",
         INPUT_CONDITION,
         WEIGHT_CONDITION,
         "Where the constant is on the left or has batch axes, the rank of its input is known.",
@@ -189,7 +190,7 @@ def _grouped(factors: _Factors) -> Lowered | Declined:
 
 def _other_batch(factors: _Factors) -> Declined:
     index = 0 if factors.side == "right" else 1
-    detail = f"{list(factors.weights.shape)} and {shape_words(factors.value)}, where {source_of(factors.value)}"
+    detail = f"{list(factors.weights.shape)} and {shape_words(factors.value)} of {source_of(factors.value)}"
     known = all(isinstance(d, int) for d in factors.shape or ())
     reason = (
         f"the batch axes of its constant and of {input_called(index)} differ{'' if known else ', or are not known'}"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from math import prod
 
@@ -75,7 +75,7 @@ def read_weights(value: ir.Value | None) -> Weights | None:
     node = value.producer()
     if node is None:
         return _initializer(value)
-    reader = _READERS.get(node.op_type) if node.domain == "" else None
+    reader = READERS.get(node.op_type) if node.domain == "" else None
     read = reader(node) if reader is not None else None
     return read.through(node) if read is not None else None
 
@@ -214,7 +214,7 @@ def _concat(node: ir.Node) -> Weights | None:
     return Weights(before.pop().then(Parts(axis, spans)), shape, parts[0].source, nodes)
 
 
-_READERS: dict[str, Callable[[ir.Node], Weights | None]] = {
+READERS: Mapping[str, Callable[[ir.Node], Weights | None]] = {
     "Identity": _identity,
     "Cast": _cast,
     "Transpose": _transpose,
@@ -226,3 +226,4 @@ _READERS: dict[str, Callable[[ir.Node], Weights | None]] = {
     "Slice": _slice,
     "Concat": _concat,
 }
+"""The operators that may stand between an initializer and a layer's weights."""

@@ -28,16 +28,18 @@ def input_called(index: int, role: str = "") -> str:
 
 
 def source_of(value: ir.Value | None) -> str:
-    """Where a value comes from: `'q' comes from node 'scale' (Mul)`."""
+    """Where a value comes from: `'q' from node 'scale' (Mul)`."""
     name = named(value)
     if value is None or name is None:
-        return "it is left out"
+        return "left out"
     node = value.producer()
     if node is None:
-        return f"'{name}' is an {'input' if value.is_graph_input() else 'initializer'}"
+        return f"'{name}', an {'input' if value.is_graph_input() else 'initializer'}"
     if ORIGIN_KEY in node.metadata_props:
-        return f"'{name}' comes from node {' and '.join(repr(origin) for origin in origins(node)[:2])}"
-    return f"'{name}' comes from node '{node_name(node)}' ({node.op_type})"
+        return f"'{name}' from node '{origins(node)[-1]}'"
+    if node_name(node) == name:
+        return f"'{name}' ({node.op_type})"
+    return f"'{name}' from node '{node_name(node)}' ({node.op_type})"
 
 
 def constant_expression(value: ir.Value | None) -> frozenset[str] | None:
@@ -89,12 +91,12 @@ def no_constant_factor(node: ir.Node) -> Declined:
     if folded is not None:
         return not_constant(node, folded)
     reason = "both of its factors are computed at run time, as in attention, and a crossbar holds constants"
-    return Declined(reason, f"{source_of(node.inputs[0])}, {source_of(node.inputs[1])}")
+    return Declined(reason, f"{source_of(node.inputs[0])} and {source_of(node.inputs[1])}")
 
 
 def two_constants(node: ir.Node) -> Declined:
     """That a product has no input that changes."""
-    detail = f"{source_of(node.inputs[0])}, {source_of(node.inputs[1])}"
+    detail = f"{source_of(node.inputs[0])} and {source_of(node.inputs[1])}"
     return Declined("both of its factors are constants", detail, fold_remedy(frozenset()))
 
 

@@ -75,8 +75,8 @@ def _computed(node: ir.Node) -> Gone:
     if node.op_type == "Constant":
         return Gone("constant", "a constant")
     if node.op_type in ("Shape", "Size"):
-        return Gone("constant", "it depends on known dimensions only")
-    return Gone("constant", "it depends on constants and known dimensions only")
+        return Gone("constant", "the shape that it asks for is known")
+    return Gone("constant", "its inputs are known while compiling")
 
 
 def _single_node_model(node: ir.Node, constants: dict[str, Array], model: ir.Model) -> onnx.ModelProto:

@@ -34,7 +34,7 @@ class RemoveIdentities:
 
 
 def _without_effect(node: ir.Node) -> Gone:
-    return Gone("removed", _EFFECTS.get(node.op_type, "it passes its input on unchanged"))
+    return Gone("removed", EFFECTS.get(node.op_type, _PASSED))
 
 
 def _passed_on(node: ir.Node) -> ir.Value | None:
@@ -143,7 +143,14 @@ _TESTS: Mapping[str, Callable[[ir.Node], bool]] = {
     "Mul": _neutral(1),
     "Div": _neutral(1),
 }
-_EFFECTS: Mapping[str, str] = {
+_PASSED = "it passes its input on unchanged"
+EFFECTS: Mapping[str, str] = {
+    "Identity": _PASSED,
+    "Concat": "it has one input",
+    "Sum": "it has one input",
+    "Max": "it has one input",
+    "Min": "it has one input",
+    "Mean": "it has one input",
     "Dropout": "it passes its input on unchanged at inference",
     "Cast": "its input has that type already",
     "CastLike": "its input has that type already",
@@ -158,3 +165,4 @@ _EFFECTS: Mapping[str, str] = {
     "Mul": "it multiplies by 1",
     "Div": "it divides by 1",
 }
+"""Operator → why a node of it that is removed has no effect."""

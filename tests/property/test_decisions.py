@@ -137,7 +137,7 @@ def test_nodes_of_functions_are_named_after_the_call() -> None:
     ]
     assert found["first"] == ("removed", "a call of a function, whose nodes stand in its place")
     assert found["second/dense"] == ("analog", "constant weights")
-    assert found["second/inner/relu"] == ("core", "folded into a layer's activation")
+    assert found["second/inner/relu"] == ("core", "a layer's activation")
 
 
 def test_calls_that_share_a_name_with_a_node_are_told_apart() -> None:

@@ -115,7 +115,7 @@ def test_weights_at_run_time(bench: Any) -> None:
     assert not network.matrices
     (decision,) = network.decisions
     assert (decision.unit, decision.reason) == ("digital", "its second input, the weights, is an input and no constant")
-    assert decision.detail == "'w' is an input"
+    assert decision.detail == "'w', an input"
     assert "initializer" in decision.remedy
 
 
