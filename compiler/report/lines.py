@@ -12,7 +12,7 @@ UNITS: Mapping[Unit, str] = {
     "digital": "digital",
     "core": "with the cores",
     "analog": "analog",
-    "constant": "computed while compiling",
+    "constant": "while compiling",
     "removed": "removed",
 }
 """The kinds of places where a node runs, in words, in the order of the reports."""

@@ -60,7 +60,7 @@ def test_the_text_fits_a_terminal() -> None:
 def test_one_operator(run: Shell) -> None:
     text = run("ops", "matmul").out
     assert text.startswith("MatMul of ONNX: analog")
-    assert "as in attention" in text
+    assert "a product of two activations" in text
     both = run("ops", "Attention", "--json").json
     assert [entry["domain"] for entry in both] == ["", "com.microsoft"]
     assert "fused with attention" in both[1]["reason"]
