@@ -18,7 +18,7 @@ from mho.passes.lower.rule import Declined, Lowered, Scope, dimensions, join, na
 from mho.passes.lower.rules import rule_for
 from mho.passes.lower.settle import settled_decisions
 from mho.passes.simplify.constants import ORIGIN_KEY, origins
-from mho.targets.errors import OptionError, plain
+from mho.targets.errors import ModelError, OptionError, plain
 from mho.targets.steps import Dimension, layers, walk
 
 _LEFT_DIGITAL = Declined("left digital by the user", remedy="take it out of --digital")
@@ -38,7 +38,7 @@ class Lower:
         """The network of a simplified model.
 
         Raises:
-            ModelError: an operator contradicts itself.
+            ModelError: operators contradict themselves; all of them are named.
             OptionError: `digital` names what the model has not.
         """
         source = model.ir.clone()
@@ -57,7 +57,20 @@ class Lower:
             value_types={v.name: v.type for v in values if v.name and v.type is not None},
             value_shapes={v.name: shape for v in values if v.name and (shape := dimensions(v)) is not None},
         )
-        return join((own, *(self._node(node, scope) for node in graph)))
+        return join((own, *self._nodes(graph, scope)))
+
+    def _nodes(self, graph: ir.Graph, scope: Scope) -> list[Lowered]:
+        """All nodes lowered; what is wrong with any of them is told together, in the order of the graph."""
+        parts: list[Lowered] = []
+        problems: list[str] = []
+        for node in graph:
+            try:
+                parts.append(self._node(node, scope))
+            except ModelError as error:
+                problems += error.problems
+        if problems:
+            raise ModelError(problems)
+        return parts
 
     def _node(self, node: ir.Node, scope: Scope) -> Lowered:
         rule = rule_for(node)
