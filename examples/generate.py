@@ -15,6 +15,7 @@ from mho.examples.matrices import matrices
 from mho.examples.ptb_lstm import ptb_lstm
 from mho.examples.resnet9 import resnet9
 from mho.examples.rnnt import encoder, joint, prediction
+from mho.examples.vit import vit
 
 NETWORKS: dict[str, Callable[[int], onnx.ModelProto]] = {
     "resnet9": resnet9,
@@ -25,6 +26,7 @@ NETWORKS: dict[str, Callable[[int], onnx.ModelProto]] = {
     "kws-mlp": kws_mlp,
     "bert": bert,
     "gpt2": gpt2,
+    "vit": vit,
 }
 LARGEST_SINGLE_FILE_BYTES = 100_000_000
 LEAST_EXTERNAL_BYTES = 1024
