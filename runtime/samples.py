@@ -105,7 +105,8 @@ def run_samples(
     """All outputs over all samples, one after the other along the first axis.
 
     An output whose first axis does not count samples is taken as one a batch. What is declared of it tells, and
-    where nothing is, the length that it has in the first batch.
+    where nothing is, the length that it has in the first batch. Carried state that changes its shape, as a cache that
+    grows, is given as it is after the last batch.
 
     Args:
         outputs: what the model declares of its outputs, as far as it is known.
@@ -126,7 +127,7 @@ def run_samples(
                 counts[name] = counted and _may_count(samples, ports.get(name), fed)
             parts.setdefault(name, []).append(array[:count] if counts[name] and counted else array[None])
         advance(count)
-    return {name: _joined(name, arrays) for name, arrays in parts.items()}
+    return {name: _joined(name, arrays, name in samples.state) for name, arrays in parts.items()}
 
 
 def _may_count(samples: Samples, port: Port | None, fed: int) -> bool:
@@ -142,8 +143,10 @@ def _may_count(samples: Samples, port: Port | None, fed: int) -> bool:
     return first not in samples.inner_symbols
 
 
-def _joined(name: str, parts: list[Array]) -> Array:
+def _joined(name: str, parts: list[Array], carried: bool) -> Array:
     shapes = {part.shape[1:] for part in parts}
+    if len(shapes) > 1 and carried:
+        return parts[-1]
     if len(shapes) > 1:
         listed = " and ".join(str(shape) for shape in sorted(shapes)[:2])
         raise DataError(

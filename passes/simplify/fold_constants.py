@@ -32,7 +32,8 @@ _FILLED_LIMIT = 64
 class FoldConstants:
     """Turns Constant nodes into initializers of the main graph and computes nodes whose inputs are small constants.
 
-    Chains from large weights stay, so that nothing large materialises. Random operators, control flow and nodes
+    Chains from large weights stay, so that nothing large materialises, and so does the Transpose of a table that is
+    also looked up. Random operators, control flow and nodes
     that write a graph's output stay too. Shape, Size, and Gather or Slice of a Shape are computed where they ask
     for known dimensions only. Shapes are inferred again at the end.
 
@@ -60,7 +61,7 @@ class FoldConstants:
             return None if tensor is None else [tensor]
         if (dims := _asked_dimensions(node, self.size_limit)) is not None:
             return [ir.tensor(dims)]
-        if node.op_type in NEVER_FOLDED or draws_or_branches(node) or not node.inputs:
+        if node.op_type in NEVER_FOLDED or draws_or_branches(node) or not node.inputs or _is_tied(node):
             return None
         arrays = {value: constant_array(value, self.size_limit) for value in node.inputs if value is not None}
         if any(array is None for array in arrays.values()):
@@ -69,6 +70,12 @@ class FoldConstants:
         limit = min(self.size_limit, _FILLED_LIMIT) if node.op_type == "ConstantOfShape" else self.size_limit
         results = evaluate(_single_node_model(node, constants, model), limit)
         return None if results is None else [ir.tensor(result) for result in results]
+
+
+def _is_tied(node: ir.Node) -> bool:
+    """Whether a node transposes an initializer that others read as it is: as one tensor it is one matrix."""
+    source = node.inputs[0]
+    return node.op_type == "Transpose" and source is not None and source.producer() is None and len(source.uses()) > 1
 
 
 def _computed(node: ir.Node) -> Gone:
