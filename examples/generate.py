@@ -24,9 +24,9 @@ NETWORKS: dict[str, Callable[[int], onnx.ModelProto]] = {
     "rnnt-prediction": prediction,
     "rnnt-joint": joint,
     "kws-mlp": kws_mlp,
+    "vit": vit,
     "bert": bert,
     "gpt2": gpt2,
-    "vit": vit,
 }
 LARGEST_SINGLE_FILE_BYTES = 100_000_000
 LEAST_EXTERNAL_BYTES = 1024
