@@ -139,14 +139,22 @@ def test_a_cache_comes_in_and_goes_out() -> None:
         assert worst_error(found, reference(model, compiled, data, None)) <= IDEAL_TOLERANCE
 
 
+def last(value: Any) -> Array:
+    """The value behind the last sample, of those that cannot stand in one array."""
+    return value[-1] if isinstance(value, list) else value
+
+
 def test_a_cache_that_is_carried_grows_with_each_token(tmp_path: Path) -> None:
     model, text = cached_decoder(), numbers(7, 1, 12)
     empty = {"past_key": np.zeros((1, 0, 12), np.float32), "past_value": np.zeros((1, 0, 12), np.float32)}
     data = {"x": text, **empty}
     compiled = mho.compile(model, "ideal256", data, state=STATE, pipeline=HURRY)
     found = compiled.run(data, effects=Effects.ideal(), state=STATE)
-    assert found["present_key"].shape == (1, 7, 12)
-    assert worst_error(found, reference(model, compiled, data, STATE)) <= IDEAL_TOLERANCE
+    expected = reference(model, compiled, data, STATE)
+    grown, wanted = ({name: last(value) for name, value in outputs.items()} for outputs in (found, expected))
+    assert grown["present_key"].shape == (1, 7, 12)
+    assert worst_error(grown, wanted) <= IDEAL_TOLERANCE
+    assert worst_error({"y": found["y"]}, {"y": expected["y"]}) <= IDEAL_TOLERANCE
     onnx.save(model, tmp_path / "cached.onnx")
     options = {"state": STATE, "effects": Effects.ideal(), "model": tmp_path / "cached.onnx"}
     validated = compiled.validate(data, output="y", **options)
