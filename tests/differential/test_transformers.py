@@ -152,7 +152,7 @@ def test_a_cache_that_is_carried_grows_with_each_token(tmp_path: Path) -> None:
     found = compiled.run(data, effects=Effects.ideal(), state=STATE)
     expected = reference(model, compiled, data, STATE)
     grown, wanted = ({name: last(value) for name, value in outputs.items()} for outputs in (found, expected))
-    assert grown["present_key"].shape == (1, 7, 12)
+    assert grown["present_key"].shape[-2:] == (7, 12)
     assert worst_error(grown, wanted) <= IDEAL_TOLERANCE
     assert worst_error({"y": found["y"]}, {"y": expected["y"]}) <= IDEAL_TOLERANCE
     onnx.save(model, tmp_path / "cached.onnx")
