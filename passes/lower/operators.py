@@ -147,11 +147,6 @@ CATEGORIES = (
         _UNFUSE,
     ),
     Category(
-        "a sum over indices in an equation, for which mho has no rule",
-        {ONNX: "Einsum"},
-        "export it as MatMul: write the module with matmul or linear, or rewrite the equation before the export",
-    ),
-    Category(
         "its sampling positions are computed at run time",
         {ONNX: "DeformConv"},
         "use an ordinary convolution in the network",

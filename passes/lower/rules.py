@@ -8,6 +8,7 @@ import onnx_ir as ir
 
 from mho.passes.lower.control import IfRule, LoopRule, ScanRule
 from mho.passes.lower.conv import ConvRule, ConvTransposeRule
+from mho.passes.lower.einsum import EinsumRule
 from mho.passes.lower.gemm import GemmRule
 from mho.passes.lower.matmul import MatMulRule
 from mho.passes.lower.recurrent import RecurrentRule
@@ -18,6 +19,7 @@ RULES: tuple[Rule, ...] = (
     ConvTransposeRule(),
     GemmRule(),
     MatMulRule(),
+    EinsumRule(),
     RecurrentRule(),
     IfRule(),
     LoopRule(),

@@ -14,7 +14,9 @@ from mho.passes.lower.rule import Names
 def test_every_rule_explains_itself_in_sentences() -> None:
     supports = explain_rules()
     operators = [support.operator for support in supports]
-    assert {"Conv", "ConvTranspose", "Gemm", "MatMul", "LSTM", "GRU", "RNN", "If", "Loop", "Scan"} == set(operators)
+    assert {"Conv", "ConvTranspose", "Gemm", "MatMul", "Einsum", "LSTM", "GRU", "RNN", "If", "Loop", "Scan"} == set(
+        operators
+    )
     assert len(operators) == len(set(operators))
     for support in supports:
         assert support.where in ("analog", "control")
@@ -37,7 +39,10 @@ def test_names_are_given_once() -> None:
             "y = MatMul(x, x)",
             "both of its factors are computed at run time, as in attention, and a crossbar holds constants",
         ),
-        ('y = Einsum<equation = "ij,jk->ik">(x, x)', "a sum over indices in an equation, for which mho has no rule"),
+        (
+            'y = Einsum<equation = "ij,jk->ik">(x, x)',
+            "both of its factors are computed at run time, as in attention, and a crossbar holds constants",
+        ),
     ],
 )
 def test_reasons_of_digital_steps(bench: Any, node: str, reason: str) -> None:
