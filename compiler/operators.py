@@ -76,9 +76,9 @@ def all_as_text(supports: Iterable[OperatorSupport]) -> str:
     lines += wrap(riding, WIDTH, initial_indent="  ", subsequent_indent="  ")
     for domain, groups in _digital(known):
         lines += ["", f"Digital, of {TITLES[domain]}", ""]
-        for (reason, remedy), names in groups.items():
+        for (reason, remedy), operators in groups.items():
             lines += wrap(reason, WIDTH, initial_indent="  ", subsequent_indent="  ")
-            lines += wrap(", ".join(names), WIDTH, initial_indent="      ", subsequent_indent="      ")
+            lines += wrap(", ".join(operators), WIDTH, initial_indent="      ", subsequent_indent="      ")
             lines += wrap(remedy, WIDTH, initial_indent="    → ", subsequent_indent="      ")
     return "\n".join([*lines, "", "mho ops NAME shows one operator with all its conditions."]) + "\n"
 

@@ -30,9 +30,13 @@ _MEANINGS: Mapping[Unit, str] = {
     "constant": "computed while compiling",
     "removed": "computed by nothing",
 }
-_STYLES: Mapping[Unit, str] = {"analog": "green", "core": "green", "digital": "yellow"} | dict.fromkeys(
-    ("constant", "removed"), "dim"
-)
+_STYLES: Mapping[Unit, str] = {
+    "analog": "green",
+    "core": "green",
+    "digital": "yellow",
+    "constant": "dim",
+    "removed": "dim",
+}
 
 
 def compile_summary(report: Report, most_layers: int = 16) -> RenderableType:
