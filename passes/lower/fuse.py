@@ -13,10 +13,24 @@ from numpy.typing import NDArray
 
 from mho.passes.levels.network import LayerOrigin, Network
 from mho.passes.lower.prune import names_read
-from mho.passes.lower.rule import Names, named
+from mho.passes.lower.rule import Declined, Names, named
+from mho.passes.lower.unfolded import why_not_folded
 from mho.passes.simplify.constants import origins
 from mho.targets.program import Decision
-from mho.targets.steps import Activation, Analog, Body, Branch, Digital, Loop, Scan, Step, bodies, reads, walk
+from mho.targets.steps import (
+    Activation,
+    Analog,
+    Body,
+    Branch,
+    Digital,
+    Dimension,
+    Loop,
+    Scan,
+    Step,
+    bodies,
+    reads,
+    walk,
+)
 
 Column = NDArray[np.float64]
 Part = Literal["scale", "bias", "addition", "activation"]
@@ -76,7 +90,7 @@ class FuseEpilogues:
             tensors={n: t for n, t in {**network.tensors, **finished.constants}.items() if n in used},
             graphs={name: nodes for name, nodes in network.graphs.items() if name in alive},
             origins={**network.origins, **finished.origins},
-            decisions=tuple(finished.decisions.get(d.node, d) for d in network.decisions),
+            decisions=tuple(finished.decisions.get(d.node, _left(d, search.left)) for d in network.decisions),
         )
 
 
@@ -100,12 +114,18 @@ class _Fused:
 
 @dataclass(frozen=True)
 class _Search:
-    """Looks for digital steps that a layer can take in; `fused` collects the layers that took some."""
+    """Looks for digital steps that a layer can take in.
+
+    Attributes:
+        fused: collects the layers that took some.
+        left: collects the steps behind a layer that it did not take, with the layer and the reason.
+    """
 
     network: Network
     functions: tuple[str, ...]
     uses: Counter[str]
     fused: dict[str, _Fused] = field(default_factory=dict)
+    left: dict[str, Declined] = field(default_factory=dict)
 
     def fuse(self, steps: tuple[Step, ...]) -> tuple[Step, ...]:
         """A layer that takes in an operator moves to the operator's place, where every operand is defined."""
@@ -146,7 +166,17 @@ class _Search:
             step = done[name]
             if isinstance(step, Analog) and (taken := self._take(self._started(step), digital, nodes[0])) is not None:
                 return taken
+        self._leave(digital, nodes[0], done, layer_of)
         return None
+
+    def _leave(self, digital: Digital, node: ir.Node, done: Mapping[str, Step], layer_of: Mapping[str, str]) -> None:
+        value = next((name for name in digital.inputs if name in layer_of), None)
+        layer = None if value is None else done[layer_of[value]]
+        if value is None or node.op_type not in FOLDED or not isinstance(layer, Analog):
+            return
+        differ = _differ([self.network.value_shapes.get(name) for name in digital.inputs])
+        why = why_not_folded(node, layer, self.uses[value], self._narrow(value), differ, self.functions)
+        self.left[digital.name] = replace(why, detail=layer.name)
 
     def _started(self, step: Analog) -> _Fused:
         return self.fused.get(step.name) or _Fused(step, self._constant(step.scale), self._constant(step.bias))
@@ -210,6 +240,24 @@ class _Search:
         if size not in (1, columns) or any(d != 1 for i, d in enumerate(shape) if i != len(shape) + axis):
             return None
         return np.array(np.broadcast_to(tensor.numpy().astype(np.float64).reshape(-1), (columns,)))
+
+
+def _differ(shapes: list[tuple[Dimension, ...] | None]) -> bool:
+    """Whether shapes certainly differ: their ranks do, or numbers in the same place."""
+    known = [shape for shape in shapes if shape is not None]
+    places = zip(*known, strict=False)
+    return len({len(shape) for shape in known}) > 1 or any(
+        len({d for d in place if isinstance(d, int)}) > 1 for place in places
+    )
+
+
+def _left(decision: Decision, left: Mapping[str, Declined]) -> Decision:
+    """The decision on a digital node with the reason why the layer before it did not take it in."""
+    why = left.get(decision.node)
+    if why is None or decision.unit != "digital":
+        return decision
+    reason = f"{decision.reason}; {why.reason}"
+    return replace(decision, reason=reason, detail=why.detail, remedy=why.remedy or decision.remedy)
 
 
 def _uses(network: Network) -> Counter[str]:
