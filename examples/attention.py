@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Protocol
 
 import numpy as np
 
@@ -38,7 +39,17 @@ def embedding(net: Builder, tokens: str, size: TransformerSize) -> tuple[str, st
     return net.op("Add", "embedding.sum", words, where), table
 
 
-def attend(net: Builder, name: str, parts: tuple[str, str, str], mask: str, size: TransformerSize) -> str:
+class Heads(Protocol):
+    """What attention knows of a transformer's size."""
+
+    @property
+    def width(self) -> int: ...
+
+    @property
+    def heads(self) -> int: ...
+
+
+def attend(net: Builder, name: str, parts: tuple[str, str, str], mask: str | None, size: Heads) -> str:
     """softmax(q · kᵀ / √d + mask) · v over heads; parts are q, k, v of [N, S, width], as is the result."""
     split = net.constant(f"{name}.split_shape", np.array([0, 0, size.heads, size.width // size.heads]))
     query, key, value = (
@@ -47,7 +58,8 @@ def attend(net: Builder, name: str, parts: tuple[str, str, str], mask: str, size
     )
     scale = net.constant(f"{name}.scale", np.float32((size.heads / size.width) ** 0.5))
     scores = net.op("Mul", f"{name}.scaled", net.op("MatMul", f"{name}.scores", query, key), scale)
-    shares = net.op("Softmax", f"{name}.shares", net.op("Add", f"{name}.masked", scores, mask), axis=-1)
+    masked = scores if mask is None else net.op("Add", f"{name}.masked", scores, mask)
+    shares = net.op("Softmax", f"{name}.shares", masked, axis=-1)
     heads = net.op("MatMul", f"{name}.heads", shares, value)
     merged = net.op("Transpose", f"{name}.merged", heads, perm=[0, 2, 1, 3])
     return net.op("Reshape", name, merged, net.constant(f"{name}.merged_shape", np.array([0, 0, size.width])))

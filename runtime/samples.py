@@ -128,7 +128,8 @@ def run_samples(
 
     An output whose first axis does not count samples is taken as one a batch. What is declared of it tells, and
     where nothing is, the length that it has in the first batch. Values that cannot stand in one array, because
-    they are no arrays or their shapes differ, are a list.
+    they are no arrays or their shapes differ, are a list; but carried state that changes its shape, as a cache that
+    grows, is given as it is after the last batch.
 
     Args:
         outputs: what the model declares of its outputs, as far as it is known.
@@ -150,7 +151,7 @@ def run_samples(
             split = counts[name] and counted
             parts.setdefault(name, []).append(_Part(whole[:count] if split else whole, split))
         advance(count)
-    return {name: _joined(values) for name, values in parts.items()}
+    return {name: _joined(values, name in samples.state) for name, values in parts.items()}
 
 
 def _may_count(samples: Samples, port: Port | None, fed: int) -> bool:
@@ -185,8 +186,10 @@ class _Part:
         return list(self.value) if self.split else [self.value]
 
 
-def _joined(parts: list[_Part]) -> Values:
+def _joined(parts: list[_Part], carried: bool) -> Values:
     arrays = [p.value if p.split else p.value[None] for p in parts if isinstance(p.value, np.ndarray)]
     if len(arrays) == len(parts) and len({array.shape[1:] for array in arrays}) == 1:
         return np.concatenate(arrays)
+    if carried:
+        return parts[-1].value
     return [value for part in parts for value in part.values]

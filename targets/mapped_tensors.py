@@ -80,6 +80,28 @@ class StoredTensor:
 
 
 @dataclass(frozen=True, kw_only=True)
+class View:
+    """Where a file holds a tensor of shape [1, rows, columns] as another one, as tied embeddings are.
+
+    Attributes:
+        tensor: of shape [rows, columns], or [columns, rows] where it is `transposed`.
+    """
+
+    __pydantic_config__ = ConfigDict(extra="forbid")
+
+    tensor: str
+    transposed: bool
+
+    def of(self, array: Array) -> Array:
+        """The tensor as a view of that one."""
+        return (array.T if self.transposed else array)[None]
+
+    def shape(self, shape: tuple[int, ...]) -> tuple[int, ...]:
+        """The shape of the tensor, given that one's."""
+        return (1, *(reversed(shape) if self.transposed else shape))
+
+
+@dataclass(frozen=True, kw_only=True)
 class _Entry:
     """What the header says of a tensor."""
 
@@ -103,13 +125,22 @@ class MappedTensors(Mapping[str, Array]):
         table: what each tensor is, without reading it.
     """
 
-    def __init__(self, path: Path, table: Mapping[str, StoredTensor], data: Mapping[str, NDArray[np.uint8]]) -> None:
+    def __init__(
+        self,
+        path: Path,
+        table: Mapping[str, StoredTensor],
+        views: Mapping[str, View],
+        data: Mapping[str, NDArray[np.uint8]],
+    ) -> None:
         self.table = table
+        self._views = views
         self._path = path
         self._data = data
         self._arrays: dict[str, Array] = {}
 
     def __getitem__(self, name: str) -> Array:
+        if name in self._views:
+            return self._views[name].of(self[self._views[name].tensor])
         if name not in self._arrays:
             stored, data = self.table[name], self._data[name]
             if sha256(data.data).hexdigest() != stored.sha256:
@@ -159,16 +190,17 @@ class MappedFile:
             raise ProgramError(f"{plain(str(self._path))}: not a mho program: it holds no tensor {name!r}")
         return self._data[name].tobytes()
 
-    def tensors(self, table: Mapping[str, StoredTensor]) -> MappedTensors:
-        """The tensors of a table.
+    def tensors(self, table: Mapping[str, StoredTensor], views: Mapping[str, View]) -> MappedTensors:
+        """The tensors of a table, of which some are views of others.
 
         Raises:
             ProgramError: the file holds other tensors than the table, or in another form.
         """
-        problems = [*self._missing(table), *self._unexpected(table)]
+        held = {name: stored for name, stored in table.items() if name not in views}
+        problems = [*self._missing(held), *self._unexpected(held), *_false_views(table, views)]
         if problems:
             raise ProgramError(f"{plain(f'{self._path}: damaged: {problem}')}" for problem in problems)
-        return MappedTensors(self._path, table, self._data)
+        return MappedTensors(self._path, table, views, self._data)
 
     def _missing(self, table: Mapping[str, StoredTensor]) -> Iterator[str]:
         for name, stored in table.items():
@@ -186,6 +218,15 @@ class MappedFile:
                 continue
             if not name.startswith(PADDING) or data.any():
                 yield f"tensor {name} does not belong to the program"
+
+
+def _false_views(table: Mapping[str, StoredTensor], views: Mapping[str, View]) -> Iterator[str]:
+    for name, view in views.items():
+        stored, whole = table.get(name), table.get(view.tensor)
+        if stored is None or whole is None or view.tensor in views:
+            yield f"tensor {name} is a view of {view.tensor}, which the file does not hold"
+        elif (stored.dtype, stored.shape) != (whole.dtype, view.shape(whole.shape)) or len(whole.shape) != 2:
+            yield f"tensor {name} of shape {stored.shape} is no view of {view.tensor} of shape {whole.shape}"
 
 
 def _open(path: Path) -> MappedFile:

@@ -21,10 +21,11 @@ from mho.targets.target import Target
 
 STRICT = ConfigDict(extra="forbid")
 
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2
 
 Array = NDArray[Any]
 JsonScalar = str | int | float | bool | None
+Unit = Literal["analog", "core", "digital", "constant", "removed"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -98,14 +99,30 @@ class LayerFacts:
 
 @dataclass(frozen=True, kw_only=True)
 class Decision:
-    """Where an ONNX node runs, and for a digital one why, in words."""
+    """Where a node of the user's ONNX file runs, and why, in words.
+
+    Attributes:
+        node: its name, unique in the file; a node of a function is `call/node`.
+        unit: `analog` on tiles, `core` in the digital unit of a layer's cores, `digital` beside the tiles, `constant`
+            where its result was computed while compiling, `removed` where nothing computes it.
+        reason: a clause that is the same for all nodes of its kind, without names.
+        detail: the names and sizes that belong to the reason, or empty.
+        remedy: what would bring a digital node onto tiles, as an order; empty where nothing would.
+    """
 
     __pydantic_config__ = STRICT
 
     node: str
     operator: str
-    unit: Literal["analog", "core", "digital"]
+    unit: Unit
     reason: str
+    detail: str = ""
+    remedy: str = ""
+
+    @property
+    def because(self) -> str:
+        """Reason and detail as one clause."""
+        return f"{self.reason}: {self.detail}" if self.detail else self.reason
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -1,17 +1,17 @@
 """The file of a program, suffix `.mho`: one safetensors file that stands alone.
 
 The data holds the program's tensors in the order of their names, each at a multiple of 64 bytes (a few zero bytes
-named `padding/N` fill the gaps), then the byte tensors `manifest` and `program`, both JSON. `program` holds
-everything of a `Program` but its arrays, and of each array its number format, shape and SHA-256. The file's one
-metadata key, `mho`, holds the format version and the SHA-256 of manifest and program, so that every byte that
-means something is covered. Equal programs give equal bytes.
+named `padding/N` fill the gaps), one that is a view of another only once, then the byte tensors `manifest` and
+`program`, both JSON. `program` holds everything of a `Program` but its arrays, and of each array its number format,
+shape and SHA-256. The file's one metadata key, `mho`, holds the format version and the SHA-256 of manifest and
+program, so that every byte that means something is covered. Equal programs give equal bytes.
 """
 
 from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 from functools import cache
 from hashlib import sha256
 from pathlib import Path
@@ -30,6 +30,7 @@ from mho.targets.mapped_tensors import (
     MappedFile,
     MappedTensors,
     StoredTensor,
+    View,
     bytes_of,
     described,
     stored_as,
@@ -49,6 +50,7 @@ from mho.targets.steps import Port, Step
 from mho.targets.target import Target
 
 ALIGNMENT = 64
+_OF_FILE = ("table", "views")
 ENTRY_BYTES = 384
 """The most that a tensor and its padding add to the header beside the tensor's name: a shape has at most 64
 dimensions whose product is below 2^63, so at most 147 characters; an offset has at most 19 digits."""
@@ -78,6 +80,7 @@ class _Contents:
     cores: tuple[CoreProgram, ...]
     mapping: MappingFacts
     table: dict[str, StoredTensor]
+    views: dict[str, View] = field(default_factory=dict)
 
 
 def write_program(program: Program, path: Path) -> None:
@@ -119,8 +122,8 @@ def read_program(path: Path) -> Program:
     contents = validated(_adapter(_Contents), texts[1], f"{where}: damaged program")
     if tag.format < 1 or manifest.format != tag.format:
         raise ProgramError(f"{where}: damaged: format versions {tag.format} and {manifest.format} contradict")
-    parts = {f.name: getattr(contents, f.name) for f in fields(_Contents) if f.name != "table"}
-    return Program(manifest=manifest, tensors=file.tensors(contents.table), **parts)
+    parts = {f.name: getattr(contents, f.name) for f in fields(_Contents) if f.name not in _OF_FILE}
+    return Program(manifest=manifest, tensors=file.tensors(contents.table, contents.views), **parts)
 
 
 def check_tensors(program: Program) -> None:
@@ -148,13 +151,34 @@ def tensor_table(tensors: Mapping[str, Array]) -> dict[str, StoredTensor]:
 
 def _write(program: Program, file: BinaryIO) -> None:
     writer = _Writer(file, sorted(program.tensors))
-    table = {name: writer.add(name, program.tensors[name]) for name in sorted(program.tensors)}
-    parts = {f.name: getattr(program, f.name) for f in fields(_Contents) if f.name != "table"}
-    contents = _Contents(table=table, **parts)
+    table: dict[str, StoredTensor] = {}
+    views: dict[str, View] = {}
+    for name in sorted(program.tensors):
+        array = program.tensors[name]
+        view = _view(array, table)
+        if view is None:
+            table[name] = writer.add(name, array)
+        else:
+            table[name], views[name] = described(name, array), view
+    parts = {f.name: getattr(program, f.name) for f in fields(_Contents) if f.name not in _OF_FILE}
+    contents = _Contents(table=table, views=views, **parts)
     texts = [_json(_adapter(Manifest), program.manifest), _json(_adapter(_Contents), contents)]
     for name, text in zip(("manifest", "program"), texts, strict=True):
         writer.add(name, np.frombuffer(text, np.uint8))
     writer.finish(json.dumps({"format": FORMAT_VERSION, "sha256": _digest(*texts)}))
+
+
+def _view(array: Array, table: Mapping[str, StoredTensor]) -> View | None:
+    """The tensor that is written already and holds the numbers of `array` [1, rows, columns], upright or transposed."""
+    if array.ndim != 3 or len(array) != 1:
+        return None
+    for transposed in (False, True):
+        plane = array[0].T if transposed else array[0]
+        alike = {s.sha256: n for n, s in table.items() if (s.dtype, s.shape) == (array.dtype.name, plane.shape)}
+        name = alike.get(described("", plane).sha256) if alike else None
+        if name is not None:
+            return View(tensor=name, transposed=transposed)
+    return None
 
 
 class _Writer:

@@ -16,7 +16,7 @@ FLOORS = {"mho.targets": 0, "mho.runtime": 1, "mho.passes": 2, "mho": 3}
 FOLDERS = {"targets": "mho.targets", "runtime": "mho.runtime", "passes": "mho.passes", "compiler": "mho"}
 DOORS = {
     "ortools": {"passes/solver.py"},
-    "onnxruntime": {"runtime/digital.py", "runtime/inspect.py"},
+    "onnxruntime": {"runtime/digital.py", "runtime/inspect.py", "runtime/ort_values.py"},
     "jinja2": {"compiler/report/html.py"},
     "safetensors": {"targets/program_file.py", "targets/mapped_tensors.py"},
 }

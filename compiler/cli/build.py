@@ -41,7 +41,8 @@ SUFFIX = ".mho"
 )
 @click.option("--seed", type=click.IntRange(0), help="Of every random draw and search.  [default: 0]")
 @click.option("--config", type=click.Path(path_type=Path), help="A TOML file with a table of options for each pass.")
-@click.option("--explain", is_flag=True, help="List every ONNX node with where it runs and why.")
+@click.option("--digital", multiple=True, metavar="NODE", help="Leave a node or layer digital; may be repeated.")
+@click.option("--explain", is_flag=True, help="List every ONNX node: where it runs, why, and what would change that.")
 @click.option("--verify", is_flag=True, help="Check every level that a pass returns.")
 @click.option("--dump-after", multiple=True, metavar="PASS|all", help="Print the level after a pass on standard error.")
 @click.option("--stop-after", metavar="PASS", help="Stop after a pass; nothing is written.")
@@ -91,6 +92,7 @@ def pipeline_flags(flags: dict[str, Any]) -> dict[str, dict[str, Any]]:
     """The flags that are options of passes, as tables: flag → the options that it sets."""
     options = {
         "calibrate": ("observe.rule", "ranges.rule"),
+        "digital": ("lower.digital",),
         "chips": ("partition.chips",),
         "tiles": ("partition.tiles", "replicate.tiles"),
         "pack": ("pack.mode",),
@@ -100,7 +102,7 @@ def pipeline_flags(flags: dict[str, Any]) -> dict[str, dict[str, Any]]:
     }
     tables: dict[str, dict[str, Any]] = {}
     for flag, keys in options.items():
-        for key in keys if flags[flag] is not None else ():
+        for key in keys if flags[flag] not in (None, ()) else ():
             name, _, option = key.partition(".")
             tables.setdefault(name, {})[option] = flags[flag]
     return tables

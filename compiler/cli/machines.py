@@ -57,19 +57,33 @@ def check_target_command(target: str) -> None:
 
 
 @click.command("ops", short_help="Which ONNX operator runs where, and when.")
+@click.argument("name", required=False)
+@click.option(
+    "--format",
+    "kind",
+    type=click.Choice(["text", "markdown", "json"]),
+    default="text",
+    show_default=True,
+    help="Markdown is the page OPERATORS.md.",
+)
 @json_option
-def ops_command(as_json: bool) -> None:
-    """Print which ONNX operators run where, and under which conditions."""
+def ops_command(name: str | None, kind: str, as_json: bool) -> None:
+    """Print where each operator that onnxruntime knows runs, under which conditions, and why it is digital.
+
+    \b
+    Example: mho ops MatMul
+    """
     from dataclasses import asdict
 
-    from mho.passes.lower import explain_rules
+    from mho.operators import all_as_text, as_markdown, named, one_as_text
+    from mho.passes.lower.support import explain_operators
 
-    supports = explain_rules()
-    if as_json:
+    supports = explain_operators() if name is None else named(explain_operators(), name)
+    if as_json or kind == "json":
         console.emit_json([asdict(s) for s in supports])
-        return
-    for support in supports:
-        click.echo(f"{support.operator}: {support.where}")
-        for condition in support.conditions:
-            click.echo(f"  - {condition}")
-    click.echo("every other operator: digital, run by onnxruntime")
+    elif kind == "markdown":
+        click.echo(as_markdown(supports), nl=False)
+    elif name is None:
+        click.echo(all_as_text(supports), nl=False)
+    else:
+        click.echo("\n".join(one_as_text(support) for support in supports), nl=False)

@@ -9,12 +9,14 @@ import onnx_ir as ir
 import onnx_ir.external_data
 import onnx_ir.passes.common
 
-from mho.frontend.names import make_names_unique, name_nodes
+from mho.frontend.inline import inline_functions
+from mho.frontend.names import name_nodes
 from mho.frontend.source import Source, read_source
 from mho.frontend.sparse import densify
 from mho.frontend.structure import structure_problems
 from mho.frontend.tensors import tensor_problems
 from mho.frontend.values import value_problems
+from mho.passes.levels.history import History
 from mho.passes.levels.model import Model
 from mho.passes.simplify.bind_dimensions import bind_dimensions, symbolic_dimensions
 from mho.passes.simplify.infer_shapes import InferShapes
@@ -46,7 +48,8 @@ def load_model(source: Path | str | onnx.ModelProto, *, keep_inputs: bool = Fals
     _refuse(origin, structure_problems(origin.proto))
     _refuse(origin, tensor_problems(origin.proto, origin.folder))
     inspect_model(origin.proto, origin.label, origin.folder)
-    model = Model(_build(origin, keep_inputs), origin.name, origin.digest, origin.path)
+    graph, history = _build(origin, keep_inputs)
+    model = Model(graph, origin.name, origin.digest, origin.path, history)
     typed = InferShapes().run(model)
     _refuse(origin, value_problems(typed.ir.graph))
     return typed
@@ -57,19 +60,18 @@ def _refuse(origin: Source, problems: list[str]) -> None:
         raise ModelError(f"{origin.label}: {problem}" for problem in problems)
 
 
-def _build(origin: Source, keep_inputs: bool) -> ir.Model:
+def _build(origin: Source, keep_inputs: bool) -> tuple[ir.Model, History]:
     try:
         model = ir.from_proto(origin.proto)
         if origin.folder is not None:
             ir.external_data.set_base_dir(model.graph, origin.folder)
-        ir.passes.common.InlinePass()(model)
+        history = inline_functions(model)
     except (ir.serde.SerdeError, ir.passes.PassError, ValueError) as error:
         raise ModelError(f"{origin.label}: its graph cannot be read: {plain(str(error))}") from error
     model.ir_version = max(model.ir_version, OLDEST_IR_VERSION)
     _settle_inputs(model.graph, keep_inputs)
-    make_names_unique(model.graph)
     ir.passes.common.LiftSubgraphInitializersToMainGraphPass()(model)
-    return model
+    return model, history
 
 
 def _settle_inputs(graph: ir.Graph, keep_inputs: bool) -> None:

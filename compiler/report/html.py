@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 from base64 import b64encode
+from collections.abc import Mapping
 from dataclasses import dataclass
 from hashlib import sha256
 from importlib.resources import files
@@ -21,7 +22,7 @@ from mho.report import charts
 from mho.report import quantities as q
 from mho.report.accuracy import headings, moments
 from mho.report.json_document import as_json
-from mho.report.lines import TileLine
+from mho.report.lines import UNITS, TileLine
 from mho.report.names import shortened
 from mho.report.summary import Report
 from mho.targets.errors import plain
@@ -33,7 +34,7 @@ MOST_COLUMNS = 4
 PATTERNS = 4
 COLOURS = 10
 
-_SCRIPTS = ("floor.js", "page.js")
+_SCRIPTS = ("floor.js", "nodes.js", "page.js")
 _PAGE_DATA = ("layers", "tiles", "grid", "links", "target")
 
 
@@ -94,6 +95,7 @@ def _environment() -> Environment:
         "headings": headings,
         "moments": moments,
         "shortened": shortened,
+        "units": UNITS,
     }
     return environment
 
@@ -111,8 +113,26 @@ def look(colour: int | None) -> str:
 def _embedded(report: Report) -> str:
     """The page's data: JSON in plain ASCII that holds no character with which a tag or a comment could begin."""
     whole = as_json(report)
-    text = json.dumps({key: _shown(whole[key]) for key in _PAGE_DATA}, allow_nan=False, separators=(",", ":"))
+    shown = {key: _shown(whole[key]) for key in _PAGE_DATA} | _nodes(report)
+    text = json.dumps(shown, allow_nan=False, separators=(",", ":"))
     return text.replace("<", "\\u003c").replace(">", "\\u003e").replace("&", "\\u0026")
+
+
+def _nodes(report: Report) -> dict[str, Any]:
+    """The nodes in file order as [name, operator, number of the reason, detail, matrix], and the reasons, each once."""
+    numbers = {(g.unit, g.reason, g.remedy): number for number, g in enumerate(report.reasons)}
+    matrix_of = {layer.name: layer.matrix for layer in report.layers}
+    rows = [
+        (d.node, d.operator, numbers[d.unit, d.reason, d.remedy], d.detail, _matrix(report, matrix_of, d.node))
+        for d in report.decisions
+    ]
+    return {"reasons": [_shown(list(key)) for key in numbers], "nodes": [_shown(list(row)) for row in rows]}
+
+
+def _matrix(report: Report, matrix_of: Mapping[str, str], node: str) -> str:
+    """The matrix of a node's first layer, or empty."""
+    layers = report.layers_of.get(node, ())
+    return matrix_of[layers[0]] if layers else ""
 
 
 def _shown(value: Any) -> Any:

@@ -29,6 +29,7 @@ def as_json(report: Report) -> Json:
         "tiles": [_tile(tile) for tile in report.tiles],
         "grid": {"width": report.grid[0], "height": report.grid[1]},
         "links": [_link(link) for link in report.links],
+        "nodes": [_node(d, report) for d in report.decisions],
         "digital": [_decision(d) for d in report.nodes("digital")],
         "core": [_decision(d) for d in report.nodes("core")],
         "analog": [_decision(d) for d in report.nodes("analog")],
@@ -105,7 +106,17 @@ def _link(link: LinkTraffic) -> Json:
 
 
 def _decision(decision: Decision) -> Json:
-    return {"name": decision.node, "op": decision.operator, "reason": decision.reason}
+    return {
+        "name": decision.node,
+        "op": decision.operator,
+        "reason": decision.because,
+        "remedy": decision.remedy,
+    }
+
+
+def _node(decision: Decision, report: Report) -> Json:
+    layers = list(report.layers_of.get(decision.node, ()))
+    return {**_decision(decision), "unit": decision.unit, "layers": layers}
 
 
 def _slot(line: StepLine) -> Json:

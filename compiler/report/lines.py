@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Literal
 
 from mho.targets.isa import Site
-from mho.targets.program import Decision, SolverFacts
+from mho.targets.program import Decision, SolverFacts, Unit
 
-Unit = Literal["analog", "core", "digital"]
+UNITS: Mapping[Unit, str] = {
+    "digital": "digital",
+    "core": "with the cores",
+    "analog": "analog",
+    "constant": "while compiling",
+    "removed": "removed",
+}
+"""The kinds of places where a node runs, in words, in the order of the reports."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -111,10 +118,11 @@ class StepLine:
 
 @dataclass(frozen=True, kw_only=True)
 class Reason:
-    """The nodes that run on one kind of unit for one reason."""
+    """The nodes that run on one kind of unit for one reason; `remedy` is what would change that, or empty."""
 
     unit: Unit
     reason: str
+    remedy: str
     decisions: tuple[Decision, ...]
 
     @property

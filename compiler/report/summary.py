@@ -8,7 +8,7 @@ from functools import cached_property
 from math import isclose
 
 from mho.report.accuracy import Accuracy, read_accuracy
-from mho.report.lines import BlockLine, LayerLine, Reason, StepLine, Summary, TileLine, Unit
+from mho.report.lines import UNITS, BlockLine, LayerLine, Reason, StepLine, Summary, TileLine
 from mho.targets.errors import DataError, plain
 from mho.targets.isa import CoreProgram, Load, Site
 from mho.targets.program import (
@@ -20,14 +20,13 @@ from mho.targets.program import (
     Program,
     Slot,
     SolverFacts,
+    Unit,
 )
 from mho.targets.steps import layers as layers_of
 from mho.targets.target import Target
 
 _WORST_FIRST = ("INFEASIBLE", "LIMIT", "FEASIBLE", "OPTIMAL")
 _MOST_STRANGERS = 5
-
-_COMMON_REASONS: Mapping[Unit, str] = {"analog": "constant weights", "core": "rides with the layer before it"}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -37,6 +36,7 @@ class Report:
     Attributes:
         grid: width and height of a chip's grid of cores.
         solvers: every search, in the order of the pipeline.
+        layers_of: ONNX node → the layers that compute it, or whose weights it is part of, where there are any.
         accuracy: None where nobody validated.
     """
 
@@ -49,21 +49,18 @@ class Report:
     links: tuple[LinkTraffic, ...]
     schedule: tuple[StepLine, ...]
     decisions: tuple[Decision, ...]
+    layers_of: Mapping[str, tuple[str, ...]]
     solvers: tuple[SolverFacts, ...]
     accuracy: Accuracy | None
 
     @cached_property
     def reasons(self) -> tuple[Reason, ...]:
-        """Decisions grouped by unit and reason: digital ones first, then the largest groups.
-
-        Which layer an operator rides with, and how large a matrix is, parts no group.
-        """
-        groups: dict[tuple[Unit, str], list[Decision]] = {}
+        """Decisions grouped by unit, reason and remedy: digital ones first, then the largest groups."""
+        groups: dict[tuple[Unit, str, str], list[Decision]] = {}
         for decision in self.decisions:
-            reason = _COMMON_REASONS.get(decision.unit, decision.reason)
-            groups.setdefault((decision.unit, reason), []).append(decision)
-        lines = [Reason(unit=u, reason=r, decisions=tuple(d)) for (u, r), d in groups.items()]
-        order = ("digital", "core", "analog")
+            groups.setdefault((decision.unit, decision.reason, decision.remedy), []).append(decision)
+        lines = [Reason(unit=u, reason=r, remedy=m, decisions=tuple(d)) for (u, r, m), d in groups.items()]
+        order = tuple(UNITS)
         return tuple(sorted(lines, key=lambda g: (order.index(g.unit), -len(g.decisions))))
 
     def text(self) -> str:
@@ -114,9 +111,22 @@ def summarise(program: Program, accuracy: object = None) -> Report:
         links=program.mapping.links,
         schedule=_schedule(program),
         decisions=program.decisions,
+        layers_of=_layers_of(program),
         solvers=solvers,
         accuracy=None if accuracy is None else _own(read_accuracy(accuracy), program),
     )
+
+
+def _layers_of(program: Program) -> dict[str, tuple[str, ...]]:
+    units = {decision.node: decision.unit for decision in program.decisions}
+    parts = {matrix.name: matrix.origins for matrix in program.matrices}
+    found: dict[str, list[str]] = {}
+    for layer in program.layers:
+        computed = [node for node in layer.origins if units.get(node) in ("analog", "core")]
+        stored = [node for node in parts[layer.matrix] if units.get(node) == "constant"]
+        for node in dict.fromkeys((*computed, *stored)):
+            found.setdefault(node, []).append(layer.name)
+    return {node: tuple(layers) for node, layers in found.items()}
 
 
 def _own(accuracy: Accuracy, program: Program) -> Accuracy:

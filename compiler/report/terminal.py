@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from io import StringIO
 
 from rich.console import Console, Group, RenderableType
@@ -12,18 +12,31 @@ from rich.text import Text
 
 from mho.report import quantities as q
 from mho.report.accuracy import Accuracy, headings, moments
-from mho.report.lines import LayerLine, Reason
+from mho.report.lines import UNITS, LayerLine, Reason
 from mho.report.names import MOST_CHARACTERS, shortened
 from mho.report.summary import Report
 from mho.targets.errors import plain
-from mho.targets.program import SolverFacts
+from mho.targets.program import Decision, SolverFacts, Unit
 
 WIDTH = 80
 
 _COLUMNS = ("size", "tiles", "copies", "fires", "busy", "energy")
 _LEAST_NAME = 12
 
-_UNITS = {"digital": "digital", "core": "with the cores", "analog": "analog"}
+_MEANINGS: Mapping[Unit, str] = {
+    "analog": "on tiles",
+    "core": "in the digital unit of a layer's cores",
+    "digital": "beside the tiles, by onnxruntime",
+    "constant": "computed while compiling",
+    "removed": "computed by nothing",
+}
+_STYLES: Mapping[Unit, str] = {
+    "analog": "green",
+    "core": "green",
+    "digital": "yellow",
+    "constant": "dim",
+    "removed": "dim",
+}
 
 
 def compile_summary(report: Report, most_layers: int = 16) -> RenderableType:
@@ -36,15 +49,21 @@ def compile_summary(report: Report, most_layers: int = 16) -> RenderableType:
 
 
 def explanation(report: Report) -> RenderableType:
-    """Where each ONNX node runs and why, node by node."""
-    table = Table(box=None, padding=(0, 1), header_style="dim", pad_edge=False)
-    table.add_column("node", overflow="fold", ratio=4)
-    table.add_column("operator", overflow="fold", ratio=2)
-    table.add_column("runs", no_wrap=True)
-    table.add_column("because", overflow="fold", ratio=5)
-    for d in report.decisions:
-        table.add_row(Text(plain(d.node)), Text(plain(d.operator)), _UNITS[d.unit], Text(plain(d.reason)))
-    return table
+    """Where each node of the user's file runs, why, and what would change that, in the order of the file."""
+    table = Table.grid(padding=(0, 2))
+    table.add_column(no_wrap=True)
+    table.add_column(overflow="fold")
+    for decision in report.decisions:
+        table.add_row(Text(decision.unit, _STYLES[decision.unit]), _because(decision))
+    meanings = _pairs((unit, Text(meaning)) for unit, meaning in _MEANINGS.items())
+    return Group(table, Text(), meanings)
+
+
+def _because(decision: Decision) -> Text:
+    text = Text.assemble(f"{plain(decision.operator)} ", (plain(decision.node), "bold"), ": ")
+    text.append(plain(decision.because), style="dim")
+    text.append(_remedy(decision.remedy), style="cyan")
+    return text
 
 
 def accuracy_summary(accuracy: Accuracy, most_layers: int = 8) -> RenderableType:
@@ -165,11 +184,11 @@ def _layer(layer: LayerLine) -> tuple[str, ...]:
 
 def _where(report: Report) -> RenderableType:
     lines: list[RenderableType] = []
-    for unit in ("analog", "core", "digital"):
+    for unit in ("analog", "core", "digital", "constant", "removed"):
         groups = [g for g in report.reasons if g.unit == unit]
         if groups:
             count = sum(len(g.decisions) for g in groups)
-            lines.append(Text.assemble((f"  {_UNITS[unit]}", "bold"), f"  {_nodes(count)}"))
+            lines.append(Text.assemble((f"  {UNITS[unit]}", "bold"), f"  {_nodes(count)}"))
             lines += [Padding(_reason(group), (0, 0, 0, 4)) for group in groups]
     return Group(*lines)
 
@@ -180,7 +199,11 @@ def _nodes(count: int) -> str:
 
 def _reason(group: Reason) -> Text:
     operators = ", ".join(plain(name) if n == 1 else f"{plain(name)} × {n}" for name, n in group.operators)
-    return Text.assemble(operators, (f": {plain(group.reason)}", "dim"))
+    return Text.assemble(operators, (f": {plain(group.reason)}", "dim"), (_remedy(group.remedy), "cyan"))
+
+
+def _remedy(remedy: str) -> str:
+    return f"\n→ {plain(remedy)}" if remedy else ""
 
 
 def _warnings(warnings: tuple[str, ...]) -> RenderableType:

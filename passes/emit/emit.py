@@ -8,6 +8,7 @@ from functools import partial
 
 import numpy as np
 
+from mho.passes.emit.decisions import file_decisions
 from mho.passes.emit.graphs import embeds, serialise_graph
 from mho.passes.emit.kernels import emit_cores
 from mho.passes.emit.merge_digital import MergeDigital
@@ -66,7 +67,7 @@ class Emit:
                 for m in network.matrices.values()
             ),
             layers=_layer_facts(plan),
-            decisions=network.decisions,
+            decisions=file_decisions(network),
             sequence=code.sequence,
             cores=emit_cores(plan),
             mapping=MappingFacts(

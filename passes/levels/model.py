@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import onnx_ir as ir
+
+from mho.passes.levels.history import History
 
 
 @dataclass(frozen=True)
@@ -24,9 +26,11 @@ class Model:
         name: the file's stem, or the graph's name; for people, never used as a file name.
         digest: SHA-256 of the model file, hexadecimal.
         path: where it was read from; None for a model built in memory.
+        history: the nodes of the file, and what became of those that the graph lacks.
     """
 
     ir: ir.Model
     name: str
     digest: str
     path: Path | None = None
+    history: History = field(default_factory=History)

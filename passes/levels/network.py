@@ -9,6 +9,7 @@ import numpy as np
 import onnx_ir as ir
 from numpy.typing import NDArray
 
+from mho.passes.levels.history import History
 from mho.passes.levels.matrix import Matrix
 from mho.targets.program import Decision
 from mho.targets.steps import Dimension, Port, Step
@@ -36,6 +37,8 @@ class Network:
         opset_imports: of the model, for the digital graphs.
         value_types: value → its ONNX type as far as known, for the digital graphs' inputs and outputs.
         value_shapes: value → its shape where its rank is known.
+        history: the nodes of the file, and what became of those that the simplified model lacks.
+        stand_ins: node of the simplified model → the file's nodes that it stands for, where a pass made it.
     """
 
     name: str
@@ -51,6 +54,8 @@ class Network:
     opset_imports: Mapping[str, int]
     value_types: Mapping[str, ir.TypeProtocol]
     value_shapes: Mapping[str, tuple[Dimension, ...]] = field(default_factory=dict)
+    history: History = field(default_factory=History)
+    stand_ins: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

@@ -41,7 +41,7 @@ class MatMulBnb4Rule:
 
     def lower(self, node: ir.Node, scope: Scope) -> Lowered | Declined:
         source, get = given(node, 0), node.attributes.get_int
-        declined = declined_input(source)
+        declined = declined_input(node, 0)
         if declined is not None or source is None:
             return declined or Declined("its input is left out")
         packed, largest = read_weights(given(node, 1)), read_weights(given(node, 2))

@@ -22,18 +22,18 @@ class CheckWeights:
         """The network as it is.
 
         Raises:
-            ModelError: a matrix holds NaN or infinity; all such matrices are named.
+            ModelError: a matrix holds NaN or infinity; all such matrices are named, the worst first.
         """
         used = {layer.matrix: layer.name for layer in reversed(layers(network.steps))}
-        problems = [
-            f"layer {plain(used.get(m.name, m.name))}: {count} of its {m.weights} weights, from tensor "
-            f"{plain(m.recipe.tensor)}, are NaN or infinite; a crossbar cannot hold them, so export the model again "
-            "with finite weights"
-            for m in network.matrices.values()
-            if (count := _not_finite(m, network.tensors[m.recipe.tensor]))
-        ]
-        if problems:
-            raise ModelError(problems)
+        counts = ((_not_finite(m, network.tensors[m.recipe.tensor]), m) for m in network.matrices.values())
+        bad = sorted(((count, m) for count, m in counts if count), key=lambda found: -found[0] / found[1].weights)
+        if bad:
+            raise ModelError(
+                f"layer {plain(used.get(m.name, m.name))}: {count} of its {m.weights} weights, from tensor "
+                f"{plain(m.recipe.tensor)}, are NaN or infinite; a crossbar cannot hold them, so export the model "
+                "again with finite weights"
+                for count, m in bad
+            )
         return network
 
 

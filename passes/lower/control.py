@@ -69,7 +69,8 @@ class ScanRule:
 
     def lower(self, node: ir.Node, scope: Scope) -> Lowered | Declined:
         if scope.opset < 9:
-            return Declined("Scan of operator set 8 has another form")
+            remedy = "convert the model to operator set 9 or newer, for example with onnx.version_converter"
+            return Declined("in operator set 8 it has another form", remedy=remedy)
         body, parts = _body(node, "body", scope)
         scanned = node.attributes.get_int("num_scan_inputs", 0)
         carried = len(node.inputs) - scanned
@@ -117,6 +118,11 @@ def _done(node: ir.Node, step: Step, *parts: Lowered) -> Lowered | Declined:
     if not layers((step,)):
         return _NO_LAYERS
     count = len(layers((step,)))
-    reason = f"{count} analog {'layer' if count == 1 else 'layers'} in its bodies"
-    decision = Decision(node=node_name(node), operator=node.op_type, unit="digital", reason=reason)
+    decision = Decision(
+        node=node_name(node),
+        operator=node.op_type,
+        unit="digital",
+        reason="control flow around analog layers",
+        detail=f"{count} in its bodies",
+    )
     return join((Lowered(steps=(step,), decisions=(decision,)), *parts))

@@ -22,6 +22,7 @@ from mho.passes.lower.layer import (
 )
 from mho.passes.lower.rule import Declined, Lowered, Scope, dimensions, join, name_of, named, node_name
 from mho.passes.lower.weights import Weights, read_weights
+from mho.passes.lower.wording import SHAPE_REMEDY, not_constant, shape_words, source_of
 from mho.targets.errors import ModelError, plain
 from mho.targets.unfolding import Window
 
@@ -130,16 +131,16 @@ def _where(node: ir.Node) -> str:
 
 def _read(node: ir.Node, columns: int) -> tuple[Weights, int, Geometry] | Declined:
     """Weights, groups and geometry; `columns` is the axis of the weights that counts the kernels."""
-    declined = declined_input(node.inputs[0])
+    declined = declined_input(node, 0)
     if declined is not None:
         return declined
     weights = read_weights(node.inputs[1])
     if weights is None:
-        return Declined("its weights are computed at run time")
+        return not_constant(node, 1, "the weights")
     groups = node.attributes.get_int("group", 1)
     kernels = weights.shape[columns] * (groups if columns else 1)
     if len(node.inputs) > 2 and named(node.inputs[2]) and column_bias(node.inputs[2], kernels) is None:
-        return Declined("its bias is computed at run time")
+        return not_constant(node, 2, "the bias")
     return weights, groups, _geometry(node, weights.shape[2:])
 
 
@@ -197,7 +198,8 @@ def _pads_for_output(
     shape = dimensions(node.inputs[0]) if node.inputs[0] is not None else None
     sizes = [d for d in (shape or ())[2:] if isinstance(d, int)]
     if len(sizes) != len(geometry.kernel):
-        return Declined("its padding depends on the size of its input, which is not known")
+        reason = "its padding depends on the size of its first input, which is not known"
+        return Declined(reason, f"{source_of(node.inputs[0])}, of shape {shape_words(node.inputs[0])}", SHAPE_REMEDY)
     targets = wanted or tuple(n * s for n, s in zip(sizes, geometry.strides, strict=True))
     natural = np.multiply(geometry.strides, np.array(sizes) - 1) + extra + geometry.reach + 1
     total = [int(t) for t in natural - np.array(targets)]

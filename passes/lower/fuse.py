@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import onnx_ir as ir
@@ -13,14 +13,52 @@ from numpy.typing import NDArray
 
 from mho.passes.levels.network import LayerOrigin, Network
 from mho.passes.lower.prune import names_read
-from mho.passes.lower.rule import Names, named
+from mho.passes.lower.rule import Declined, Names, named
+from mho.passes.lower.unfolded import why_not_folded
 from mho.passes.simplify.constants import origins
 from mho.targets.program import Decision
-from mho.targets.steps import Activation, Analog, Body, Branch, Digital, Loop, Scan, Step, bodies, reads, walk
+from mho.targets.steps import (
+    Activation,
+    Analog,
+    Body,
+    Branch,
+    Digital,
+    Dimension,
+    Loop,
+    Scan,
+    Step,
+    bodies,
+    reads,
+    walk,
+)
 
 Column = NDArray[np.float64]
+Part = Literal["scale", "bias", "addition", "activation"]
 
 _NARROW = (ir.DataType.FLOAT16, ir.DataType.BFLOAT16)
+_ALONE = "The value between the layer and it is read by nothing else."
+FOLDED: Mapping[str, tuple[str, ...]] = {
+    "Mul": ("Behind a layer, with a constant of one number a column, it is part of the layer's scale.", _ALONE),
+    "Add": (
+        "Behind a layer, with a constant of one number a column, it is part of the layer's bias.",
+        "Behind a layer, with a value of the same known shape, the layer's cores add it, where the machine's can.",
+        _ALONE,
+    ),
+} | dict.fromkeys(
+    ("Relu", "Clip", "LeakyRelu"),
+    (
+        "Behind a layer, with constant bounds, it is the layer's activation, where the machine's cores compute it.",
+        _ALONE,
+    ),
+)
+"""Operator → when it rides with a layer, in sentences."""
+
+_PARTS: Mapping[Part, str] = {
+    "scale": "folded into a layer's scale",
+    "bias": "folded into a layer's bias",
+    "addition": "added in the cores of a layer",
+    "activation": "a layer's activation",
+}
 
 
 @dataclass(frozen=True)
@@ -52,33 +90,42 @@ class FuseEpilogues:
             tensors={n: t for n, t in {**network.tensors, **finished.constants}.items() if n in used},
             graphs={name: nodes for name, nodes in network.graphs.items() if name in alive},
             origins={**network.origins, **finished.origins},
-            decisions=tuple(finished.decisions.get(d.node, d) for d in network.decisions),
+            decisions=tuple(finished.decisions.get(d.node, _left(d, search.left)) for d in network.decisions),
         )
 
 
 @dataclass(frozen=True)
 class _Fused:
-    """A layer on its way: its step, the composed scale and bias in float64, and the operators that it took in."""
+    """A layer on its way: its step, the composed scale and bias in float64, and the operators that it took in, each
+    with the part of the layer that it became."""
 
     step: Analog
     scale: Column | None
     bias: Column | None
     steps: tuple[str, ...] = ()
     nodes: tuple[ir.Node, ...] = ()
+    parts: tuple[Part, ...] = ()
 
-    def takes(self, digital: Digital, node: ir.Node) -> _Fused:
+    def takes(self, digital: Digital, node: ir.Node, part: Part) -> _Fused:
         step = replace(self.step, output=digital.outputs[0])
-        return replace(self, step=step, steps=(*self.steps, digital.name), nodes=(*self.nodes, node))
+        steps, nodes = (*self.steps, digital.name), (*self.nodes, node)
+        return replace(self, step=step, steps=steps, nodes=nodes, parts=(*self.parts, part))
 
 
 @dataclass(frozen=True)
 class _Search:
-    """Looks for digital steps that a layer can take in; `fused` collects the layers that took some."""
+    """Looks for digital steps that a layer can take in.
+
+    Attributes:
+        fused: collects the layers that took some.
+        left: collects the steps behind a layer that it did not take, with the layer and the reason.
+    """
 
     network: Network
     functions: tuple[str, ...]
     uses: Counter[str]
     fused: dict[str, _Fused] = field(default_factory=dict)
+    left: dict[str, Declined] = field(default_factory=dict)
 
     def fuse(self, steps: tuple[Step, ...]) -> tuple[Step, ...]:
         """A layer that takes in an operator moves to the operator's place, where every operand is defined."""
@@ -119,7 +166,17 @@ class _Search:
             step = done[name]
             if isinstance(step, Analog) and (taken := self._take(self._started(step), digital, nodes[0])) is not None:
                 return taken
+        self._leave(digital, nodes[0], done, layer_of)
         return None
+
+    def _leave(self, digital: Digital, node: ir.Node, done: Mapping[str, Step], layer_of: Mapping[str, str]) -> None:
+        value = next((name for name in digital.inputs if name in layer_of), None)
+        layer = None if value is None else done[layer_of[value]]
+        if value is None or node.op_type not in FOLDED or not isinstance(layer, Analog):
+            return
+        differ = _differ([self.network.value_shapes.get(name) for name in digital.inputs])
+        why = why_not_folded(node, layer, self.uses[value], self._narrow(value), differ, self.functions)
+        self.left[digital.name] = replace(why, detail=layer.name)
 
     def _started(self, step: Analog) -> _Fused:
         return self.fused.get(step.name) or _Fused(step, self._constant(step.scale), self._constant(step.bias))
@@ -137,7 +194,7 @@ class _Search:
                 activation = _activation(node, self.network.tensors)
                 if activation is None:
                     return None
-                taken = layer.takes(digital, node)
+                taken = layer.takes(digital, node, "activation")
                 return replace(taken, step=replace(taken.step, activation=activation))
             case _:
                 return None
@@ -150,7 +207,7 @@ class _Search:
         factor = self._per_column(layer.step, tensor)
         if factor is None or (node.op_type == "Mul" and layer.step.addend is not None):
             return None
-        taken = layer.takes(digital, node)
+        taken = layer.takes(digital, node, "bias" if node.op_type == "Add" else "scale")
         if node.op_type == "Add":
             return replace(taken, bias=factor if layer.bias is None else layer.bias + factor)
         scale = factor if layer.scale is None else layer.scale * factor
@@ -164,7 +221,7 @@ class _Search:
         shape = shapes.pop()
         if shapes or shape is None or None in shape or self._narrow(layer.step.output):
             return None
-        taken = layer.takes(digital, node)
+        taken = layer.takes(digital, node, "addition")
         return replace(taken, step=replace(taken.step, addend=other))
 
     def _narrow(self, value: str) -> bool:
@@ -183,6 +240,24 @@ class _Search:
         if size not in (1, columns) or any(d != 1 for i, d in enumerate(shape) if i != len(shape) + axis):
             return None
         return np.array(np.broadcast_to(tensor.numpy().astype(np.float64).reshape(-1), (columns,)))
+
+
+def _differ(shapes: list[tuple[Dimension, ...] | None]) -> bool:
+    """Whether shapes certainly differ: their ranks do, or numbers in the same place."""
+    known = [shape for shape in shapes if shape is not None]
+    places = zip(*known, strict=False)
+    return len({len(shape) for shape in known}) > 1 or any(
+        len({d for d in place if isinstance(d, int)}) > 1 for place in places
+    )
+
+
+def _left(decision: Decision, left: Mapping[str, Declined]) -> Decision:
+    """The decision on a digital node with the reason why the layer before it did not take it in."""
+    why = left.get(decision.node)
+    if why is None or decision.unit != "digital":
+        return decision
+    reason = f"{decision.reason}; {why.reason}"
+    return replace(decision, reason=reason, detail=why.detail, remedy=why.remedy or decision.remedy)
 
 
 def _uses(network: Network) -> Counter[str]:
@@ -250,9 +325,11 @@ def _finish(fused: Mapping[str, _Fused], network: Network) -> _Finished:
         origin = network.origins[name]
         taken = tuple(user for node in layer.nodes for user in origins(node))
         finished.origins[name] = replace(origin, nodes=tuple(dict.fromkeys(origin.nodes + taken)))
-        for step, node in zip(layer.steps, layer.nodes, strict=True):
-            reason = f"rides with layer {name}"
-            finished.decisions[step] = Decision(node=step, operator=node.op_type, unit="core", reason=reason)
+        for step, node, part in zip(layer.steps, layer.nodes, layer.parts, strict=True):
+            reason = _PARTS[part]
+            finished.decisions[step] = Decision(
+                node=step, operator=node.op_type, unit="core", reason=reason, detail=name
+            )
     return finished
 
 

@@ -23,6 +23,7 @@ from mho.passes.lower.layer import (
 )
 from mho.passes.lower.rule import Declined, Lowered, Scope, join, name_of, named
 from mho.passes.lower.weights import Weights, read_weights
+from mho.passes.lower.wording import no_constant_factor, two_constants
 from mho.targets.unfolding import Dense
 
 
@@ -42,13 +43,13 @@ class GemmRule:
     def lower(self, node: ir.Node, scope: Scope) -> Lowered | Declined:
         left, right = (read_weights(v) for v in node.inputs[:2])
         if left is not None and right is not None:
-            return Declined("both of its factors are constants")
+            return two_constants(node)
         if right is not None:
             product = _product(node, scope, right, constant=1)
         elif left is not None:
             product = _product(node, scope, left, constant=0)
         else:
-            return Declined("both of its factors are computed at run time")
+            return no_constant_factor(node)
         if isinstance(product, Declined):
             return product
         return _with_addend(node, scope, product, constant=1 if right is not None else 0)
@@ -57,7 +58,7 @@ class GemmRule:
 def _product(node: ir.Node, scope: Scope, weights: Weights, constant: int) -> Product | Declined:
     """The product where factor number `constant` is constant, the rows being the axis that both share."""
     value = node.inputs[1 - constant]
-    declined = declined_input(value)
+    declined = declined_input(node, 1 - constant)
     if declined is not None or value is None:
         return declined or Declined("one of its factors is left out")
     transposed = tuple(node.attributes.get_int(key, 0) != 0 for key in ("transA", "transB"))

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import onnx_ir as ir
 
+from mho.passes.levels.history import History
 from mho.passes.levels.model import Model
 from mho.passes.levels.network import Network
 from mho.passes.lower.digital import digital_reason, lower_digital
@@ -15,9 +16,12 @@ from mho.passes.lower.ports import port
 from mho.passes.lower.prune import names_read, prune_steps, share_matrices
 from mho.passes.lower.rule import Declined, Lowered, Scope, dimensions, join, name_of
 from mho.passes.lower.rules import rule_for
-from mho.targets.errors import OptionError, plain
-from mho.targets.program import Decision
+from mho.passes.lower.settle import settled_decisions
+from mho.passes.simplify.constants import ORIGIN_KEY, origins
+from mho.targets.errors import ModelError, OptionError, plain
 from mho.targets.steps import Dimension, layers, walk
+
+_LEFT_DIGITAL = Declined("left digital by the user", remedy="take it out of --digital")
 
 
 @dataclass(frozen=True)
@@ -34,7 +38,7 @@ class Lower:
         """The network of a simplified model.
 
         Raises:
-            ModelError: an operator contradicts itself.
+            ModelError: operators contradict themselves; all of them are named.
             OptionError: `digital` names what the model has not.
         """
         source = model.ir.clone()
@@ -43,7 +47,7 @@ class Lower:
         opset, symbols = _opset_imports(graph)[""], frozenset(_symbols(graph))
         scope = Scope(values, steps, opset, _batch(graph), symbols, lambda body: self._graph(body, scope))
         lowered = self._graph(graph, scope)
-        self._check_digital(lowered)
+        self._check_digital(lowered, model.history)
         return _network(model, graph, lowered)
 
     def _graph(self, graph: ir.Graph, scope: Scope) -> Lowered:
@@ -53,23 +57,37 @@ class Lower:
             value_types={v.name: v.type for v in values if v.name and v.type is not None},
             value_shapes={v.name: shape for v in values if v.name and (shape := dimensions(v)) is not None},
         )
-        return join((own, *(self._node(node, scope) for node in graph)))
+        return join((own, *self._nodes(graph, scope)))
+
+    def _nodes(self, graph: ir.Graph, scope: Scope) -> list[Lowered]:
+        """All nodes lowered; what is wrong with any of them is told together, in the order of the graph."""
+        parts: list[Lowered] = []
+        problems: list[str] = []
+        for node in graph:
+            try:
+                parts.append(self._node(node, scope))
+            except ModelError as error:
+                problems += error.problems
+        if problems:
+            raise ModelError(problems)
+        return parts
 
     def _node(self, node: ir.Node, scope: Scope) -> Lowered:
         rule = rule_for(node)
         if rule is None:
             return lower_digital(node, digital_reason(node))
         if node.name in self.digital:
-            return lower_digital(node, "left digital by the user")
+            return lower_digital(node, _LEFT_DIGITAL)
         lowered = rule.lower(node, scope)
         if isinstance(lowered, Declined):
-            return lower_digital(node, lowered.reason)
+            return lower_digital(node, lowered)
         if any(layer.name in self.digital for layer in layers(lowered.steps)):
-            return lower_digital(node, "left digital by the user")
+            return lower_digital(node, _LEFT_DIGITAL)
         return lowered
 
-    def _check_digital(self, lowered: Lowered) -> None:
+    def _check_digital(self, lowered: Lowered, history: History) -> None:
         known = {d.node for d in lowered.decisions} | {step.name for step in walk(lowered.steps)}
+        known |= {node.name for node in history.nodes}
         unknown = [name for name in self.digital if name not in known]
         if unknown:
             raise OptionError(f"--digital names {plain(name)}, which the model has not" for name in unknown)
@@ -110,18 +128,10 @@ def _network(model: Model, graph: ir.Graph, lowered: Lowered) -> Network:
         graphs={name: nodes for name, nodes in lowered.graphs.items() if name in alive},
         steps=steps,
         origins=lowered.origins,
-        decisions=tuple(_settled(d, lowered, alive) for d in lowered.decisions),
+        decisions=settled_decisions(lowered, graph, alive),
         opset_imports=_opset_imports(graph),
         value_types=lowered.value_types,
         value_shapes=lowered.value_shapes,
+        history=model.history,
+        stand_ins={n.name or "": origins(n) for n in graph.all_nodes() if ORIGIN_KEY in n.metadata_props},
     )
-
-
-def _settled(decision: Decision, lowered: Lowered, alive: set[str]) -> Decision:
-    """The decision on a node whose digital step was dropped: it is part of a layer's weights, or dead."""
-    if decision.unit != "digital" or decision.node in alive or decision.reason.startswith("inside "):
-        return decision
-    layer = next((n for n, m in lowered.matrices.items() if decision.node in m.origins), None)
-    if layer is None:
-        return replace(decision, reason="nothing reads its result")
-    return replace(decision, unit="analog", reason=f"part of the weights of {layer}")

@@ -13,6 +13,7 @@ from mho.passes.levels.matrix import Array, Matrix
 from mho.passes.levels.network import LayerOrigin
 from mho.passes.lower.rule import Declined, Lowered, Scope, dimensions, join, name_of, node_name
 from mho.passes.lower.weights import Weights, read_array
+from mho.passes.lower.wording import input_called, source_of
 from mho.passes.simplify.constants import origins
 from mho.targets.program import Decision
 from mho.targets.steps import Analog, Digital, Dimension
@@ -27,12 +28,17 @@ WEIGHT_CONDITION = (
 )
 
 
-def declined_input(value: ir.Value | None) -> Declined | None:
-    """Why a value cannot be the input of a layer, or None where it can."""
+def declined_input(node: ir.Node, index: int) -> Declined | None:
+    """Why an input of a node cannot be the input of a layer, or None where it can."""
+    value, which = node.inputs[index], input_called(index)
     if value is None or value.dtype is None:
-        return Declined("the type of its input is not known")
+        return Declined(f"the type of {which} is not known", source_of(value), "export the model with types")
     if value.dtype not in ANALOG_TYPES:
-        return Declined(f"its input is {value.dtype.name.lower()}, and only floating-point inputs meet a converter")
+        kind = value.dtype.name.lower()
+        remedy = "cast that input to float32 in front of the node; float32 holds whole numbers to 2^24 exactly"
+        return Declined(
+            f"{which} is {kind}, and only floating-point numbers meet a converter", source_of(value), remedy
+        )
     return None
 
 
@@ -120,7 +126,7 @@ def matrix_of(name: str, node: ir.Node, weights: Weights) -> Matrix:
 def analog_decision(node: ir.Node, parts: Lowered) -> Decision:
     """That a node runs on tiles, and with how many weights."""
     sizes = " and ".join(f"{m.rows} × {m.columns}" for m in parts.matrices.values())
-    return Decision(node=node_name(node), operator=node.op_type, unit="analog", reason=f"constant weights, {sizes}")
+    return Decision(node=node_name(node), operator=node.op_type, unit="analog", reason="constant weights", detail=sizes)
 
 
 def _column_constant(

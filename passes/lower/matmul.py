@@ -13,8 +13,7 @@ from mho.passes.lower.layer import INPUT_CONDITION, WEIGHT_CONDITION, declined_i
 from mho.passes.lower.matmul_batched import lower_batched
 from mho.passes.lower.rule import Declined, Lowered, Scope, name_of
 from mho.passes.lower.weights import read_weights
-
-_UNKNOWN = Declined("the rank of its input is not known")
+from mho.passes.lower.wording import no_constant_factor, two_constants, unknown_rank
 
 
 @dataclass(frozen=True)
@@ -24,6 +23,7 @@ class MatMulRule:
     operators: tuple[str, ...] = ("MatMul",)
     where: str = "analog"
     conditions: tuple[str, ...] = (
+        "One of its factors is constant: a product of two activations, as in attention, has no weights.",
         INPUT_CONDITION,
         WEIGHT_CONDITION,
         "Where the constant is on the left or has batch axes, the rank of its input is known.",
@@ -33,22 +33,22 @@ class MatMulRule:
     def lower(self, node: ir.Node, scope: Scope) -> Lowered | Declined:
         left, right = (read_weights(v) for v in node.inputs)
         if left is not None and right is not None:
-            return Declined("both of its factors are constants")
+            return two_constants(node)
         if left is None and right is None:
-            return Declined("both of its factors are computed at run time")
+            return no_constant_factor(node)
         side: Side = "right" if right is not None else "left"
         weights = right or left
-        value = node.inputs[0 if side == "right" else 1]
-        declined = declined_input(value)
+        index = 0 if side == "right" else 1
+        value, declined = node.inputs[index], declined_input(node, index)
         if declined is not None or value is None or weights is None:
-            return declined or _UNKNOWN
+            return declined or unknown_rank(node, index)
         return _lower(Factors(node, scope, weights, value, side))
 
 
 def _lower(factors: Factors) -> Lowered | Declined:
     shape, batch = factors.shape, factors.weights.shape[:-2]
     if (factors.side == "left" and shape is None) or (batch and shape is None):
-        return _UNKNOWN
+        return unknown_rank(factors.node, 0 if factors.side == "right" else 1)
     if shape is None or prod(batch) == 1:
         outer = len(shape) - 2 if shape is not None else 0
         return _single(factors, missing=max(0, len(batch) - max(0, outer)))

@@ -13,10 +13,11 @@ from mho.passes.lower.factors import Factors
 from mho.passes.lower.layer import Product, batch_axis, lower_product, output_name
 from mho.passes.lower.rule import Declined, Lowered, name_of
 from mho.passes.lower.weights import Weights
+from mho.passes.lower.wording import SHAPE_REMEDY
 from mho.targets.steps import Dimension
 from mho.targets.unfolding import Dense
 
-UNKNOWN_SIZES = Declined("its constant has batch axes, and the sizes of its input's are not known")
+UNKNOWN_SIZES = Declined("its constant has batch axes, and the sizes of its input's are not known", remedy=SHAPE_REMEDY)
 
 
 @dataclass(frozen=True)

@@ -33,7 +33,7 @@ class MatMulNBitsRule:
 
     def lower(self, node: ir.Node, scope: Scope) -> Lowered | Declined:
         source = given(node, 0)
-        declined = declined_input(source)
+        declined = declined_input(node, 0)
         if declined is not None or source is None:
             return declined or _RUN_TIME
         if node.attributes.get_int("weight_prepacked", 0):

@@ -14,6 +14,7 @@ from mho.passes.levels.network import LayerOrigin
 from mho.passes.lower.layer import INPUT_CONDITION, WEIGHT_CONDITION, analog_decision, declined_input, matrix_of
 from mho.passes.lower.rule import Declined, Lowered, Scope, join, name_of, named, node_name
 from mho.passes.lower.weights import Weights, read_array, read_weights
+from mho.passes.lower.wording import not_constant
 from mho.passes.simplify.constants import origins
 from mho.runtime.recurrent import ACTIVATIONS, ALPHAS, BETAS
 from mho.targets.errors import ModelError, plain
@@ -84,18 +85,17 @@ def _input(node: ir.Node, index: int) -> ir.Value | None:
 
 
 def _read(node: ir.Node) -> _Layer | Declined:
-    value = node.inputs[0]
-    declined = declined_input(value)
+    declined = declined_input(node, 0)
     if declined is not None:
         return declined
     w, r = read_weights(_input(node, 1)), read_weights(_input(node, 2))
     if w is None or r is None:
-        return Declined(f"its weights {'W' if w is None else 'R'} are computed at run time")
+        return not_constant(node, 1 if w is None else 2, f"the weights {'W' if w is None else 'R'}")
     biases, peepholes = read_array(_input(node, 3)), read_array(_input(node, 7))
     if biases is None and _input(node, 3) is not None:
-        return Declined("its biases are computed at run time")
+        return not_constant(node, 3, "the biases")
     if peepholes is None and _input(node, 7) is not None:
-        return Declined("its peepholes are computed at run time")
+        return not_constant(node, 7, "the peepholes")
     reverse = _REVERSED.get(node.attributes.get_string("direction", "forward").lower())
     if reverse is None:
         raise ModelError(f"{node.op_type} {plain(node_name(node))}: unknown direction")

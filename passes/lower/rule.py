@@ -61,9 +61,17 @@ def join(parts: Iterable[Lowered]) -> Lowered:
 
 @dataclass(frozen=True)
 class Declined:
-    """Why a node is not lowered to analog layers: a clause such as "its weights are computed at run time"."""
+    """Why a node is not lowered to analog layers.
+
+    Attributes:
+        reason: a clause such as "its second input is computed at run time", the same for all nodes of its kind.
+        detail: the names of this node's inputs and where they come from, or empty.
+        remedy: what would change that, as an order; empty where nothing would.
+    """
 
     reason: str
+    detail: str = ""
+    remedy: str = ""
 
 
 @dataclass(frozen=True)

@@ -10,6 +10,7 @@ from mho.passes.lower.attention import AttentionRule, QAttentionRule
 from mho.passes.lower.bnb4 import MatMulBnb4Rule
 from mho.passes.lower.control import IfRule, LoopRule, ScanRule
 from mho.passes.lower.conv import ConvRule, ConvTransposeRule
+from mho.passes.lower.einsum import EinsumRule
 from mho.passes.lower.fused import FusedConvRule, FusedGemmRule, FusedMatMulRule
 from mho.passes.lower.gemm import GemmRule
 from mho.passes.lower.integer import ConvIntegerRule, MatMulIntegerRule, MatMulIntegerToFloatRule
@@ -24,6 +25,7 @@ RULES: tuple[Rule, ...] = (
     ConvTransposeRule(),
     GemmRule(),
     MatMulRule(),
+    EinsumRule(),
     RecurrentRule(),
     QLinearConvRule(),
     QLinearMatMulRule(),

@@ -63,7 +63,7 @@ class Sketch:
         node = ir.node(operator, inputs, _plain(more), domain=domain, outputs=outputs, name=name)
         for attribute in attributes:
             node.attributes.add(attribute)
-        self.parts.append(replace(lower_digital(node, ""), decisions=()))
+        self.parts.append(replace(lower_digital(node, _ITS_PART), decisions=()))
         return outputs[0]
 
     def on_weights(
@@ -133,6 +133,9 @@ class Sketch:
         shape = dimensions(value)
         types = {} if value.type is None else {name_of(value): value.type}
         self.parts.append(Lowered(value_types=types, value_shapes={} if shape is None else {name_of(value): shape}))
+
+
+_ITS_PART = Declined("part of what another operator computes")
 
 
 def _plain(attributes: dict[str, Attribute]) -> dict[str, ir.Attr | int | float | list[int]]:

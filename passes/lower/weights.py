@@ -22,11 +22,11 @@ def _of_only_output(reader: Callable[[ir.Node, Inputs], Weights | None]) -> Read
     return lambda node, inputs, output: reader(node, inputs)
 
 
-_READERS: dict[str, Reader] = {
+READERS: dict[str, Reader] = {
     **{operator: _of_only_output(reader) for operator, reader in {**MOVES, **NUMBERS}.items()},
     "Split": read_split,
 }
-_DOMAINS = {"": _READERS, "com.microsoft": {op: _READERS[op] for op in ("DequantizeLinear", "QuantizeLinear")}}
+_DOMAINS = {"": READERS, "com.microsoft": {op: READERS[op] for op in ("DequantizeLinear", "QuantizeLinear")}}
 
 
 def read_weights(value: ir.Value | None) -> Weights | None:

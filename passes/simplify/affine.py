@@ -13,6 +13,10 @@ from mho.passes.simplify.constants import constant_array
 Array = npt.NDArray[np.float64]
 
 
+JOINED = ("BatchNormalization", "Add", "Sub", "Mul", "Div")
+"""The operators that may be an affine map per channel."""
+
+
 @dataclass(frozen=True)
 class Channels:
     """Where the channels of a value lie.
@@ -56,7 +60,7 @@ def read_affine(node: ir.Node, source: ir.Value, channels: Channels, size_limit:
         return None
     if node.op_type == "BatchNormalization":
         return _batch_norm(node, source, channels, size_limit)
-    if node.op_type not in ("Add", "Sub", "Mul", "Div"):
+    if node.op_type not in JOINED:
         return None
     first, second = node.inputs
     constant = _per_channel(second if first is source else first, channels, size_limit)

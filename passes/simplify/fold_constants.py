@@ -6,22 +6,24 @@ the limit, and holds Bernoulli for deterministic.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 import onnx
 import onnx_ir as ir
 
+from mho.passes.levels.history import Gone
 from mho.passes.levels.model import Model
 from mho.passes.simplify.constants import constant_array, draws_or_branches
 from mho.passes.simplify.infer_shapes import InferShapes
+from mho.passes.simplify.record import rewritten
 from mho.runtime.inspect import evaluate
 
 Array = npt.NDArray[np.generic]
 
 # Quantised weights stay quantised, because programs store them so; a small Einsum can take unbounded time.
-_NEVER_FOLDED = frozenset({"DequantizeLinear", "Dropout", "Einsum", "QuantizeLinear"})
+NEVER_FOLDED = frozenset({"DequantizeLinear", "Dropout", "Einsum", "QuantizeLinear"})
 # ConstantOfShape only makes data larger; the paddings and shapes that are built with it are short.
 _FILLED_LIMIT = 64
 
@@ -30,7 +32,8 @@ _FILLED_LIMIT = 64
 class FoldConstants:
     """Turns Constant nodes into initializers of the main graph and computes nodes whose inputs are small constants.
 
-    Chains from large weights stay, so that nothing large materialises. Random operators, control flow and nodes
+    Chains from large weights stay, so that nothing large materialises, and so does the Transpose of a table that is
+    also looked up. Random operators, control flow and nodes
     that write a graph's output stay too. Shape, Size, and Gather or Slice of a Shape are computed where they ask
     for known dimensions only. Shapes are inferred again at the end.
 
@@ -48,7 +51,7 @@ class FoldConstants:
             if tensors is not None:
                 _replace_by_initializers(node, tensors, graph_model.graph)
                 folded += 1
-        return InferShapes().run(replace(model, ir=graph_model)) if folded else model
+        return InferShapes().run(rewritten(model, graph_model, _computed)) if folded else model
 
     def _results(self, node: ir.Node, model: ir.Model) -> list[ir.TensorProtocol] | None:
         if any(output.is_graph_output() for output in node.outputs) or node.domain != "":
@@ -58,7 +61,7 @@ class FoldConstants:
             return None if tensor is None else [tensor]
         if (dims := _asked_dimensions(node, self.size_limit)) is not None:
             return [ir.tensor(dims)]
-        if node.op_type in _NEVER_FOLDED or draws_or_branches(node) or not node.inputs:
+        if node.op_type in NEVER_FOLDED or draws_or_branches(node) or not node.inputs or _is_tied(node):
             return None
         arrays = {value: constant_array(value, self.size_limit) for value in node.inputs if value is not None}
         if any(array is None for array in arrays.values()):
@@ -67,6 +70,20 @@ class FoldConstants:
         limit = min(self.size_limit, _FILLED_LIMIT) if node.op_type == "ConstantOfShape" else self.size_limit
         results = evaluate(_single_node_model(node, constants, model), limit)
         return None if results is None else [ir.tensor(result) for result in results]
+
+
+def _is_tied(node: ir.Node) -> bool:
+    """Whether a node transposes an initializer that others read as it is: as one tensor it is one matrix."""
+    source = node.inputs[0]
+    return node.op_type == "Transpose" and source is not None and source.producer() is None and len(source.uses()) > 1
+
+
+def _computed(node: ir.Node) -> Gone:
+    if node.op_type == "Constant":
+        return Gone("constant", "a constant")
+    if node.op_type in ("Shape", "Size"):
+        return Gone("constant", "the shape that it asks for is known")
+    return Gone("constant", "its inputs are known while compiling")
 
 
 def _single_node_model(node: ir.Node, constants: dict[str, Array], model: ir.Model) -> onnx.ModelProto:

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import onnx_ir as ir
 
+from mho.passes.levels.history import Gone
 from mho.passes.levels.model import Model
-from mho.passes.simplify.constants import constant_array, replace_value
+from mho.passes.simplify.constants import constant_array, record_origins, replace_value
 from mho.passes.simplify.infer_shapes import InferShapes
+from mho.passes.simplify.record import rewritten
 
 
 @dataclass(frozen=True)
@@ -23,7 +25,13 @@ class InlineBranches:
         decided = [node for node in graph_model.graph.all_nodes() if _branch(node) is not None]
         for node in decided:
             _inline(node)
-        return InferShapes().run(replace(model, ir=graph_model)) if decided else model
+        return InferShapes().run(rewritten(model, graph_model, _decided)) if decided else model
+
+
+def _decided(node: ir.Node) -> Gone:
+    if _branch(node) is not None:
+        return Gone("removed", "its condition is a constant, and the branch that it takes stands in its place")
+    return Gone("removed", "it stands in the branch of an If that is never taken")
 
 
 def _branch(node: ir.Node) -> ir.Graph | None:
@@ -46,6 +54,7 @@ def _inline(node: ir.Node) -> None:
     for old, new in zip(list(node.outputs), results, strict=True):
         if not replace_value(old, new):
             copy = ir.Node("", "Identity", [new], name=f"{node.name}_{old.name}", outputs=[_like(old)])
+            record_origins(copy, [node])
             parent.insert_before(node, copy)
             replace_value(old, copy.outputs[0])
     parent.remove(node, safe=True)

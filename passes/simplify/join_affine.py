@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from collections.abc import Set as AbstractSet
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 import onnx_ir as ir
 
+from mho.passes.levels.history import Gone
 from mho.passes.levels.model import Model
 from mho.passes.simplify.affine import Affine, Array, Channels, identity, is_inference_batch_norm, read_affine
 from mho.passes.simplify.constants import constant_array, constant_values, record_origins, replace_value
+from mho.passes.simplify.record import rewritten
 
 
 @dataclass(frozen=True)
@@ -49,7 +51,7 @@ class JoinAffine:
             if chain is not None and not self._is_normal(chain):
                 joined.update(chain.nodes)
                 _rewrite(chain, names, graph_model.graph)
-        return replace(model, ir=graph_model)
+        return rewritten(model, graph_model, lambda node: Gone("removed", "with its neighbours it changes nothing"))
 
     def _chain(self, node: ir.Node, constants: AbstractSet[ir.Value]) -> Chain | None:
         """The affine chain that begins behind the matrix `node`, or at `node` if it is a batch norm."""

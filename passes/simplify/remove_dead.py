@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import onnx_ir as ir
 import onnx_ir.passes.common
 
+from mho.passes.levels.history import Gone
 from mho.passes.levels.model import Model
+from mho.passes.simplify.record import rewritten
 
 
 @dataclass(frozen=True)
@@ -20,4 +22,4 @@ class RemoveDead:
     def run(self, model: Model) -> Model:
         graph_model = model.ir.clone()
         ir.passes.common.RemoveUnusedNodesPass()(graph_model)
-        return replace(model, ir=graph_model)
+        return rewritten(model, graph_model, lambda node: Gone("removed", "nothing reads its result"))

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 import onnx_ir as ir
 
+from mho.passes.levels.history import Gone
 from mho.passes.levels.model import Model
 from mho.passes.simplify.constants import constant_array, inference_dropout, replace_value
+from mho.passes.simplify.record import rewritten
 
 _CONSTANT_LIMIT = 4096
 
@@ -28,7 +30,11 @@ class RemoveIdentities:
             source = _passed_on(node)
             if source is not None and replace_value(node.outputs[0], source) and node.graph is not None:
                 node.graph.remove(node, safe=True)
-        return replace(model, ir=graph_model)
+        return rewritten(model, graph_model, _without_effect)
+
+
+def _without_effect(node: ir.Node) -> Gone:
+    return Gone("removed", EFFECTS.get(node.op_type, _PASSED))
 
 
 def _passed_on(node: ir.Node) -> ir.Value | None:
@@ -137,3 +143,26 @@ _TESTS: Mapping[str, Callable[[ir.Node], bool]] = {
     "Mul": _neutral(1),
     "Div": _neutral(1),
 }
+_PASSED = "it passes its input on unchanged"
+EFFECTS: Mapping[str, str] = {
+    "Identity": _PASSED,
+    "Concat": "it has one input",
+    "Sum": "it has one input",
+    "Max": "it has one input",
+    "Min": "it has one input",
+    "Mean": "it has one input",
+    "Dropout": "it passes its input on unchanged at inference",
+    "Cast": "its input has that type already",
+    "CastLike": "its input has that type already",
+    "Transpose": "it keeps the order of the axes",
+    "Reshape": "its input has that shape already",
+    "Flatten": "its input has that shape already",
+    "Expand": "its input has that shape already",
+    "Slice": "it takes the whole of its input",
+    "Pad": "it adds nothing to its input",
+    "Add": "it adds 0",
+    "Sub": "it subtracts 0",
+    "Mul": "it multiplies by 1",
+    "Div": "it divides by 1",
+}
+"""Operator → why a node of it that is removed has no effect."""

@@ -61,6 +61,18 @@ def test_compile_takes_every_option(run: Shell, tmp_path: Path) -> None:
     assert found.json["schema"]
 
 
+def test_compile_leaves_digital_what_it_is_told(run: Shell) -> None:
+    layers = run("compile", MODEL, "-t", "ideal256", "--data", CALIBRATION, "--json").json["layers"]
+    name = layers[0]["name"]
+    told = run("compile", MODEL, "-t", "ideal256", "--data", CALIBRATION, "--digital", name, "--json").json
+    assert [layer["name"] for layer in told["layers"]] == [layer["name"] for layer in layers[1:]]
+    (node,) = (node for node in told["nodes"] if node["name"] == name)
+    assert (node["unit"], node["reason"]) == ("digital", "left digital by the user")
+    assert node["remedy"] == "take it out of --digital"
+    unknown = run("compile", MODEL, "-t", "ideal256", "--data", CALIBRATION, "--digital", "nobody")
+    assert unknown.code == 2 and "--digital names nobody" in unknown.err
+
+
 def test_compile_explains_every_node(run: Shell) -> None:
     found = run("compile", MODEL, "-t", "ideal256", "--data", CALIBRATION, "--explain")
     assert all(node in found.out for node in ("conv1", "conv3", "residual", "dense2", "flatten"))

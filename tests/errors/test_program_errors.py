@@ -11,6 +11,7 @@ import pytest
 from safetensors.numpy import save_file
 
 from mho.targets.errors import ProgramError
+from mho.targets.program import FORMAT_VERSION
 from mho.targets.program_file import check_tensors, read_program, write_program
 from tests.programs import tiny_program
 
@@ -62,9 +63,9 @@ def test_another_safetensors_file(tmp_path: Path) -> None:
 
 def test_a_newer_format_says_what_to_do(tmp_path: Path) -> None:
     path = written(tmp_path / "a.mho")
-    path.write_bytes(with_header(path.read_bytes(), '\\"format\\": 1', '\\"format\\": 9'))
+    path.write_bytes(with_header(path.read_bytes(), f'\\"format\\": {FORMAT_VERSION}', '\\"format\\": 9'))
     assert refusal(path) == (
-        f"{path}: the program has format version 9, and this mho reads versions up to 1: "
+        f"{path}: the program has format version 9, and this mho reads versions up to {FORMAT_VERSION}: "
         "install a newer mho, or compile the model again with this one"
     )
 

@@ -20,6 +20,7 @@ from mho.examples.matrices import matrices
 from mho.examples.ptb_lstm import ptb_lstm
 from mho.examples.resnet9 import resnet9
 from mho.examples.rnnt import encoder, joint, prediction
+from mho.examples.vit import VitSize, vit
 
 TINY = TransformerSize(vocabulary=60, positions=16, layers=2, width=24, inner=48, heads=3)
 Array = npt.NDArray[Any]
@@ -130,6 +131,19 @@ def test_gpt2_ties_its_table() -> None:
 def test_transformer_layers_have_four_kinds_of_matrices(network: Callable[..., onnx.ModelProto]) -> None:
     layers = [shape for shape in matrices(network(size=TINY)) if shape != (24, 60)]
     assert sum(rows * columns for rows, columns in layers) == 2 * (4 * 24 * 24 + 2 * 24 * 48)
+
+
+def test_vit_has_the_published_matrices() -> None:
+    shapes = matrices(vit(size=VitSize(layers=1)))
+    assert shapes == [(768, 768), *[(768, 768)] * 4, (768, 3072), (3072, 768), (768, 1000)]
+    assert VitSize().tokens == 197
+
+
+def test_vit_tells_images_apart() -> None:
+    model = vit(size=VitSize(pixels=8, patch=4, classes=5, layers=2, width=24, inner=48, heads=3))
+    logits = _run(model, image=_normal(3, 3, 8, 8))
+    assert logits.shape == (3, 5)
+    assert np.abs(logits[0] - logits[1]).max() > 1e-3
 
 
 def test_the_seed_decides_the_weights() -> None:

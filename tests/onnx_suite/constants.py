@@ -16,6 +16,7 @@ WEIGHTS: Mapping[str, tuple[tuple[int, ...], ...]] = {
     "ConvTranspose": ((1, 2),),
     "Gemm": ((1, 2), (0, 2)),
     "MatMul": ((1,), (0,)),
+    "Einsum": ((1,), (0,)),
     "LSTM": ((1, 2, 3, 7),),
     "GRU": ((1, 2, 3),),
     "RNN": ((1, 2, 3),),

@@ -16,8 +16,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from safetensors import safe_open
 
+from mho.targets import program_file
 from mho.targets.errors import ProgramError
-from mho.targets.mapped_tensors import MappedTensors
+from mho.targets.mapped_tensors import MappedTensors, View
 from mho.targets.program import Array, JsonScalar, Program
 from mho.targets.program_file import check_tensors, read_program, tensor_table, write_program
 from mho.targets.steps import Activation, Analog
@@ -54,6 +55,41 @@ def test_tensors_are_mapped_and_read_only(tmp_path: Path) -> None:
     for array in tensors.values():
         assert not array.flags.writeable and not array.flags.owndata and array.flags.aligned
     assert tensors["matrix/w"] is tensors["matrix/w"]
+
+
+@pytest.mark.parametrize("transposed", [False, True])
+def test_a_matrix_that_is_a_constant_is_stored_once(tmp_path: Path, transposed: bool) -> None:
+    table = np.random.default_rng(0).standard_normal((60, 70)).astype(np.float32)
+    matrix = (table.T if transposed else table)[None]
+    program = replace(tiny_program(), tensors={"constant/t": table, "matrix/t": matrix, "matrix/u": matrix + 1})
+    write_program(program, tmp_path / "a.mho")
+    assert 2 * table.nbytes < (tmp_path / "a.mho").stat().st_size < 2.9 * table.nbytes
+    read = read_program(tmp_path / "a.mho")
+    assert equal(read, program)
+    np.testing.assert_array_equal(read.tensors["matrix/t"], matrix)
+    assert np.shares_memory(read.tensors["matrix/t"], read.tensors["constant/t"])
+    write_program(read, tmp_path / "b.mho")
+    assert (tmp_path / "a.mho").read_bytes() == (tmp_path / "b.mho").read_bytes()
+
+
+@pytest.mark.parametrize("tensor", ["constant/missing", "matrix/t", "constant/other"])
+def test_a_false_view_is_refused(tmp_path: Path, tensor: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    table = np.ones((6, 7), np.float32)
+    arrays = {"constant/t": table, "constant/other": table[:, :3], "matrix/t": table[None]}
+    monkeypatch.setattr(
+        program_file, "_view", lambda array, _: View(tensor=tensor, transposed=False) if array.ndim == 3 else None
+    )
+    write_program(replace(tiny_program(), tensors=arrays), tmp_path / "a.mho")
+    with pytest.raises(ProgramError, match=r"matrix/t .*view of"):
+        read_program(tmp_path / "a.mho")
+
+
+def test_a_program_of_the_first_format_is_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    program = replace(tiny_program(), manifest=replace(tiny_program().manifest, format=1))
+    monkeypatch.setattr(program_file, "FORMAT_VERSION", 1)
+    write_program(program, tmp_path / "a.mho")
+    monkeypatch.undo()
+    assert equal(read_program(tmp_path / "a.mho"), program)
 
 
 ARRAYS: dict[str, Array] = {

@@ -179,8 +179,15 @@ def _decisions(shapes: tuple[Shape, ...]) -> Iterator[Decision]:
                 node=f"pool{index}", operator="MaxPool", unit="digital", reason="pooling is not a product with weights"
             )
     yield Decision(
-        node="attention", operator="MatMul", unit="digital", reason="both operands change with the input: no weights"
+        node="attention",
+        operator="MatMul",
+        unit="digital",
+        reason="its second input is computed at run time",
+        detail="'key' from node 'transpose' (Transpose)",
+        remedy="export the model so that it is constant",
     )
+    yield Decision(node="shape", operator="Shape", unit="constant", reason="the shape that it asks for is known")
+    yield Decision(node="dropout", operator="Dropout", unit="removed", reason="it has no effect")
 
 
 def _sequence(shapes: tuple[Shape, ...]) -> Iterator[Step]:

@@ -163,6 +163,31 @@ def test_a_browser_draws_every_tile_and_block(program: Program, tmp_path: Path) 
     assert "<img" not in drawn
 
 
+def large(nodes: int) -> Program:
+    """A program with many nodes, each of a reason of its own detail."""
+    program = resnet9()
+    extra = (
+        replace(program.decisions[-3], node=f"layer{i}/attention", detail=f"'key' from node 'transpose{i}' (Transpose)")
+        for i in range(nodes)
+    )
+    return replace(program, decisions=(*program.decisions, *extra))
+
+
+def test_thousands_of_nodes_are_data_and_their_reasons_stand_once() -> None:
+    page = summarise(large(2000)).html()
+    data = json.loads(embedded(page))
+    assert len(data["nodes"]) == len(large(2000).decisions)
+    assert len(data["reasons"]) == len(summarise(resnet9()).reasons)
+    assert len(page) < len(summarise(resnet9()).html()) + 2000 * 150
+
+
+@pytest.mark.browser
+def test_a_browser_lists_the_first_nodes_of_many(tmp_path: Path) -> None:
+    drawn = dom(summarise(large(2000)).html(), tmp_path)
+    assert drawn.count('class="node"') == 150
+    assert f"{len(large(2000).decisions):,} nodes, in the order of the file" in drawn
+
+
 @pytest.mark.browser
 def test_a_browser_draws_the_chip_in_the_address(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("mho.report.html.MOST_TILES", 100)

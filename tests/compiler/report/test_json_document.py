@@ -26,7 +26,12 @@ def test_stable_keys() -> None:
     assert {"chip", "x", "y", "blocks"} <= data["tiles"][0].keys()
     block = {"layer", "rows", "columns", "row_offset", "column_offset", "replica"}
     assert block <= data["tiles"][0]["blocks"][0].keys()
-    assert {"name", "op", "reason"} <= data["digital"][0].keys()
+    assert {"name", "op", "reason", "remedy"} <= data["digital"][0].keys()
+    attention = next(node for node in data["nodes"] if node["name"] == "attention")
+    assert attention["reason"] == "its second input is computed at run time: 'key' from node 'transpose' (Transpose)"
+    assert (attention["unit"], attention["layers"]) == ("digital", [])
+    assert attention["remedy"].startswith("export")
+    assert data["nodes"][0]["layers"] == [data["layers"][0]["name"]]
 
 
 def test_numbers_add_up() -> None:

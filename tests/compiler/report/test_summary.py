@@ -96,6 +96,7 @@ def test_reasons_gather_nodes_with_the_digital_ones_first() -> None:
         Decision(node="r", operator="MaxPool", unit="digital", reason="no weights"),
     )
     report = summarise(replace(crowd((Shape("a", 4, 4),)), decisions=decisions))
+    assert report.layers_of == {"a": ("a",)}
     assert [(g.unit, len(g.decisions)) for g in report.reasons] == [("digital", 3), ("analog", 1)]
     assert report.reasons[0].operators == (("MaxPool", 2), ("Add", 1))
 

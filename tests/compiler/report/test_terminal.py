@@ -105,5 +105,7 @@ def test_the_explanation_names_every_node() -> None:
     report = summarise(resnet9())
     text = as_text(explanation(report))
     for decision in report.decisions:
-        assert decision.node in text
+        assert f"{decision.operator} {decision.node}: " in text
+    assert "→ export the model so that it is constant" in text
+    assert "removed   computed by nothing" in text
     assert max(len(line) for line in text.splitlines()) <= WIDTH

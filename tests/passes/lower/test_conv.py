@@ -109,12 +109,28 @@ def test_kernel_shape_that_contradicts_the_weights(bench: Any) -> None:
         bench.lower(model)
 
 
+def test_all_contradictions_are_told_together(bench: Any) -> None:
+    model = bench.parse(
+        """agraph (float[1, 1, 6, 6] x) => (float[a, b, c, d] y, float[e, f, g, h] z)
+        <float[1, 1, 3, 3] w = {1, 1, 1, 1, 1, 1, 1, 1, 1}>
+        { [bad] y = Conv<kernel_shape = [5, 5]>(x, w) [worse] z = Conv<strides = [1]>(x, w) }"""
+    )
+    with pytest.raises(ModelError) as raised:
+        bench.lower(model)
+    assert [("bad" in problem, "worse" in problem) for problem in raised.value.problems] == [
+        (True, False),
+        (False, True),
+    ]
+
+
 def test_weights_at_run_time(bench: Any) -> None:
     x, w = numbers(1, 2, 8), numbers(3, 2, 3)
     network = bench.check(bench.model("Conv", {"x": x, "w": w}, {}, ("x", "w")), {"x": x, "w": w})
     assert not network.matrices
     (decision,) = network.decisions
-    assert (decision.unit, decision.reason) == ("digital", "its weights are computed at run time")
+    assert (decision.unit, decision.reason) == ("digital", "its second input, the weights, is an input and no constant")
+    assert decision.detail == "'w', an input"
+    assert "initializer" in decision.remedy
 
 
 def test_two_convolutions_share_weights(bench: Any) -> None:

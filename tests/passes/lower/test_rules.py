@@ -17,7 +17,8 @@ def test_every_rule_explains_itself_in_sentences() -> None:
     supports = explain_rules()
     operators = [support.operator for support in supports]
     plain = (
-        "Conv ConvTranspose Gemm MatMul LSTM GRU RNN If Loop Scan ConvInteger MatMulInteger QLinearConv QLinearMatMul"
+        "Conv ConvTranspose Einsum Gemm MatMul LSTM GRU RNN If Loop Scan "
+        "ConvInteger MatMulInteger QLinearConv QLinearMatMul"
     )
     microsoft = (
         "Attention DynamicQuantizeMatMul FusedConv FusedGemm FusedMatMul MatMulBnb4 MatMulIntegerToFloat MatMulNBits "
@@ -41,9 +42,15 @@ def test_names_are_given_once() -> None:
     [
         ("y = Relu(x)", "no weights: elementwise operator"),
         ("y = Transpose(x)", "no weights: data movement"),
-        ("y = Softmax(x)", "no weights: normalisation"),
-        ("y = MatMul(x, x)", "both of its factors are computed at run time"),
-        ('y = Einsum<equation = "ij,jk->ik">(x, x)', "no rule lowers this operator"),
+        ("y = Softmax(x)", "no matrix: normalisation"),
+        (
+            "y = MatMul(x, x)",
+            "both of its factors are computed at run time, as in attention, and a crossbar holds constants",
+        ),
+        (
+            'y = Einsum<equation = "ij,jk->ik">(x, x)',
+            "both of its factors are computed at run time, as in attention, and a crossbar holds constants",
+        ),
     ],
 )
 def test_reasons_of_digital_steps(bench: Any, node: str, reason: str) -> None:

@@ -48,7 +48,10 @@ def test_chain(bench: Any, name: str) -> None:
     model = bench.parse(f"agraph (float[2, 4] x) => (float[2, 3] y) {CHAINS[name]}")
     network = bench.check(model, {"x": X})
     assert [type(step) for step in network.steps] == [Analog]
-    assert {d.unit for d in network.decisions} == {"analog"}
+    decisions = {d.node: d for d in network.decisions}
+    assert decisions.pop("m").unit == "analog"
+    parts = {(d.unit, d.reason, d.detail) for d in decisions.values()}
+    assert parts == {("constant", "part of a layer's weights", "m")}
     (matrix,) = network.matrices.values()
     assert set(network.tensors) == {matrix.recipe.tensor} == {"w"}
     assert len(matrix.origins) == 1 + len(model.graph.node)
@@ -93,6 +96,7 @@ def test_left_digital(bench: Any) -> None:
     network = bench.lower(model, digital=("m",))
     assert [step.op for step in network.steps] == ["digital", "digital"]
     assert network.decisions[-1].reason == "left digital by the user"
+    assert "--digital" in network.decisions[-1].remedy
     with pytest.raises(OptionError, match="nothing"):
         bench.lower(model, digital=("nothing",))
 
