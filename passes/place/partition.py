@@ -132,9 +132,13 @@ def pack_units(sizes: Indices, capacity: int) -> Indices:
     """Unit → chip by first fit, the largest first: the fewest chips where all sizes are equal."""
     room: list[int] = []
     chip_of = np.zeros(len(sizes), np.int64)
+    chip = last = 0
     for unit in np.argsort(-sizes, kind="stable").tolist():
         size = int(sizes[unit])
-        chip = next((i for i, left in enumerate(room) if left >= size), len(room))
+        if size != last:  # chips without room for this size have none for the next one of it
+            chip, last = 0, size
+        while chip < len(room) and room[chip] < size:
+            chip += 1
         if chip == len(room):
             room.append(capacity)
         room[chip] -= size
