@@ -15,6 +15,9 @@ from mho.runtime.sequencer import Executable
 Array = NDArray[Any]
 Watch = Callable[[str, NDArray[np.float32]], None]
 
+MOST_CONVERTED = 1 << 24
+"""Weights that are made float32 at once, where they are stored otherwise."""
+
 
 class ExactUnit:
     """Implements `sequencer.Unit` with one float32 product a layer.
@@ -44,11 +47,19 @@ class ExactUnit:
 def multiply(rows: NDArray[np.float32], stored: Array) -> NDArray[np.float32]:
     """[positions, rows] times a matrix stored as [groups, rows / groups, columns / groups]: [positions, columns]."""
     groups, height, width = stored.shape
-    weights = stored.astype(np.float32, copy=False)
+    if groups == 1 and stored.dtype != np.float32 and stored.size > MOST_CONVERTED:
+        strip = max(1, MOST_CONVERTED // height)
+        strips = [_product(rows, stored[0, :, start : start + strip]) for start in range(0, width, strip)]
+        return np.concatenate(strips, axis=1)
     if groups == 1:
-        product: NDArray[np.float32] = np.matmul(rows, weights[0], dtype=np.float32)
-        return product
+        return _product(rows, stored[0])
+    weights = stored.astype(np.float32, copy=False)
     parts = rows.reshape(len(rows), groups, height).transpose(1, 0, 2)
     columns = np.empty((len(rows), groups, width), np.float32)
     np.matmul(parts, weights, out=columns.transpose(1, 0, 2))
     return columns.reshape(len(rows), groups * width)
+
+
+def _product(rows: NDArray[np.float32], weights: Array) -> NDArray[np.float32]:
+    product: NDArray[np.float32] = np.matmul(rows, weights.astype(np.float32, copy=False), dtype=np.float32)
+    return product

@@ -67,9 +67,11 @@ class Observe:
         return Calibrated(network, observed, _warnings(observed))
 
     def _watch(self, network: Network, samples: Samples, advance: Callable[[int], None]) -> dict[str, Reservoir]:
+        found = layers(network.steps)
+        share = min(KEPT_NUMBERS, KEPT_IN_ALL // max(len(found), 1))
         seen = {
-            layer.name: Reservoir(limit=_limit(self.vectors, network.matrices[layer.matrix].rows))
-            for layer in layers(network.steps)
+            layer.name: Reservoir(limit=_limit(self.vectors, network.matrices[layer.matrix].rows, share))
+            for layer in found
         }
         if not seen:
             return seen
@@ -82,11 +84,13 @@ class Observe:
 
 
 KEPT_NUMBERS = 1 << 20
-"""Numbers kept of one layer's inputs, so that a network of a hundred wide layers stays within memory."""
+KEPT_IN_ALL = 1 << 27
+"""Numbers kept of one layer's inputs and of all layers' together, so that a network of hundreds of wide layers stays
+within memory."""
 
 
-def _limit(vectors: int, rows: int) -> int:
-    return max(16, min(vectors, KEPT_NUMBERS // max(rows, 1)))
+def _limit(vectors: int, rows: int, numbers: int) -> int:
+    return max(16, min(vectors, numbers // max(rows, 1)))
 
 
 GOLDEN = np.uint64(0x9E3779B97F4A7C15)

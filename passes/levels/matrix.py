@@ -126,7 +126,22 @@ class Matrix:
 
 def evaluate(recipe: Recipe, source: ir.TensorProtocol) -> Array:
     """The array that a recipe makes of its source tensor, in the source's number format where it allows."""
-    array = source.numpy()
+    array = numbers_of(source)
     for operation in recipe.operations:
         array = operation.apply(array)
     return array
+
+
+def numbers_of(tensor: ir.TensorProtocol) -> Array:
+    """The numbers of a tensor. An external one is mapped for this array alone, and its pages are let go with it."""
+    if isinstance(tensor, ir.ExternalTensor):
+        tensor = ir.ExternalTensor(
+            tensor.location,
+            tensor.offset,
+            tensor.length,
+            tensor.dtype,
+            shape=ir.Shape(tensor.shape),
+            name=tensor.name or "",
+            base_dir=tensor.base_dir,
+        )
+    return tensor.numpy()
