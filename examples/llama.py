@@ -18,7 +18,7 @@ import numpy.typing as npt
 import onnx
 from onnx import TensorProto, helper
 
-from mho.examples.builder import Builder
+from mho.examples.builder import Builder, Shape
 from mho.examples.matrices import matrices
 from mho.examples.weight_file import WeightFile
 
@@ -211,7 +211,7 @@ class _Decoder:
 
     def _cached(self, name: str, x: str) -> str:
         """What the cache holds, then x, along the tokens."""
-        shape = ["N", self.size.kv_heads, "P", self.size.head_width]
+        shape: Shape = ["N", self.size.kv_heads, "P", self.size.head_width]
         past = self.net.input(f"past_key_values.{name}", shape, self.element)
         return self.net.op("Concat", f"present.{name}", past, x, axis=2)
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import cast
 
 import numpy as np
 import onnx_ir as ir
@@ -52,8 +54,8 @@ def count_not_finite(array: Array) -> int:
         return 0
     if array.dtype == np.float16:
         array = array.view(np.uint16)
-    flags = ["external_loop", "buffered", "zerosize_ok"]
-    return sum(_bad(chunk) for chunk in np.nditer(array, flags, order="K", buffersize=CHUNK))
+    chunks = np.nditer(array, ("external_loop", "buffered", "zerosize_ok"), order="K", buffersize=CHUNK)
+    return sum(_bad(chunk) for chunk in cast(Iterable[Array], chunks))
 
 
 def _bad(chunk: Array) -> int:
