@@ -18,6 +18,9 @@ Watch = Callable[[str, NDArray[np.float32]], None]
 MOST_CONVERTED = 1 << 24
 """Weights that are made float32 at once, where they are stored otherwise."""
 
+FEW_CONVERTED = 1 << 18
+"""Weights whose float32 copy is small enough for any place in the heap."""
+
 
 class ExactUnit:
     """Implements `sequencer.Unit` with one float32 product a layer.
@@ -61,5 +64,20 @@ def multiply(rows: NDArray[np.float32], stored: Array) -> NDArray[np.float32]:
 
 
 def _product(rows: NDArray[np.float32], weights: Array) -> NDArray[np.float32]:
-    product: NDArray[np.float32] = np.matmul(rows, weights.astype(np.float32, copy=False), dtype=np.float32)
+    product: NDArray[np.float32] = np.matmul(rows, _as_float32(weights), dtype=np.float32)
     return product
+
+
+def _as_float32(weights: Array) -> NDArray[np.float32]:
+    """The weights in float32, a large copy in room for MOST_CONVERTED, of which only what is used takes memory.
+
+    An array of so many bytes is a mapping of its own that the system takes back at once. Smaller ones come from the
+    heap, where what is allocated for good settles in their place, so that the heap would grow with every layer.
+    """
+    if weights.dtype == np.float32 or weights.size <= FEW_CONVERTED:
+        return weights.astype(np.float32, copy=False)
+    room = np.empty(max(weights.size, MOST_CONVERTED), np.float32)[: weights.size]
+    across = weights.flags.f_contiguous and not weights.flags.c_contiguous
+    converted = room.reshape(weights.shape[::-1]).T if across else room.reshape(weights.shape)
+    np.copyto(converted, weights, casting="unsafe")
+    return converted
