@@ -2,12 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from math import prod
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import onnx
 from onnx import TensorProto, helper
+
+from mho.examples.weight_file import WeightFile
+
+LEAST_EXTERNAL_BYTES = 1024
+"""Smaller tensors stay in the graph, where shapes can be worked out from them."""
+
+DRAWN_NUMBERS = 1 << 22
+"""Numbers of a weight that are drawn at a time."""
 
 Shape = Sequence[int | str]
 Attribute = int | float | str | Sequence[int]
@@ -17,15 +27,28 @@ class Builder:
     """A graph under construction. Values are named by strings; `op` returns the name of what it computes.
 
     Tensors are written into the graph at once, so that a network of some hundred megabytes exists only once.
+
+    Args:
+        file: takes the tensors of at least 1 KiB instead, so that no more than a part of one is in memory.
+        dtype: number format of the weights.
     """
 
-    def __init__(self, name: str, seed: int = 0, opset: int = 17) -> None:
+    def __init__(
+        self,
+        name: str,
+        seed: int = 0,
+        opset: int = 17,
+        file: WeightFile | None = None,
+        dtype: npt.DTypeLike = np.float32,
+    ) -> None:
         imports = [helper.make_opsetid("", opset)]
         self.model = onnx.ModelProto(producer_name="mho.examples", ir_version=helper.find_min_ir_version_for(imports))
         self.model.opset_import.extend(imports)
         self.graph = self.model.graph
         self.graph.name = name
         self.random = np.random.default_rng(seed)
+        self.dtype: np.dtype[Any] = np.dtype(dtype)
+        self._file = file
 
     def input(self, name: str, shape: Shape, element: int = TensorProto.FLOAT) -> str:
         """An input of the network; a string in `shape` is a symbolic dimension."""
@@ -38,16 +61,29 @@ class Builder:
     def constant(self, name: str, array: npt.ArrayLike) -> str:
         """An initializer."""
         values = np.asarray(array)
-        tensor = self.graph.initializer.add(name=name, dims=values.shape)
-        tensor.data_type = helper.np_dtype_to_tensor_dtype(values.dtype)
-        tensor.raw_data = values.tobytes()
-        return name
+        return self._initializer(name, values.shape, values.dtype, iter([values]))
 
     def weight(self, name: str, *shape: int, gain: float = 1.0, fan_in: int) -> str:
-        """A random float32 initializer of standard deviation √(gain / fan_in); gain 2 suits a layer before Relu."""
-        values = self.random.standard_normal(shape, dtype=np.float32)
-        values *= np.float32((gain / fan_in) ** 0.5)
-        return self.constant(name, values)
+        """A random initializer of standard deviation √(gain / fan_in); gain 2 suits a layer before Relu."""
+        return self._initializer(name, shape, self.dtype, self._drawn(shape, (gain / fan_in) ** 0.5))
+
+    def _drawn(self, shape: Sequence[int], deviation: float) -> Iterator[npt.NDArray[Any]]:
+        """The numbers of a weight in parts, the same however large a part is."""
+        for start in range(0, count := prod(shape), DRAWN_NUMBERS):
+            values = self.random.standard_normal(min(DRAWN_NUMBERS, count - start), dtype=np.float32)
+            yield (values * np.float32(deviation)).astype(self.dtype, copy=False)
+
+    def _initializer(
+        self, name: str, shape: Sequence[int], dtype: np.dtype[Any], parts: Iterator[npt.NDArray[Any]]
+    ) -> str:
+        tensor = self.graph.initializer.add(name=name, dims=shape)
+        tensor.data_type = helper.np_dtype_to_tensor_dtype(dtype)
+        length = prod(shape) * dtype.itemsize
+        if self._file is not None and length >= LEAST_EXTERNAL_BYTES:
+            self._file.append(tensor, parts, length)
+        else:
+            tensor.raw_data = b"".join(part.tobytes() for part in parts)
+        return name
 
     def bias(self, name: str, *shape: int) -> str:
         """A small random float32 initializer."""

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import onnx
 
 from mho.examples.bert import bert
+from mho.examples.builder import LEAST_EXTERNAL_BYTES
 from mho.examples.gpt2 import gpt2
 from mho.examples.kws_mlp import kws_mlp
+from mho.examples.llama import SIZES, llama
 from mho.examples.matrices import matrices
 from mho.examples.ptb_lstm import ptb_lstm
 from mho.examples.resnet9 import resnet9
@@ -27,9 +30,10 @@ NETWORKS: dict[str, Callable[[int], onnx.ModelProto]] = {
     "vit": vit,
     "bert": bert,
     "gpt2": gpt2,
+    "llama-tiny": llama,
+    "llama-100m": partial(llama, size=SIZES["100m"]),
 }
 LARGEST_SINGLE_FILE_BYTES = 100_000_000
-LEAST_EXTERNAL_BYTES = 1024
 
 
 def save(model: onnx.ModelProto, path: Path) -> None:

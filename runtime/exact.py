@@ -15,6 +15,14 @@ from mho.runtime.sequencer import Executable
 Array = NDArray[Any]
 Watch = Callable[[str, NDArray[np.float32]], None]
 
+Real = type[np.float32] | type[np.float64]
+
+MOST_CONVERTED = 1 << 24
+"""Weights that are converted at once, where they are stored otherwise."""
+
+FEW_CONVERTED = 1 << 18
+"""Weights whose copy is small enough for any place in the heap."""
+
 
 class ExactUnit:
     """Implements `sequencer.Unit` with one product a layer: float64 for a matrix of whole numbers, else float32.
@@ -41,16 +49,37 @@ class ExactUnit:
         return sums
 
 
-def multiply(
-    rows: NDArray[np.float32], stored: Array, dtype: type[np.float32] | type[np.float64] = np.float32
-) -> Array:
+def multiply(rows: NDArray[np.float32], stored: Array, dtype: Real = np.float32) -> Array:
     """[positions, rows] times a matrix stored as [groups, rows / groups, columns / groups]: [positions, columns]."""
     groups, height, width = stored.shape
-    weights = stored.astype(dtype, copy=False)
+    if groups == 1 and stored.dtype != dtype and stored.size > MOST_CONVERTED:
+        strip = max(1, MOST_CONVERTED // height)
+        strips = [_product(rows, stored[0, :, start : start + strip], dtype) for start in range(0, width, strip)]
+        return np.concatenate(strips, axis=1)
     if groups == 1:
-        product: Array = np.matmul(rows, weights[0], dtype=dtype)
-        return product
+        return _product(rows, stored[0], dtype)
+    weights = stored.astype(dtype, copy=False)
     parts = rows.reshape(len(rows), groups, height).transpose(1, 0, 2)
     columns = np.empty((len(rows), groups, width), dtype)
     np.matmul(parts, weights, out=columns.transpose(1, 0, 2))
     return columns.reshape(len(rows), groups * width)
+
+
+def _product(rows: NDArray[np.float32], weights: Array, dtype: Real) -> Array:
+    product: Array = np.matmul(rows, _converted(weights, dtype), dtype=dtype)
+    return product
+
+
+def _converted(weights: Array, dtype: Real) -> Array:
+    """The weights in another format, a large copy in room for MOST_CONVERTED, of which only what is used takes memory.
+
+    An array of so many bytes is a mapping of its own that the system takes back at once. Smaller ones come from the
+    heap, where what is allocated for good settles in their place, so that the heap would grow with every layer.
+    """
+    if weights.dtype == dtype or weights.size <= FEW_CONVERTED:
+        return weights.astype(dtype, copy=False)
+    room = np.empty(max(weights.size, MOST_CONVERTED), dtype)[: weights.size]
+    across = weights.flags.f_contiguous and not weights.flags.c_contiguous
+    converted = room.reshape(weights.shape[::-1]).T if across else room.reshape(weights.shape)
+    np.copyto(converted, weights, casting="unsafe")
+    return converted

@@ -23,6 +23,9 @@ from mho.targets.program import Array
 HEADER_LIMIT = 64 * 2**20
 PADDING = "padding/"
 
+PIECE_BYTES = 1 << 24
+"""Bytes of a tensor that are written at once."""
+
 NATIVE = {
     "bool": "BOOL",
     "int8": "I8",
@@ -253,16 +256,36 @@ def described(name: str, array: Array) -> StoredTensor:
     Raises:
         ProgramError: a file cannot hold its number format.
     """
+    digest = sha256()
+    for part in pieces_of(array):
+        digest.update(part.data)
+    return StoredTensor(dtype=number_format(name, array), shape=array.shape, sha256=digest.hexdigest())
+
+
+def number_format(name: str, array: Array) -> str:
+    """The name of an array's number format.
+
+    Raises:
+        ProgramError: a file cannot hold it.
+    """
     dtype = array.dtype.name
     if dtype not in NATIVE and dtype not in AS_BYTES:
         raise ProgramError(f"tensor {plain(name)}: a program's file holds numbers only, not {plain(dtype)}")
-    return StoredTensor(dtype=dtype, shape=array.shape, sha256=sha256(bytes_of(array).data).hexdigest())
+    return dtype
 
 
-def bytes_of(array: Array) -> NDArray[np.uint8]:
-    """The little-endian bytes of an array, without a copy where it lies so."""
-    little = np.asarray(array, dtype=array.dtype.newbyteorder("<"), order="C")
-    return little.reshape(-1).view(np.uint8)
+def pieces_of(array: Array) -> Iterator[NDArray[np.uint8]]:
+    """The little-endian bytes of an array in order, some megabytes at a time; only what lies otherwise is copied."""
+    little = np.asarray(array, dtype=array.dtype.newbyteorder("<"))
+    if little.flags.c_contiguous:
+        whole = little.reshape(-1).view(np.uint8)
+        yield from (whole[start : start + PIECE_BYTES] for start in range(0, len(whole), PIECE_BYTES))
+    elif little.nbytes <= PIECE_BYTES:
+        yield np.ascontiguousarray(little).reshape(-1).view(np.uint8)
+    else:
+        step = max(1, PIECE_BYTES * len(little) // little.nbytes)
+        for start in range(0, len(little), step):
+            yield from pieces_of(little[start : start + step] if len(little) > 1 else little[0])
 
 
 def stored_as(tensor: StoredTensor) -> tuple[str, list[int]]:

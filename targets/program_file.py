@@ -10,12 +10,13 @@ program, so that every byte that means something is covered. Equal programs give
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, fields
 from functools import cache
 from hashlib import sha256
+from os import SEEK_CUR
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, get_args, get_type_hints
 
 import numpy as np
 from numpy.typing import NDArray
@@ -31,8 +32,9 @@ from mho.targets.mapped_tensors import (
     MappedTensors,
     StoredTensor,
     View,
-    bytes_of,
     described,
+    number_format,
+    pieces_of,
     stored_as,
     validated,
 )
@@ -51,6 +53,8 @@ from mho.targets.target import Target
 
 ALIGNMENT = 64
 _OF_FILE = ("table", "views")
+HOLE_BYTES = 1 << 20
+PIECE_ITEMS = 1000
 ENTRY_BYTES = 384
 """The most that a tensor and its padding add to the header beside the tensor's name: a shape has at most 64
 dimensions whose product is below 2^63, so at most 147 characters; an offset has at most 19 digits."""
@@ -154,18 +158,28 @@ def _write(program: Program, file: BinaryIO) -> None:
     table: dict[str, StoredTensor] = {}
     views: dict[str, View] = {}
     for name in sorted(program.tensors):
-        array = program.tensors[name]
-        view = _view(array, table)
-        if view is None:
-            table[name] = writer.add(name, array)
-        else:
-            table[name], views[name] = described(name, array), view
+        table[name] = _stored(name, program.tensors[name], writer, table, views)
     parts = {f.name: getattr(program, f.name) for f in fields(_Contents) if f.name not in _OF_FILE}
     contents = _Contents(table=table, views=views, **parts)
-    texts = [_json(_adapter(Manifest), program.manifest), _json(_adapter(_Contents), contents)]
-    for name, text in zip(("manifest", "program"), texts, strict=True):
-        writer.add(name, np.frombuffer(text, np.uint8))
-    writer.finish(json.dumps({"format": FORMAT_VERSION, "sha256": _digest(*texts)}))
+    digest = sha256()
+    try:
+        writer.add_text("manifest", json_pieces(Manifest, program.manifest), digest.update)
+        digest.update(b"\0")
+        writer.add_text("program", json_pieces(_Contents, contents), digest.update)
+    except PydanticSerializationError as error:
+        raise ProgramError("the network's branches and loops are nested too deeply for a file") from error
+    writer.finish(json.dumps({"format": FORMAT_VERSION, "sha256": digest.hexdigest()}))
+
+
+def _stored(
+    name: str, array: Array, writer: _Writer, table: Mapping[str, StoredTensor], views: dict[str, View]
+) -> StoredTensor:
+    """Writes a tensor, unless one that is written already holds its numbers: then it is a view of that one."""
+    view = _view(array, table)
+    if view is None:
+        return writer.add(name, array)
+    views[name] = view
+    return described(name, array)
 
 
 def _view(array: Array, table: Mapping[str, StoredTensor]) -> View | None:
@@ -182,7 +196,10 @@ def _view(array: Array, table: Mapping[str, StoredTensor]) -> View | None:
 
 
 class _Writer:
-    """Writes tensors one after another behind the room for the header, which is written last."""
+    """Writes tensors one after another behind the room for the header, which is written last.
+
+    Long runs of zeros are left out as holes where the file system has them; they read the same.
+    """
 
     def __init__(self, file: BinaryIO, names: list[str]) -> None:
         reserved = sum(len(json.dumps(name)) + ENTRY_BYTES for name in names) + 4 * ENTRY_BYTES
@@ -193,39 +210,79 @@ class _Writer:
         file.seek(8 + self._room)
 
     def add(self, name: str, array: Array) -> StoredTensor:
-        stored = described(name, array)
-        if name in self._entries or name.startswith(PADDING) or name == "__metadata__":
-            raise ProgramError(f"the name {plain(name)!r} of a tensor is reserved for the file itself")
-        gap = -self._end % ALIGNMENT
-        if gap:
-            self._append(f"{PADDING}{len(self._entries)}", "U8", [gap], np.zeros(gap, np.uint8))
-        self._append(name, *stored_as(stored), bytes_of(array))
+        """A tensor, each part of it read once."""
+        dtype, digest = number_format(name, array), sha256()
+        start = self._begin(name)
+        for part in pieces_of(array):
+            digest.update(part.data)
+            self._append(part)
+        stored = StoredTensor(dtype=dtype, shape=array.shape, sha256=digest.hexdigest())
+        self._note(name, *stored_as(stored), start)
         return stored
+
+    def add_text(self, name: str, pieces: Iterable[bytes], seen: Callable[[bytes], None]) -> None:
+        """A byte tensor that is made while it is written; `seen` is told its pieces."""
+        start = self._begin(name)
+        for piece in pieces:
+            seen(piece)
+            self._append(np.frombuffer(piece, np.uint8))
+        self._note(name, "U8", [self._end - start], start)
 
     def finish(self, tag: str) -> None:
         header = json.dumps({"__metadata__": {"mho": tag}} | self._entries, separators=(",", ":")).encode()
+        self._file.truncate()
         self._file.seek(0)
         self._file.write(self._room.to_bytes(8, "little"))
         self._file.write(header.ljust(self._room))
 
-    def _append(self, name: str, dtype: str, shape: list[int], data: NDArray[np.uint8]) -> None:
-        offsets = [self._end, self._end + len(data)]
-        self._entries[name] = {"dtype": dtype, "shape": shape, "data_offsets": offsets}
-        self._file.write(data.data)
-        self._end = offsets[1]
+    def _begin(self, name: str) -> int:
+        """The place of a tensor, behind the padding."""
+        if name in self._entries or name.startswith(PADDING) or name == "__metadata__":
+            raise ProgramError(f"the name {plain(name)!r} of a tensor is reserved for the file itself")
+        gap = -self._end % ALIGNMENT
+        if gap:
+            start = self._end
+            self._append(np.zeros(gap, np.uint8))
+            self._note(f"{PADDING}{len(self._entries)}", "U8", [gap], start)
+        return self._end
+
+    def _note(self, name: str, dtype: str, shape: list[int], start: int) -> None:
+        self._entries[name] = {"dtype": dtype, "shape": shape, "data_offsets": [start, self._end]}
+
+    def _append(self, data: NDArray[np.uint8]) -> None:
+        for start in range(0, len(data), HOLE_BYTES):
+            part = data[start : start + HOLE_BYTES]
+            if len(part) == HOLE_BYTES and not part.any():
+                self._file.seek(HOLE_BYTES, SEEK_CUR)
+            else:
+                self._file.write(part.data)
+        self._end += len(data)
 
 
 @cache
-def _adapter(kind: type[Any]) -> TypeAdapter[Any]:
+def _adapter(kind: Any) -> TypeAdapter[Any]:
     return TypeAdapter(kind)
 
 
-def _json(adapter: TypeAdapter[Any], value: Manifest | _Contents) -> bytes:
-    """JSON that keeps infinities; pydantic's own writes them as null."""
-    try:
-        return json.dumps(adapter.dump_python(value, mode="json"), separators=(",", ":")).encode()
-    except PydanticSerializationError as error:
-        raise ProgramError("the network's branches and loops are nested too deeply for a file") from error
+def json_pieces(kind: Any, value: Any) -> Iterator[bytes]:
+    """JSON that keeps infinities, where pydantic's own writes null; long tuples come in pieces."""
+    if kind in (_Contents, MappingFacts):
+        hints = get_type_hints(kind, include_extras=True)
+        for number, part in enumerate(fields(kind)):
+            yield f"{',' if number else '{'}{json.dumps(part.name)}:".encode()
+            yield from json_pieces(hints[part.name], getattr(value, part.name))
+        yield b"}"
+    elif isinstance(value, tuple) and len(value) > PIECE_ITEMS and get_args(kind)[1:] == (...,):
+        for start in range(0, len(value), PIECE_ITEMS):
+            text = _json(kind, value[start : start + PIECE_ITEMS])
+            yield (b"," if start else b"[") + text[1:-1]
+        yield b"]"
+    else:
+        yield _json(kind, value)
+
+
+def _json(kind: Any, value: Any) -> bytes:
+    return json.dumps(_adapter(kind).dump_python(value, mode="json"), separators=(",", ":")).encode()
 
 
 def _digest(manifest: bytes, program: bytes) -> str:

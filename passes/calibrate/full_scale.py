@@ -46,7 +46,8 @@ class FullScale:
         Infinities and what is not a number are left out, as no range covers them.
         """
         magnitudes = np.abs(values).ravel()
-        magnitudes = magnitudes[np.isfinite(magnitudes)]
+        finite = np.isfinite(magnitudes)
+        magnitudes = magnitudes if finite.all() else magnitudes[finite]
         largest = float(magnitudes.max(initial=0.0))
         if largest == 0.0:
             return 1.0

@@ -67,10 +67,10 @@ class Observe:
         return Calibrated(network, observed, _warnings(observed))
 
     def _watch(self, network: Network, samples: Samples, advance: Callable[[int], None]) -> dict[str, Reservoir]:
-        seen = {
-            layer.name: Reservoir(limit=_limit(self.vectors, network.matrices[layer.matrix].rows))
-            for layer in layers(network.steps)
-        }
+        found = layers(network.steps)
+        share = min(KEPT_NUMBERS, KEPT_IN_ALL // max(len(found), 1))
+        rows = {layer.name: network.matrices[layer.matrix].rows for layer in found}
+        seen = {name: Reservoir(_limit(self.vectors, width, share), width) for name, width in rows.items()}
         if not seen:
             return seen
         code = emit_exact(network)
@@ -82,11 +82,13 @@ class Observe:
 
 
 KEPT_NUMBERS = 1 << 20
-"""Numbers kept of one layer's inputs, so that a network of a hundred wide layers stays within memory."""
+KEPT_IN_ALL = 1 << 27
+"""Numbers kept of one layer's inputs and of all layers' together, so that a network of hundreds of wide layers stays
+within memory."""
 
 
-def _limit(vectors: int, rows: int) -> int:
-    return max(16, min(vectors, KEPT_NUMBERS // max(rows, 1)))
+def _limit(vectors: int, rows: int, numbers: int) -> int:
+    return max(16, min(vectors, numbers // max(rows, 1)))
 
 
 GOLDEN = np.uint64(0x9E3779B97F4A7C15)
@@ -101,16 +103,24 @@ class Reservoir:
     whenever there are too many. Every n-th vector would do worse: where n divides the width of an image, a
     convolution would be judged by its padded border.
 
+    The room for all of them is taken at the start: rows that are kept between the large arrays of a run would hold
+    the memory in pieces that are too small to be used again.
+
     Attributes:
         limit: of vectors that are kept.
+        width: of a vector.
         count: vectors that were given.
     """
 
     limit: int
+    width: int = 1
     count: int = 0
     _ceiling: int = 1 << 64
     _places: NDArray[np.uint64] = field(default_factory=lambda: np.zeros(0, np.uint64))
-    _kept: Floats = field(default_factory=lambda: np.zeros((0, 1), np.float32))
+    _room: Floats = field(init=False)
+
+    def __post_init__(self) -> None:
+        self._room = np.empty((self.limit, self.width), np.float32)
 
     def add(self, rows: Floats) -> None:
         places = np.arange(self.count, self.count + len(rows), dtype=np.uint64) * GOLDEN
@@ -120,19 +130,23 @@ class Reservoir:
             self._ceiling //= 2
             old, new = self._below(self._places), self._below(places)
         if new.any() or not old.all():
+            if not old.all():
+                self._room[: np.count_nonzero(old)] = self.vectors()[old]
             self._places = np.concatenate([self._places[old], places[new]])
-            self._kept = np.concatenate([self._kept[old], rows[new]]) if len(self._kept) else rows[new]
+            self._room[np.count_nonzero(old) : len(self._places)] = rows[new]
 
     def _below(self, places: NDArray[np.uint64]) -> NDArray[np.bool_]:
         return places <= np.uint64(self._ceiling - 1)
 
     def vectors(self) -> Floats:
-        """The sample: [at most limit, rows]."""
-        return self._kept
+        """The sample: [at most limit, width]."""
+        return self._room[: len(self._places)]
 
 
 def _thinned(vectors: Floats) -> Floats:
     """At most VECTORS of the vectors, evenly spread: what the ranges of the ADCs are set from."""
+    if len(vectors) <= VECTORS:
+        return vectors
     return vectors.take(np.linspace(0, len(vectors) - 1, min(VECTORS, len(vectors))).astype(int), axis=0)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -21,6 +22,9 @@ from mho.targets.target import WeightScale
 
 VECTORS = 512
 """Inputs that calibration keeps of a layer, at most, to be multiplied by its blocks."""
+
+STRIP = 4096
+"""Columns of a matrix that are multiplied together."""
 
 Floats = NDArray[np.float32]
 
@@ -62,10 +66,11 @@ class SetRanges:
         full_scale = FullScale(self.rule, self.percentile)
         for layer in uses:
             inputs = dac_inputs(calibrated.layers[layer.name], matrix.rows)
-            for (rows, columns), sharing in slots.items():
-                sums = analog_sums(stored, rows, columns, inputs, target.crossbar.weight_scale)
-                found = full_scale.choose(sums, target.adc.bits)
-                ranges |= {(layer.name, b.number): found for b in sharing}
+            for strip in strips(slots):
+                every = strip_sums(stored, strip, inputs, target.crossbar.weight_scale)
+                for slot, sums in zip(strip, every, strict=True):
+                    found = full_scale.choose(sums, target.adc.bits)
+                    ranges |= {(layer.name, b.number): found for b in slots[slot]}
         return ranges
 
 
@@ -84,15 +89,37 @@ def dac_inputs(seen: LayerInputs, rows: int) -> Floats:
     return fractions
 
 
-def analog_sums(stored: Array, rows: Span, columns: Span, inputs: Floats, scale: WeightScale) -> Floats:
-    """What the columns of a block sum, in units of its largest weight times the input range: [vectors, columns].
+Slot = tuple[Span, Span]
+"""Rows that add their charge before a converter, and the columns of their blocks."""
+
+
+def strips(slots: Iterable[Slot]) -> Iterator[list[Slot]]:
+    """The slots, those with equal rows and neighbouring columns together: at most STRIP columns and one slot more."""
+    strip: list[Slot] = []
+    for rows, columns in sorted(slots):
+        joins = strip and strip[-1][0] == rows and strip[-1][1][1] == columns[0]
+        if strip and not (joins and columns[0] - strip[0][1][0] < STRIP):
+            yield strip
+            strip = []
+        strip.append((rows, columns))
+    if strip:
+        yield strip
+
+
+def strip_sums(stored: Array, strip: Sequence[Slot], inputs: Floats, scale: WeightScale) -> Iterator[Floats]:
+    """What the columns of each slot sum, in units of its largest weight times the input range: [vectors, columns].
+
+    One product of a strip is faster than many of blocks, above all where other work shares the cores.
 
     Args:
         stored: the matrix as [groups, rows / groups, columns / groups].
-        rows: all rows that add their charge before the converter; `columns` of the block.
+        strip: slots with equal rows and neighbouring columns.
         inputs: [vectors, rows of the matrix], from −1 to 1.
-        scale: whether the largest weight is that of each column or of all of them.
+        scale: whether the largest weight is that of each column or of all of a block's.
     """
-    weights = matrix_block(stored, rows, columns)
-    sums: Floats = inputs[:, slice(*rows)] @ weights / largest_weights(weights, scale)
-    return sums
+    rows, first = strip[0][0], strip[0][1][0]
+    weights = matrix_block(stored, rows, (first, strip[-1][1][1]))
+    sums = inputs[:, slice(*rows)] @ weights
+    for _, (start, stop) in strip:
+        part = slice(start - first, stop - first)
+        yield sums[:, part] / largest_weights(weights[:, part], scale)

@@ -12,9 +12,9 @@ from mho.passes.emit.decisions import file_decisions
 from mho.passes.emit.graphs import embeds, serialise_graph
 from mho.passes.emit.kernels import emit_cores
 from mho.passes.emit.merge_digital import MergeDigital
-from mho.passes.levels.matrix import evaluate
 from mho.passes.levels.network import Network
 from mho.passes.levels.plan import Plan
+from mho.passes.levels.recipe import evaluate, numbers_of
 from mho.targets.program import Array, LayerFacts, Manifest, MappingFacts, MatrixFacts, Program
 from mho.targets.steps import Digital, Port, Step, bodies, layers, parameters, reads, walk, with_bodies
 
@@ -109,8 +109,8 @@ class LazyTensors(Mapping[str, Array]):
     def __getitem__(self, name: str) -> Array:
         last = self._last
         if last is None or last[0] != name:
-            last = (name, self._makers[name]())
-            self._last = last
+            last = self._last = None  # let go before the next is made
+            last = self._last = (name, self._makers[name]())
         return last[1]
 
     def __contains__(self, name: object) -> bool:
@@ -130,7 +130,7 @@ def _tensors(network: Network) -> dict[str, Callable[[], Array]]:
         source = network.tensors[matrix.recipe.tensor]
         makers[f"matrix/{matrix.name}"] = partial(evaluate, matrix.recipe, source)
     for name in _constants(network):
-        makers[f"constant/{name}"] = network.tensors[name].numpy
+        makers[f"constant/{name}"] = partial(numbers_of, network.tensors[name])
     for step in walk(network.steps):
         if isinstance(step, Digital):
             makers[f"graph/{step.graph}"] = partial(_graph_bytes, step, network)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -276,29 +275,22 @@ class Recipe:
 
 def evaluate(recipe: Recipe, source: ir.TensorProtocol) -> Array:
     """The array that a recipe makes of its source tensor, in the source's number format where it allows."""
-    array = source.numpy()
+    array = numbers_of(source)
     for operation in recipe.operations:
         array = operation.apply(array)
     return array
 
 
-def operands(recipe: Recipe) -> Iterator[Operand]:
-    """Every other constant that the recipe reads, those that they read included."""
-    for operation in recipe.operations:
-        match operation:
-            case Append():
-                found: tuple[Operand | None, ...] = operation.others
-            case Arithmetic():
-                found = (operation.other,)
-            case Quantize():
-                found = (operation.scale, operation.zero_point)
-            case Centre():
-                found = () if isinstance(operation.zero_point, int) else (operation.zero_point,)
-            case Scale():
-                found = (operation.scale,)
-            case _:
-                found = ()
-        for operand in found:
-            if operand is not None:
-                yield operand
-                yield from operands(operand.recipe)
+def numbers_of(tensor: ir.TensorProtocol) -> Array:
+    """The numbers of a tensor. An external one is mapped for this array alone, and its pages are let go with it."""
+    if isinstance(tensor, ir.ExternalTensor):
+        tensor = ir.ExternalTensor(
+            tensor.location,
+            tensor.offset,
+            tensor.length,
+            tensor.dtype,
+            shape=ir.Shape(tensor.shape),
+            name=tensor.name or "",
+            base_dir=tensor.base_dir,
+        )
+    return tensor.numpy()

@@ -2,16 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import cast
 
 import numpy as np
 import onnx_ir as ir
 
-from mho.passes.levels.matrix import Matrix, evaluate
+from mho.passes.levels.matrix import Array, Matrix, evaluate
 from mho.passes.levels.network import Network
-from mho.passes.levels.recipe import operands
 from mho.targets.errors import ModelError, plain
 from mho.targets.steps import layers
+
+CHUNK = 1 << 20
+"""Numbers that are looked at together."""
+
+HALF_EXPONENT = np.uint16(0x7C00)
+"""The bits of a float16 that are all set in what is not finite."""
 
 
 @dataclass(frozen=True)
@@ -38,10 +45,20 @@ class CheckWeights:
 
 
 def _not_finite(matrix: Matrix, source: ir.TensorProtocol) -> int:
-    array = evaluate(matrix.recipe, source)
-    count = array.size - int(np.count_nonzero(np.isfinite(array.astype(np.float32, copy=False))))
-    del array
-    for tensor in (source, *(operand.source for operand in operands(matrix.recipe))):
-        if isinstance(tensor, ir.ExternalTensor):
-            tensor.release()
-    return count
+    return count_not_finite(evaluate(matrix.recipe, source))
+
+
+def count_not_finite(array: Array) -> int:
+    """How many numbers are NaN or infinite; the array is looked at in the order in which it lies, in chunks."""
+    if array.dtype.kind in "biu":
+        return 0
+    if array.dtype == np.float16:
+        array = array.view(np.uint16)
+    chunks = np.nditer(array, ("external_loop", "buffered", "zerosize_ok"), order="K", buffersize=CHUNK)
+    return sum(_bad(chunk) for chunk in cast(Iterable[Array], chunks))
+
+
+def _bad(chunk: Array) -> int:
+    if chunk.dtype == np.uint16:
+        return int(np.count_nonzero((chunk & HALF_EXPONENT) == HALF_EXPONENT))
+    return len(chunk) - int(np.count_nonzero(np.isfinite(chunk.astype(np.float32, copy=False))))

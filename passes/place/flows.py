@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 from mho.passes.levels.network import Network
-from mho.targets.steps import Analog, Body, Branch, Digital, Loop, Recurrent, Scan, Step, layers, writes
+from mho.targets.steps import Analog, Body, Branch, Digital, Dimension, Loop, Recurrent, Scan, Step, layers, writes
 
 SMALLEST_SHARE = 1 / 32
 """A layer that made less of a value than this is forgotten: sums over a residual stream would name every layer."""
@@ -16,10 +16,14 @@ SMALLEST_SHARE = 1 / 32
 KEEPS_ORDER = frozenset((
     "Add", "AveragePool", "BatchNormalization", "Cast", "Clip", "Div", "Dropout", "Elu", "Erf", "Flatten", "Gelu",
     "HardSigmoid", "HardSwish", "Identity", "InstanceNormalization", "LayerNormalization", "LeakyRelu", "MaxPool",
-    "Mish", "Mul", "PRelu", "Pow", "Relu", "Sigmoid", "Softplus", "Sqrt", "Squeeze", "Sub", "Tanh",
+    "Mish", "Mul", "PRelu", "Pow", "RMSNormalization", "Reciprocal", "Relu", "Sigmoid", "Softplus", "Sqrt", "Squeeze",
+    "Sub", "Tanh",
 ))
 # fmt: on
 """Operators whose output has its channels where the input had them."""
+
+REDUCES = frozenset(("ReduceL1", "ReduceL2", "ReduceMax", "ReduceMean", "ReduceMin", "ReduceSum", "ReduceSumSquare"))
+"""Operators whose output may be one number where the input had all channels."""
 
 
 @dataclass(frozen=True)
@@ -42,10 +46,15 @@ class LayerFlow:
 
 @dataclass(frozen=True)
 class Origins:
-    """Which layers made a value: shares that sum to 1, or nothing where it comes from outside."""
+    """Which layers made a value: shares that sum to 1, or nothing where it comes from outside.
+
+    Attributes:
+        last_axis: the layers' columns lie along the value's last axis, or were reduced along it.
+    """
 
     shares: Mapping[str, float]
     aligned: bool = True
+    last_axis: bool = False
 
     def __bool__(self) -> bool:
         return bool(self.shares)
@@ -61,7 +70,7 @@ def layer_flows(network: Network) -> tuple[LayerFlow, ...]:
     `If` count. Sums and concatenations share out by the widths of what made their inputs.
     """
     columns = {layer.name: network.matrices[layer.matrix].columns for layer in layers(network.steps)}
-    tracer = _Tracer(columns)
+    tracer = _Tracer(columns, network.value_shapes)
     tracer.follow(network.steps, {})
     return tuple(tracer.found.values())
 
@@ -69,8 +78,9 @@ def layer_flows(network: Network) -> tuple[LayerFlow, ...]:
 class _Tracer:
     """Collects flows while it walks the steps; loops are walked twice so that carried values come round."""
 
-    def __init__(self, columns: Mapping[str, int]) -> None:
+    def __init__(self, columns: Mapping[str, int], shapes: Mapping[str, tuple[Dimension, ...]]) -> None:
         self.columns = columns
+        self.shapes = shapes
         self.found: dict[tuple[str, str, str], LayerFlow] = {}
 
     def follow(self, steps: tuple[Step, ...], values: dict[str, Origins]) -> None:
@@ -79,12 +89,16 @@ class _Tracer:
                 case Analog():
                     self._feed(step.name, values.get(step.input, NOWHERE), "rows")
                     self._feed(step.name, values.get(step.addend or "", NOWHERE), "columns")
-                    values[step.output] = Origins({step.name: 1.0})
+                    last_axis = step.unfolding.columns_axis == -1
+                    values[step.output] = Origins({step.name: 1.0}, last_axis=last_axis)
                 case Recurrent():
                     self._recurrent(step, values)
                 case Digital():
                     keeps = KEEPS_ORDER.issuperset(step.operators)
-                    read = self._merge((values.get(name, NOWHERE) for name in step.inputs), keeps)
+                    names = self._wide(step.inputs, values) if keeps else step.inputs
+                    read = self._merge((values.get(name, NOWHERE) for name in names), keeps)
+                    if not keeps and not REDUCES.issuperset(step.operators):
+                        read = replace(read, last_axis=False)
                     values |= dict.fromkeys(step.outputs, read)
                 case Branch():
                     taken = [self._body(body, (), values) for body in (step.then, step.otherwise)]
@@ -92,6 +106,16 @@ class _Tracer:
                         values[name] = self._merge(made)
                 case Loop() | Scan():
                     self._loop(step, values)
+
+    def _wide(self, names: tuple[str, ...], values: Mapping[str, Origins]) -> tuple[str, ...]:
+        """Without the values that are one number a position, such as a norm, where another has the whole vector."""
+        narrow = {name for name in names if values.get(name, NOWHERE).last_axis and self._last_size(name) == 1}
+        whole = any(values.get(name) and self._last_size(name) != 1 for name in names)
+        return tuple(name for name in names if name not in narrow) if whole else names
+
+    def _last_size(self, name: str) -> Dimension:
+        shape = self.shapes.get(name)
+        return shape[-1] if shape else None
 
     def _recurrent(self, step: Recurrent, values: dict[str, Origins]) -> None:
         outside = values.get(step.input, NOWHERE)
@@ -136,4 +160,5 @@ class _Tracer:
         kept = {layer: weight for layer, weight in weights.items() if weight >= least} or weights
         total = sum(kept.values())
         shares = {layer: weight / total for layer, weight in kept.items()}
-        return Origins(shares, aligned and all(part.aligned for part in known))
+        last_axis = bool(known) and all(part.last_axis for part in known)
+        return Origins(shares, aligned and all(part.aligned for part in known), last_axis)

@@ -132,9 +132,13 @@ def pack_units(sizes: Indices, capacity: int) -> Indices:
     """Unit → chip by first fit, the largest first: the fewest chips where all sizes are equal."""
     room: list[int] = []
     chip_of = np.zeros(len(sizes), np.int64)
+    chip = last = 0
     for unit in np.argsort(-sizes, kind="stable").tolist():
         size = int(sizes[unit])
-        chip = next((i for i, left in enumerate(room) if left >= size), len(room))
+        if size != last:  # chips without room for this size have none for the next one of it
+            chip, last = 0, size
+        while chip < len(room) and room[chip] < size:
+            chip += 1
         if chip == len(room):
             room.append(capacity)
         room[chip] -= size
@@ -146,29 +150,35 @@ def cut_in_order(flows: TileFlows, sizes: Indices, capacity: int, chips: int) ->
     """The contiguous cut of the units into at most `chips` runs that cuts the fewest words; None where none fits.
 
     kept[i] is the most words that stay inside runs over the units from i on, for a number of runs that grows by
-    one in each round.
+    one in each round. A round looks only at the units that can begin a run there: those behind them fill no more
+    than the chips left, and those before them no more than the other chips.
     """
     units = len(sizes)
     span = min(capacity, units)
     inside = _words_inside(flows, units, span)
     start = np.concatenate([[0], np.cumsum(sizes)])
-    fits = start[np.minimum(np.arange(units)[:, None] + np.arange(1, span + 1), units)] - start[:-1, None] <= capacity
-    fits &= np.arange(units)[:, None] + np.arange(1, span + 1) <= units
     after = np.minimum(np.arange(units)[:, None] + np.arange(1, span + 1), units)
+    fits = (start[after] - start[:-1, None] <= capacity) & (after > np.arange(units)[:, None] + np.arange(span))
     kept = np.full(units + 1, -np.inf)
     kept[units] = 0.0
-    choices = []
-    for _ in range(chips):
-        gain = np.where(fits, inside + kept[after], -np.inf)
+    choices: list[tuple[int, Indices]] = []
+    before = slice(0, 0)
+    for left in range(1, chips + 1):
+        first = int(np.searchsorted(start, start[-1] - left * capacity))
+        last = int(np.searchsorted(start, (chips - left) * capacity, side="right"))
+        here = slice(first, min(last, units))
+        gain = np.where(fits[here], inside[here] + kept[after[here]], -np.inf)
         choice = gain.argmax(axis=1)
-        kept = np.append(np.maximum(gain[np.arange(units), choice], -np.inf), 0.0)
-        choices.append(choice)
+        kept[before] = -np.inf
+        kept[here] = gain[np.arange(len(choice)), choice]
+        choices.append((first, choice))
+        before = here
     if not np.isfinite(kept[0]):
         return None
     chip_of = np.zeros(units, np.int64)
     unit = 0
-    for chip, choice in enumerate(reversed(choices)):
-        end = unit + int(choice[unit]) + 1 if unit < units else units
+    for chip, (first, choice) in enumerate(reversed(choices)):
+        end = unit + int(choice[unit - first]) + 1 if unit < units else units
         chip_of[unit:end] = chip
         unit = end
     return chip_of

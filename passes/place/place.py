@@ -53,7 +53,7 @@ class PlaceCores:
         grid = tiling.target.mesh.grid(max((len(tiles) for tiles in members), default=1))
         sites = chip_sites(tiling.target.mesh, grid)
         flows = tile_flows(tiling)
-        inner = [flows.among(tiles, len(chip_of)).symmetric(len(tiles)) / 2 for tiles in members]
+        inner = [flows.among(tiles).symmetric(len(tiles)) / 2 for tiles in members]
         answers = place_chips(inner, sites, budget(self.effort), self.seed)
         site_of: list[Site] = [Site(0, 0, 0)] * len(chip_of)
         for chip, (tiles, answer) in enumerate(zip(members, answers, strict=True)):

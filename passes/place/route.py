@@ -40,7 +40,7 @@ class Legs:
 def link_traffic(flows: TileFlows, site_of: tuple[Site, ...], grid: tuple[int, int]) -> tuple[LinkTraffic, ...]:
     """Words over every directed link, ordered by source and target."""
     width, height = grid
-    place = np.array([(s.chip, s.x, s.y) for s in site_of], np.int64).reshape(-1, 3)
+    place = as_array(site_of)
     (chip, x, y), (to_chip, to_x, to_y) = place[flows.source].T, place[flows.target].T
     away, east = chip != to_chip, to_chip > chip
     leave = np.where(east, width - 1, 0)
@@ -67,9 +67,17 @@ def link_traffic(flows: TileFlows, site_of: tuple[Site, ...], grid: tuple[int, i
     return tuple(sorted(links, key=lambda link: (link.source, link.target)))
 
 
-def distances(site_of: tuple[Site, ...], grid: tuple[int, int], source: Indices, target: Indices) -> Indices:
-    """Links inside chips on the way from tile to tile, for arrays of tiles; a link between chips is not counted."""
-    place = np.array([(s.chip, s.x, s.y) for s in site_of], np.int64).reshape(-1, 3)
+def as_array(site_of: tuple[Site, ...]) -> Indices:
+    """Chip, column and row of every tile: [tiles, 3]."""
+    return np.array([(s.chip, s.x, s.y) for s in site_of], np.int64).reshape(-1, 3)
+
+
+def distances(place: Indices, grid: tuple[int, int], source: Indices, target: Indices) -> Indices:
+    """Links inside chips on the way from tile to tile, for arrays of tiles; a link between chips is not counted.
+
+    Args:
+        place: chip, column and row of every tile: [tiles, 3].
+    """
     (chip, x, y), (to_chip, to_x, to_y) = place[source].T, place[target].T
     last = grid[0] - 1
     through = np.where(to_chip > chip, last - x + to_x, x + last - to_x)

@@ -51,12 +51,24 @@ class TileFlows:
         np.add.at(dense, (self.source, self.target), self.words)
         return dense + dense.T
 
-    def among(self, members: Indices, tiles: int) -> TileFlows:
-        """The flows between the given tiles, numbered by their place in `members`."""
-        place = np.full(tiles, -1)
-        place[members] = np.arange(len(members))
-        inside = (place[self.source] >= 0) & (place[self.target] >= 0)
-        return TileFlows(place[self.source[inside]], place[self.target[inside]], self.words[inside])
+    @cached_property
+    def _first(self) -> Indices:
+        """Source → its first entry; one more where the last one ends."""
+        return np.searchsorted(self.source, np.arange(int(self.source.max(initial=-1)) + 2))
+
+    def among(self, members: Indices) -> TileFlows:
+        """The flows between the given tiles, numbered by their place in `members`; the others are not looked at."""
+        if not len(members):
+            return TileFlows.merge(())
+        known = len(self._first) - 1
+        start = self._first[np.minimum(members, known)]
+        count = self._first[np.minimum(members + 1, known)] - start
+        source = np.repeat(np.arange(len(members)), count)
+        entries = np.arange(len(source)) + np.repeat(start - np.cumsum(count) + count, count)
+        order = np.argsort(members, kind="stable")
+        place = order[np.minimum(np.searchsorted(members, self.target[entries], sorter=order), len(members) - 1)]
+        inside = members[place] == self.target[entries]
+        return TileFlows(source[inside], place[inside], self.words[entries[inside]])
 
 
 def cut_words(flows: TileFlows, chip_of: Indices) -> float:

@@ -11,7 +11,7 @@ import numpy as np
 from mho.passes.levels.network import Network
 from mho.passes.levels.plan import Plan, Routing
 from mho.passes.levels.tiling import Tiling
-from mho.passes.place.route import distances
+from mho.passes.place.route import as_array, distances
 from mho.passes.place.traffic import Indices, TileFlows, Traffic
 from mho.passes.schedule.lanes import lanes
 from mho.targets.cost import firing_nj, firing_ns, rounds, transport_ns, unpublished
@@ -66,6 +66,11 @@ class Machine:
         return lanes(self.tiling)
 
     @cached_property
+    def place(self) -> Indices:
+        """Chip, column and row of every tile: [tiles, 3]."""
+        return as_array(self.routing.placement.site_of)
+
+    @cached_property
     def transport(self) -> dict[str, float]:
         """Layer → the longest way of a vector to one of its tiles, partial sums included, in ns."""
         found = {layer: self._longest_ns(self.traffic.partial_sums(layer)) for layer in self.traffic.layers}
@@ -103,12 +108,10 @@ class Machine:
         return rounds(self.tiling.calibrated.layers[layer].fires, self.tiling.replicas[matrix])
 
     def _longest_ns(self, flows: TileFlows) -> float:
-        placement = self.routing.placement
         moved = (flows.words > 0) & (flows.source != flows.target)
         source, target = flows.source[moved], flows.target[moved]
-        hops = distances(placement.site_of, placement.grid, source, target)
-        chip_of = np.array(placement.partition.chip_of)
-        crosses = chip_of[source] != chip_of[target]
+        hops = distances(self.place, self.routing.placement.grid, source, target)
+        crosses = self.place[source, 0] != self.place[target, 0]
         ways = [
             transport_ns(self.tiling.target, int(h), bool(c))
             for h, c in set(zip(hops.tolist(), crosses.tolist(), strict=True))

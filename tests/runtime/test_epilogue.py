@@ -131,3 +131,11 @@ def test_power_without_error_or_signal_is_no_number() -> None:
     assert Power().sqnr_db is None
     assert Power(signal=1.0).sqnr_db is None
     assert Power(error=1.0).sqnr_db is None
+
+
+def test_a_large_matrix_is_multiplied_in_strips(monkeypatch: pytest.MonkeyPatch) -> None:
+    random = np.random.default_rng(2)
+    rows, stored = random.standard_normal((3, 10), dtype=np.float32), random.standard_normal((1, 10, 23))
+    whole = multiply(rows, stored.astype(np.float16))
+    monkeypatch.setattr("mho.runtime.exact.MOST_CONVERTED", 50)
+    np.testing.assert_allclose(multiply(rows, stored.astype(np.float16)), whole, rtol=1e-5, atol=1e-6)

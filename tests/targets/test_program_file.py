@@ -18,7 +18,7 @@ from safetensors import safe_open
 
 from mho.targets import program_file
 from mho.targets.errors import ProgramError
-from mho.targets.mapped_tensors import MappedTensors, View
+from mho.targets.mapped_tensors import MappedTensors, View, pieces_of
 from mho.targets.program import Array, JsonScalar, Program
 from mho.targets.program_file import check_tensors, read_program, tensor_table, write_program
 from mho.targets.steps import Activation, Analog
@@ -90,6 +90,37 @@ def test_a_program_of_the_first_format_is_read(tmp_path: Path, monkeypatch: pyte
     write_program(program, tmp_path / "a.mho")
     monkeypatch.undo()
     assert equal(read_program(tmp_path / "a.mho"), program)
+
+
+def test_pieces_make_the_same_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    program = replace(tiny_program(digital=True), tensors={**tiny_program(digital=True).tensors, **ARRAYS})
+    write_program(program, tmp_path / "whole.mho")
+    monkeypatch.setattr("mho.targets.mapped_tensors.PIECE_BYTES", 16)
+    monkeypatch.setattr("mho.targets.program_file.PIECE_ITEMS", 1)
+    write_program(program, tmp_path / "pieces.mho")
+    assert (tmp_path / "pieces.mho").read_bytes() == (tmp_path / "whole.mho").read_bytes()
+    assert equal(read_program(tmp_path / "pieces.mho"), program)
+
+
+@pytest.mark.parametrize("order", [(0, 1, 2), (0, 2, 1), (2, 1, 0)])
+def test_pieces_are_the_bytes_in_order(order: tuple[int, ...], monkeypatch: pytest.MonkeyPatch) -> None:
+    array = np.arange(60, dtype=np.float32).reshape(3, 4, 5).transpose(order)
+    monkeypatch.setattr("mho.targets.mapped_tensors.PIECE_BYTES", 24)
+    pieces = list(pieces_of(array))
+    assert b"".join(piece.tobytes() for piece in pieces) == array.tobytes()
+    assert max(map(len, pieces)) <= 24
+
+
+def test_zeros_are_holes_that_read_as_zeros(tmp_path: Path) -> None:
+    zeros, path = np.zeros((1, 1024, 4096), np.float32), tmp_path / "a.mho"
+    zeros[0, 700, 5] = 1
+    program = tiny_program()
+    write_program(replace(program, tensors={**program.tensors, "constant/zeros": zeros}), path)
+    np.testing.assert_array_equal(read_program(path).tensors["constant/zeros"], zeros)
+    assert path.stat().st_size > zeros.nbytes
+    if path.stat().st_blocks * 512 == path.stat().st_size:
+        pytest.skip("this file system has no holes")
+    assert path.stat().st_blocks * 512 < zeros.nbytes / 4
 
 
 ARRAYS: dict[str, Array] = {

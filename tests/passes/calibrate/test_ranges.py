@@ -1,12 +1,13 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Literal
 
 import numpy as np
 import pytest
 
 from mho.passes.calibrate.full_scale import Rule
-from mho.passes.calibrate.ranges import SetRanges, analog_sums, dac_inputs
+from mho.passes.calibrate.ranges import STRIP, SetRanges, dac_inputs, strip_sums, strips
 from mho.passes.levels.network import Calibrated
 from mho.passes.tile.replicate import Replicate
 from mho.passes.tile.tile import Tile, blocks_of
@@ -33,7 +34,7 @@ def test_the_largest_sum_is_the_range_of_the_rule_max(scale: WeightScale) -> Non
 def test_a_matrix_that_is_read_only_stays_as_it_is() -> None:
     stored = np.full((1, 4, 2), 3, np.float32)
     stored.setflags(write=False)
-    sums = analog_sums(stored, (0, 4), (0, 2), np.ones((1, 4), np.float32), "column")
+    (sums,) = strip_sums(stored, [((0, 4), (0, 2))], np.ones((1, 4), np.float32), "column")
     assert sums.tolist() == [[4.0, 4.0]]
     assert sums.dtype == np.float32
 
@@ -79,7 +80,7 @@ def test_sums_of_grouped_matrices_see_their_own_inputs() -> None:
     stored = network.network.tensors["m0"].numpy()
     block = blocks_of(network.network.matrices["m0"], machine(32, 32).crossbar, 9)[1]
     inputs = dac_inputs(network.layers["l0"], 36)
-    sums = analog_sums(stored, block.rows, block.columns, inputs, "column")
+    (sums,) = strip_sums(stored, [(block.rows, block.columns)], inputs, "column")
     for offset, column in enumerate(range(*block.columns)):
         weights = stored[column // 2, :, column % 2]
         own = inputs[:, column // 2 * 9 : column // 2 * 9 + 9] @ (weights / np.abs(weights).max())
@@ -95,3 +96,22 @@ def test_mse_clips_what_is_rare() -> None:
     tiling = Tile().run(Calibrated(network.network, seen), few_bits)
     ranges = {rule: SetRanges(rule).run(tiling).adc_ranges["l0", 0] for rule in RULES}
     assert ranges["mse"] < 0.8 * ranges["max"]
+
+
+def test_strips_join_neighbours_of_equal_rows() -> None:
+    slots = [((0, 4), (0, 4)), ((4, 8), (0, 4)), ((0, 4), (4, 7)), ((4, 8), (5, 8))]
+    assert list(strips(slots)) == [[slots[0], slots[2]], [slots[1]], [slots[3]]]
+    wide = [((0, 4), (start, start + 256)) for start in range(0, 2 * STRIP, 256)]
+    assert [len(strip) for strip in strips(wide)] == [STRIP // 256] * 2
+    assert list(strips([])) == []
+
+
+@pytest.mark.parametrize("scale", ["column", "tile"])
+def test_a_strip_sums_what_its_blocks_do(scale: Literal["column", "tile"]) -> None:
+    random = np.random.default_rng(4)
+    stored, inputs = random.standard_normal((1, 8, 12)), random.standard_normal((5, 8)).astype(np.float32)
+    slots = [((2, 8), (0, 5)), ((2, 8), (5, 12))]
+    together = list(strip_sums(stored, slots, inputs, scale))
+    for slot, sums in zip(slots, together, strict=True):
+        (alone,) = strip_sums(stored, [slot], inputs, scale)
+        np.testing.assert_allclose(sums, alone, rtol=1e-5, atol=1e-5)

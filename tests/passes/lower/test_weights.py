@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import onnx
+import onnx_ir as ir
 import pytest
 
+from mho.passes.levels.matrix import Recipe, evaluate
 from mho.passes.levels.recipe import Centre, Parts
-from mho.passes.lower.check_weights import CheckWeights
+from mho.passes.lower.check_weights import CheckWeights, count_not_finite
 from mho.targets.errors import ModelError, OptionError
 from mho.targets.steps import Analog, Digital
 
@@ -131,3 +134,26 @@ def test_infinite_constants_of_digital_steps_are_fine(bench: Any) -> None:
     model = bench.parse("agraph (float[2, 4] x) => (float[2, 4] y) { y = Add(x, m) }")
     model.graph.initializer.append(mask)
     assert CheckWeights().run(bench.lower(model)).steps
+
+
+@pytest.mark.parametrize("dtype", ["float16", "bfloat16", "float32", "float64"])
+def test_every_number_that_is_not_finite_counts(dtype: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("mho.passes.lower.check_weights.CHUNK", 7)
+    kind = ir.DataType["DOUBLE" if dtype == "float64" else dtype.removesuffix("32").upper()].numpy()
+    array = np.linspace(-9e4, 9e4, 60).astype(np.float32).clip(-6e4, 6e4).reshape(3, 4, 5).astype(kind)
+    assert count_not_finite(array) == 0
+    array[0, 1, 2], array[2, 3, 4], array[1, 0, 0] = np.nan, np.inf, -np.inf
+    assert count_not_finite(array) == 3
+    assert count_not_finite(array.transpose(2, 0, 1)[1:]) == 2
+    assert count_not_finite(array[:0]) == 0
+
+
+def test_an_external_tensor_is_mapped_for_each_use(tmp_path: Path) -> None:
+    numbers = np.arange(12, dtype=np.float16).reshape(3, 4)
+    (tmp_path / "w.data").write_bytes(bytes(64) + numbers.tobytes())
+    shape = ir.Shape(numbers.shape)
+    tensor = ir.ExternalTensor("w.data", 64, 24, ir.DataType.FLOAT16, shape=shape, name="w", base_dir=tmp_path)
+    first, second = (evaluate(Recipe("w"), tensor) for _ in range(2))
+    np.testing.assert_array_equal(first, numbers)
+    assert not np.shares_memory(first, second)
+    assert tensor.raw is None

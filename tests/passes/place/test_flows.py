@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from mho.passes.place.flows import LayerFlow, layer_flows
@@ -37,6 +39,20 @@ def test_a_residual_stream_forgets_what_is_long_past() -> None:
     assert max(last, key=lambda flow: flow.share).producer == "l10"
     assert 3 <= len(last) <= 6
     assert all(flow.aligned for flow in last)
+
+
+@pytest.mark.parametrize("size", [1, "S"])
+def test_a_norm_is_no_words_beside_its_vector(size: int | str) -> None:
+    steps = (
+        dense("a", "x"),
+        digital("mean", ("ReduceMean",), "a.y"),
+        digital("root", ("Sqrt",), "mean.y"),
+        digital("norm", ("Div",), "a.y", "root.y"),
+        dense("b", "norm.y"),
+    )
+    shapes = {"a.y": ("N", 4), "mean.y": ("N", size), "root.y": ("N", size), "norm.y": ("N", 4)}
+    known = replace(network(steps, {"a": (4, 4), "b": (4, 4)}), value_shapes=shapes)
+    assert layer_flows(known) == (LayerFlow("a", "b", 1.0, "rows", size == 1),)
 
 
 def test_an_addend_meets_the_columns() -> None:

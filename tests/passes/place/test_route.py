@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mho.passes.place.route import distances, link_traffic
+from mho.passes.place.route import as_array, distances, link_traffic
 from mho.passes.place.traffic import TileFlows
 from mho.passes.verify.plan import route
 from mho.targets.isa import Site
@@ -53,4 +53,4 @@ def test_links_carry_what_a_walk_along_every_route_finds(data: st.DataObject) ->
     links = link_traffic(flows, sites, (width, height))
     assert {(e.source, e.target): e.words for e in links} == pytest.approx(dict(expected))
     assert [(e.source, e.target) for e in links] == sorted(expected)
-    assert distances(sites, (width, height), flows.source, flows.target).tolist() == hops
+    assert distances(as_array(sites), (width, height), flows.source, flows.target).tolist() == hops
