@@ -36,6 +36,8 @@ def open_session(graph: bytes | str, threads: int = 1) -> ort.InferenceSession:
     options.intra_op_num_threads = threads
     options.inter_op_num_threads = 1
     options.log_severity_level = 4
+    # An arena keeps the most that its session ever used, and a decoder has hundreds of sessions.
+    options.enable_cpu_mem_arena = False
     # Spinning threads would take the cores from numpy's products between two runs.
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     # onnxruntime's own format holds compiled graphs, which `checked_graph` cannot look into.

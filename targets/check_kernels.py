@@ -27,7 +27,6 @@ from mho.targets.isa import (
     Site,
     Span,
     Store,
-    kernels_of,
 )
 from mho.targets.program import Program
 from mho.targets.steps import Analog, layers, walk
@@ -43,10 +42,11 @@ def check_kernels(program: Program) -> Iterator[str]:
     matrix_of = {layer.name: layer.matrix for layer in layers(program.sequence) if layer.matrix in columns}
     yield from _unknown(program, matrix_of)
     yield from _capacity(program)
+    kernels_by_layer, loads_by_matrix = _kernels_by_layer(program), _loads_by_matrix(program)
     for layer, matrix in matrix_of.items():
-        kernels = [(core.site, kernel) for core, kernel in kernels_of(program.cores, layer)]
+        kernels = kernels_by_layer.get(layer, [])
         yield from (f"layer {layer}: {problem}" for problem in _channels(kernels))
-        for copy, loads in sorted(_copies(program, matrix, kernels).items()):
+        for copy, loads in sorted(_copies(loads_by_matrix.get(matrix, []), kernels).items()):
             firing = _Firing(
                 columns=columns[matrix],
                 loads=loads,
@@ -63,13 +63,27 @@ def _epilogue(step: Analog) -> tuple[str, ...]:
     return affine + (("activate",) if step.addend is not None or step.activation is not None else ())
 
 
-def _copies(program: Program, matrix: str, kernels: Kernels) -> dict[int, dict[int, tuple[Site, Load]]]:
-    """Replica → block → where it is loaded; also for replicas that only kernels name."""
-    copies: dict[int, dict[int, tuple[Site, Load]]] = {kernel.replica: {} for _, kernel in kernels}
+def _kernels_by_layer(program: Program) -> dict[str, list[tuple[Site, Kernel]]]:
+    found: dict[str, list[tuple[Site, Kernel]]] = {}
+    for core in program.cores:
+        for kernel in core.kernels:
+            found.setdefault(kernel.layer, []).append((core.site, kernel))
+    return found
+
+
+def _loads_by_matrix(program: Program) -> dict[str, list[tuple[Site, Load]]]:
+    found: dict[str, list[tuple[Site, Load]]] = {}
     for core in program.cores:
         for load in core.loads:
-            if load.matrix == matrix:
-                copies.setdefault(load.replica, {})[load.block] = (core.site, load)
+            found.setdefault(load.matrix, []).append((core.site, load))
+    return found
+
+
+def _copies(held: Sequence[tuple[Site, Load]], kernels: Kernels) -> dict[int, dict[int, tuple[Site, Load]]]:
+    """Replica → block → where it is loaded; also for replicas that only kernels name."""
+    copies: dict[int, dict[int, tuple[Site, Load]]] = {kernel.replica: {} for _, kernel in kernels}
+    for site, load in held:
+        copies.setdefault(load.replica, {})[load.block] = (site, load)
     return copies
 
 

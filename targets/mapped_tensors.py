@@ -151,6 +151,9 @@ class MappedTensors(Mapping[str, Array]):
             self._arrays[name] = data.view(_dtype(stored.dtype)).reshape(stored.shape)
         return self._arrays[name]
 
+    def __contains__(self, name: object) -> bool:
+        return name in self.table
+
     def __iter__(self) -> Iterator[str]:
         return iter(self.table)
 

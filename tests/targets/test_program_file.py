@@ -92,6 +92,14 @@ def test_a_program_of_the_first_format_is_read(tmp_path: Path, monkeypatch: pyte
     assert equal(read_program(tmp_path / "a.mho"), program)
 
 
+def test_asking_for_a_name_reads_no_tensor(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    write_program(tiny_program(), tmp_path / "a.mho")
+    tensors = read_program(tmp_path / "a.mho").tensors
+    monkeypatch.setattr("mho.targets.mapped_tensors.sha256", None)
+    assert "matrix/w" in tensors
+    assert "matrix/absent" not in tensors
+
+
 def test_pieces_make_the_same_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     program = replace(tiny_program(digital=True), tensors={**tiny_program(digital=True).tensors, **ARRAYS})
     write_program(program, tmp_path / "whole.mho")
