@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
+from mho.runtime.messages import explain
 from mho.targets.errors import ProgramError, plain
 from mho.targets.program import Array
 
@@ -35,6 +36,7 @@ def open_session(graph: bytes | str, threads: int = 1) -> ort.InferenceSession:
     options.intra_op_num_threads = threads
     options.inter_op_num_threads = 1
     options.log_severity_level = 4
+    onnxruntime.set_default_logger_severity(4)
     # Spinning threads would take the cores from numpy's products between two runs.
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     # onnxruntime's own format holds compiled graphs, which `checked_graph` cannot look into.
@@ -43,7 +45,7 @@ def open_session(graph: bytes | str, threads: int = 1) -> ort.InferenceSession:
     try:
         return onnxruntime.InferenceSession(graph, options, providers=["CPUExecutionProvider"])
     except failures() as error:
-        raise ProgramError(f"onnxruntime refuses a digital graph: {plain(str(error))}") from error
+        raise ProgramError(f"onnxruntime refuses a digital graph: {explain(str(error))}") from error
 
 
 def run_session(session: ort.InferenceSession, values: Mapping[str, Any], outputs: Sequence[str]) -> list[Any]:
@@ -58,12 +60,12 @@ def run_session(session: ort.InferenceSession, values: Mapping[str, Any], output
     except KeyError as error:
         raise ProgramError(f"nothing feeds input {plain(str(error.args[0]))}") from error
     except failures() as error:
-        raise ProgramError(plain(str(error))) from error
+        raise ProgramError(explain(str(error))) from error
 
 
 @cache
 def failures() -> tuple[type[Exception], ...]:
-    """The exceptions that onnxruntime raises; they have no common base but `Exception`."""
+    """The exceptions that onnxruntime raises, its own and those of C++; they have no common base but `Exception`."""
     from onnxruntime.capi import onnxruntime_pybind11_state as state
 
     names = (
@@ -76,7 +78,8 @@ def failures() -> tuple[type[Exception], ...]:
         "RuntimeException",
         "EPFail",
     )
-    return tuple(getattr(state, name) for name in names if hasattr(state, name))
+    own = (getattr(state, name) for name in names if hasattr(state, name))
+    return (*own, RuntimeError, ValueError, IndexError, OverflowError)
 
 
 class DigitalUnit:

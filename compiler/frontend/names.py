@@ -11,13 +11,21 @@ from mho.frontend.walk import walk_nodes
 
 
 def name_nodes(model: onnx.ModelProto) -> None:
-    """Names unnamed nodes after operator and first output (`Conv_12`), in place; no name of the user's is taken."""
+    """Names unnamed nodes after operator and first output (`Conv_12`), in place; no name of the user's is taken.
+
+    Among equal names in the main graph, which onnxruntime refuses at times, the first stays.
+    """
     nodes = [node for _, node in walk_nodes(model)]
     taken = {node.name for node in nodes if node.name}
     for node in nodes:
         if not node.name:
             first = next((output for output in node.output if output), None)
             node.name = _unique(f"{node.op_type}_{first}" if first else node.op_type, taken)
+    seen: set[str] = set()
+    for node in model.graph.node:
+        if node.name in seen:
+            node.name = _unique(node.name, taken)
+        seen.add(node.name)
 
 
 def make_names_unique(graph: ir.Graph) -> None:

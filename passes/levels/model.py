@@ -7,6 +7,8 @@ from pathlib import Path
 
 import onnx_ir as ir
 
+from mho.targets.errors import brief, plain
+
 
 @dataclass(frozen=True)
 class Model:
@@ -30,3 +32,8 @@ class Model:
     name: str
     digest: str
     path: Path | None = None
+
+    @property
+    def label(self) -> str:
+        """What errors call it, printable."""
+        return brief(self.name) or "model" if self.path is None else plain(self.path.name)
