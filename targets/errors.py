@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-
 PROBLEMS_SHOWN = 20
 PROBLEM_CHARACTERS = 1000
 NAME_CHARACTERS = 120

@@ -9,12 +9,13 @@ import onnx
 import onnx_ir as ir
 import onnx_ir.passes.common
 
+from mho.frontend.external import locate_external_tensors
+from mho.frontend.functions import remove_unused_functions
 from mho.frontend.names import make_names_unique, name_nodes
 from mho.frontend.source import Source, read_source
 from mho.frontend.sparse import densify, sparse_problems
 from mho.frontend.structure import structure_problems
-from mho.frontend.external import locate_external_tensors
-from mho.frontend.tensors import tensor_problems
+from mho.frontend.tensors import remove_unused_initializers, tensor_problems
 from mho.frontend.values import value_problems
 from mho.passes.levels.model import Model
 from mho.passes.simplify.bind_dimensions import bind_dimensions, symbolic_dimensions
@@ -46,6 +47,8 @@ def load_model(source: Path | str | onnx.ModelProto, *, keep_inputs: bool = Fals
     problems = (*structure_problems(origin.proto), *tensor_problems(origin.proto, origin.folders))
     _refuse(origin, (*problems, *sparse_problems(origin.proto)))
     densify(origin.proto)
+    remove_unused_functions(origin.proto)
+    remove_unused_initializers(origin.proto)
     inspect_model(origin.proto, origin.label, origin.folder)
     model = Model(_build(origin, keep_inputs), origin.name, origin.digest, origin.path)
     typed = InferShapes().run(model)

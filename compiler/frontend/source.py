@@ -72,9 +72,15 @@ def read_source(source: Path | str | onnx.ModelProto) -> Source:
 
 def _serialised(source: onnx.ModelProto, label: str) -> bytes:
     try:
-        return bytes(source.SerializeToString())
+        data = bytes(source.SerializeToString())
+        check_wire(data)
+        return data
     except (EncodeError, ValueError) as error:
-        raise ModelError(f"{label}: more than a protobuf can hold: save it with its weights as external data") from error
+        raise ModelError(
+            f"{label}: more than a protobuf can hold: save it with its weights as external data"
+        ) from error
+    except WireError as error:
+        raise ModelError(f"{label}: {error}") from error
 
 
 def _read_file(path: Path, label: str) -> bytes:
@@ -88,9 +94,10 @@ def _read_file(path: Path, label: str) -> bytes:
         )
     try:
         with path.open("rb") as file:
-            if size > 0:
-                with mmap(file.fileno(), 0, access=ACCESS_READ) as mapped:
-                    check_wire(mapped)
+            if size == 0:
+                raise WireError("not an ONNX model: the file is empty, so it holds no graph")
+            with mmap(file.fileno(), 0, access=ACCESS_READ) as mapped:
+                check_wire(mapped)
             return file.read(MAX_FILE_BYTES)
     except OSError as error:
         raise ModelError(f"{label}: cannot be read: {error.strerror}") from error
@@ -101,10 +108,7 @@ def _read_file(path: Path, label: str) -> bytes:
 def _parse(data: bytes, label: str) -> onnx.ModelProto:
     proto = onnx.ModelProto()
     try:
-        check_wire(data)
         proto.ParseFromString(data)
-    except WireError as error:
-        raise ModelError(f"{label}: {error}") from error
     except DecodeError as error:
         raise ModelError(
             f"{label}: not an ONNX model: the protobuf is damaged or the file is something else"

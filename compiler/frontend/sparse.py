@@ -67,12 +67,19 @@ def _problems(sparse: onnx.SparseTensorProto) -> Iterator[str]:
         yield f"indices of shape {indices} do not suit {values} values of a tensor with {len(dims)} dimensions"
     elif not _indices_fit(sparse):
         yield f"an index lies outside dimensions {dims}"
+    elif _repeats(sparse):
+        yield "an index is there twice"
 
 
 def _indices_fit(sparse: onnx.SparseTensorProto) -> bool:
     indices = numpy_helper.to_array(sparse.indices)
     limits = np.array(sparse.dims if indices.ndim == 2 else [math.prod(sparse.dims)], dtype=np.int64)
     return bool(np.all(indices >= 0) and np.all(indices < limits))
+
+
+def _repeats(sparse: onnx.SparseTensorProto) -> bool:
+    indices = numpy_helper.to_array(sparse.indices)
+    return len(np.unique(indices, axis=0)) < len(indices)
 
 
 def _dense_bytes(sparse: onnx.SparseTensorProto) -> int:

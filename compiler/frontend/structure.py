@@ -5,28 +5,27 @@ from __future__ import annotations
 import re
 from collections import ChainMap, Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping, MutableMapping, Sequence
-from graphlib import CycleError, TopologicalSorter
 
 import onnx
 
-from mho.frontend.walk import describe, subgraphs, walk_body, walk_graphs, walk_nodes
+from mho.frontend.functions import function_problems
+from mho.frontend.walk import describe, subgraphs, walk_graphs, walk_nodes
 from mho.runtime.inspect import unknown_operators
 from mho.targets.errors import brief
 
-MAX_INLINED_NODES = 100_000
-_MANY = 10**12
+MAX_CONNECTIONS = 10_000
+"""The most inputs of a model, and the most inputs and outputs of a node: libraries take the square of their time."""
 _SHOWN_NODES = 5
 
 _CONSTANT_ATTRIBUTE = re.compile("value|sparse_value|value_(float|int|string)s?")
-
-Function = tuple[str, str, str]
 
 
 def structure_problems(model: onnx.ModelProto) -> list[str]:
     """One sentence for each fault, those first that make the others likely."""
     return [
         *_operator_problems(model),
-        *_function_problems(model),
+        *function_problems(model),
+        *_count_problems(model),
         *_constant_problems(model),
         *_double_problems(model),
         *_order_problems(model),
@@ -48,7 +47,9 @@ def _operator_problems(model: onnx.ModelProto) -> Iterator[str]:
 
 def _unknown(domain: str, operator: str, nodes: Sequence[str]) -> str:
     origin = f"of domain '{brief(domain)}'" if domain else "of the ONNX domain"
-    return f"operator {brief(operator) or 'without a name'} {origin} is unknown to onnxruntime; used by {_listed(nodes)}"
+    return (
+        f"operator {brief(operator) or 'without a name'} {origin} is unknown to onnxruntime; used by {_listed(nodes)}"
+    )
 
 
 def _listed(names: Sequence[str]) -> str:
@@ -56,33 +57,14 @@ def _listed(names: Sequence[str]) -> str:
     return ", ".join(names[:_SHOWN_NODES]) + more
 
 
-def _function_problems(model: onnx.ModelProto) -> list[str]:
-    """Functions that are there twice, that call themselves, or that grow beyond a limit when they are inlined."""
-    keys = [(body.domain, body.name, body.overload) for body in model.functions]
-    doubles = [f"function {brief(key[1])} is there {n} times" for key, n in Counter(keys).items() if n > 1]
-    if doubles:
-        return doubles
-    bodies = dict(zip(keys, model.functions, strict=True))
-    calls = {key: [_callee(node) for _, node in walk_body(body.node)] for key, body in bodies.items()}
-    callees = {key: [callee for callee in called if callee in bodies] for key, called in calls.items()}
-    try:
-        order = tuple(TopologicalSorter(callees).static_order())
-    except CycleError as error:
-        names = [brief(name) for _, name, _ in error.args[1]]
-        shown = names if len(names) <= _SHOWN_NODES else [*names[: _SHOWN_NODES - 1], "…", names[-1]]
-        return [f"function calls itself: {' -> '.join(shown)}"]
-    sizes: dict[Function, int] = {}
-    for key in order:
-        sizes[key] = min(_MANY, sum(sizes.get(callee, 1) for callee in calls[key]))
-    total = sum(sizes.get(_callee(node), 1) for _, node in walk_body(model.graph.node))
-    if total > MAX_INLINED_NODES:
-        count = f"{total:,}" if total < _MANY else f"more than {_MANY:,}"
-        return [f"its functions grow to {count} nodes when inlined; the limit is {MAX_INLINED_NODES:,}"]
-    return []
-
-
-def _callee(node: onnx.NodeProto) -> Function:
-    return node.domain, node.op_type, node.overload
+def _count_problems(model: onnx.ModelProto) -> Iterator[str]:
+    limit = f"the limit is {MAX_CONNECTIONS:,}"
+    if len(model.graph.input) > MAX_CONNECTIONS:
+        yield f"it has {len(model.graph.input):,} inputs; {limit}"
+    for where, node in walk_nodes(model):
+        for count, kind in ((len(node.input), "inputs"), (len(node.output), "outputs")):
+            if count > MAX_CONNECTIONS:
+                yield f"{where} has {count:,} {kind}; {limit}"
 
 
 def _constant_problems(model: onnx.ModelProto) -> Iterator[str]:
@@ -125,9 +107,7 @@ def _graph_problems(graph: onnx.GraphProto, outer: ChainMap[str, str]) -> Iterat
     yield from _body_problems(graph.node, [value.name for value in graph.output], outer.new_child(known))
 
 
-def _body_problems(
-    nodes: Sequence[onnx.NodeProto], outputs: Iterable[str], known: ChainMap[str, str]
-) -> Iterator[str]:
+def _body_problems(nodes: Sequence[onnx.NodeProto], outputs: Iterable[str], known: ChainMap[str, str]) -> Iterator[str]:
     """Problems of nodes in order; `known` is what each value is, those of this body in its first map."""
     writers: dict[str, str] | None = None
     own: MutableMapping[str, str] = known.maps[0]

@@ -10,7 +10,7 @@ import onnx
 import onnx_ir as ir
 
 from mho.frontend.external import Folders, external_problems
-from mho.frontend.walk import walk_attribute_tensors, walk_initializers
+from mho.frontend.walk import walk_attribute_tensors, walk_graphs, walk_initializers, walk_nodes
 
 _MAX_BYTES = 2**63 - 1
 _MAX_RANK = 64
@@ -53,10 +53,22 @@ def tensor_problems_of(tensor: onnx.TensorProto, folders: Folders) -> Iterator[s
             yield "text cannot be stored as external data"
         else:
             yield from external_problems(tensor, folders, _byte_count(tensor))
+    elif tensor.HasField("segment"):
+        yield "it is a segment of a larger tensor, and segments are not read"
     elif tensor.external_data:
         yield "it names external data but is not marked as external"
     else:
         yield from _inline_problems(tensor)
+
+
+def remove_unused_initializers(model: onnx.ModelProto) -> None:
+    """Removes, in place, the main graph's initializers that nothing reads; one that is an input as well stays."""
+    read = {name for _, node in walk_nodes(model) for name in node.input}
+    read |= {value.name for graph in walk_graphs(model) for value in (*graph.output, *graph.input)}
+    graph = model.graph
+    for index in reversed(range(len(graph.initializer))):
+        if graph.initializer[index].name not in read:
+            del graph.initializer[index]
 
 
 def _byte_count(tensor: onnx.TensorProto) -> int:
@@ -75,6 +87,7 @@ def _inline_problems(tensor: onnx.TensorProto) -> Iterator[str]:
             yield "text cannot be stored as raw data"
         elif found != expected:
             yield f"it holds {found} bytes, but dimensions {dims} need {expected}"
+        yield from (f"it holds raw data and {name} too" for name in _TYPED_FIELDS if len(getattr(tensor, name)))
         return
     field = onnx.helper.tensor_dtype_to_field(tensor.data_type)
     found = len(getattr(tensor, field))

@@ -10,6 +10,7 @@ import onnx_ir as ir
 
 from mho.targets.errors import brief
 
+_CONSTANT_OPERANDS = {"MatMul": (0, 1), "Gemm": (0, 1), "LSTM": (1, 2), "GRU": (1, 2), "RNN": (1, 2)}
 _WEIGHT_INPUT = {"Conv": 1, "ConvTranspose": 1, "ConvInteger": 1, "QLinearConv": 3}
 _SCALE_INPUTS = {
     "DequantizeLinear": (1,),
@@ -23,7 +24,7 @@ _MAX_NUMBERS = 2**20
 
 def value_problems(graph: ir.Graph) -> list[str]:
     """One sentence for each input and each node that cannot be what its constants and shapes say."""
-    checks = (_shape_problems, _kernel_problems, _index_problems, _scale_problems, _finite_problems)
+    checks = (_shape_problems, _empty_problems, _kernel_problems, _index_problems, _scale_problems, _finite_problems)
     return [
         *(f"input '{brief(value.name or '')}' {p}" for value in graph.inputs for p in _input_problems(value)),
         *(
@@ -44,6 +45,15 @@ def _shape_problems(node: ir.Node) -> Iterator[str]:
     for value in node.outputs:
         if value.shape is not None and any(isinstance(dim, int) and dim < 0 for dim in value.shape):
             yield f"its output would have the shape {_text(value.shape)}: its kernel or slice is larger than its input"
+
+
+def _empty_problems(node: ir.Node) -> Iterator[str]:
+    """Weights without elements, of which no crossbar holds any."""
+    for position in _CONSTANT_OPERANDS.get(node.op_type, ()) if node.domain == "" else ():
+        value = node.inputs[position] if position < len(node.inputs) else None
+        if value is not None and value.const_value is not None and value.const_value.size == 0:
+            shape = list(value.const_value.shape.numpy())
+            yield f"its weight '{brief(value.name or '')}' of shape {shape} has no elements"
 
 
 def _kernel_problems(node: ir.Node) -> Iterator[str]:

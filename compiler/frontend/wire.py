@@ -18,6 +18,7 @@ import onnx
 from google.protobuf.descriptor import Descriptor, FieldDescriptor
 
 MAX_NODES = 100_000
+MAX_GRAPHS = 4096
 MAX_PARTS = 1_500_000
 MAX_NUMBER_BYTES = 2**26
 MAX_DEPTH = 80
@@ -48,8 +49,6 @@ def check_wire(data: bytes | mmap) -> None:
     Raises:
         WireError: the bytes are damaged or another kind of file, or hold more than the limits above allow.
     """
-    if not len(data):
-        raise WireError("not an ONNX model: the file is empty, so it holds no graph")
     _Scan(data).message(onnx.ModelProto.DESCRIPTOR, len(data))
 
 
@@ -57,7 +56,7 @@ def check_wire(data: bytes | mmap) -> None:
 class _Kind:
     """What the scan has to know of a type of messages: its fields by number."""
 
-    is_node: bool
+    name: str
     messages: dict[int, tuple[str, Descriptor]]
     names: dict[int, str]
 
@@ -66,7 +65,7 @@ class _Kind:
 def _kind(descriptor: Descriptor) -> _Kind:
     fields = [f for f in descriptor.fields if f.name not in REMARKS]
     return _Kind(
-        descriptor.name == "NodeProto",
+        descriptor.name,
         {f.number: (f.name, f.message_type) for f in fields if f.type == FieldDescriptor.TYPE_MESSAGE},
         {f.number: f.name for f in fields if f.type == FieldDescriptor.TYPE_STRING},
     )
@@ -79,6 +78,7 @@ class _Scan:
     data: bytes | mmap
     position: int = 0
     nodes: int = 0
+    graphs: int = 0
     parts: int = 0
     number_bytes: int = 0
     inside: list[str] = field(default_factory=list)
@@ -102,9 +102,11 @@ class _Scan:
             raise WireError(f"{_DAMAGED}, seen at byte {end:,}{self._place()}")
 
     def _count(self, kind: _Kind) -> None:
-        self.nodes += kind.is_node
-        if self.nodes > MAX_NODES:
-            raise WireError(f"it has more than {MAX_NODES:,} nodes, the most that are read")
+        self.nodes += kind.name == "NodeProto"
+        self.graphs += kind.name == "GraphProto"
+        for count, limit, what in ((self.nodes, MAX_NODES, "nodes"), (self.graphs, MAX_GRAPHS, "graphs")):
+            if count > limit:
+                raise WireError(f"it has more than {limit:,} {what}, the most that are read")
         if len(self.inside) > MAX_DEPTH:
             raise WireError(
                 f"its parts are nested more than {MAX_DEPTH} deep, the most that are read: "
