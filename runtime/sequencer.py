@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections import ChainMap
 from collections.abc import Mapping, MutableMapping, Sequence
 from dataclasses import dataclass, replace
-from math import prod
+from math import inf, prod
 from typing import Any, Protocol
 
 import numpy as np
@@ -96,9 +96,15 @@ class Executable(Protocol):
 
 
 class Sequencer:
-    """Runs a program's steps, the layers on `unit` and the rest on `digital`."""
+    """Runs a program's steps, the layers on `unit` and the rest on `digital`.
 
-    def __init__(self, program: Executable, unit: Unit, digital: DigitalUnit) -> None:
+    Args:
+        most_trips: of all Loops together in one run; then each stops after one trip, as if its condition were false.
+    """
+
+    def __init__(self, program: Executable, unit: Unit, digital: DigitalUnit, most_trips: float = inf) -> None:
+        self._most_trips = most_trips
+        self._trips = 0
         self.program = program
         self.unit = unit
         self.digital = digital
@@ -114,6 +120,7 @@ class Sequencer:
             first_sample: global index of the batch's first sample, counted along the first axis of the inputs;
                 noise draws depend on it alone, not on how the samples are batched.
         """
+        self._trips = 0
         values = ChainMap[str, Any](dict(inputs), self.constants)
         results = self._body(self._whole, values, Turn(first_sample, leading(inputs)))
         return dict(zip(self._whole.outputs, results, strict=True))
@@ -191,6 +198,8 @@ class Sequencer:
             for stack, value in zip(scanned, results[len(carried) :], strict=True):
                 stack.append(value)
             iteration += 1
+            self._trips += 1
+            going = going and self._trips < self._most_trips
         return carried + [_stacked(step, number, stack) for number, stack in enumerate(scanned)]
 
     def _scan(self, step: Scan, values: ChainMap[str, Any], turn: Turn) -> list[Any]:
