@@ -19,6 +19,7 @@ import tempfile
 import warnings
 from collections.abc import Callable, Iterator
 from hashlib import sha256
+from math import prod
 from pathlib import Path
 from typing import Any
 
@@ -35,17 +36,24 @@ def fuzz_model(path: Path) -> None:
 
 
 def fuzz_program(path: Path) -> None:
-    """All that `mho check` does, and the texts of `mho show` and `mho report`."""
+    """All that `mho check` does, the texts of `mho show` and `mho report`, and a run of one sample."""
+    from mho.compiled import Compiled
+    from mho.data import generated_samples
     from mho.report import render, summarise
+    from mho.runtime.check_graphs import check_graphs
     from mho.show import show_level
     from mho.targets.check import check_program
     from mho.targets.program_file import check_tensors, read_program
 
     program = read_program(path)
     check_tensors(program)
-    if not check_program(program):
-        show_level(program, "program", None)
-        render(summarise(program), "text")
+    if check_program(program) or check_graphs(program):
+        return
+    show_level(program, "program", None)
+    for kind in ("text", "html", "json"):
+        render(summarise(program), kind)
+    if all(prod(d if isinstance(d, int) else 8 for d in port.shape or ()) < 2**16 for port in program.inputs):
+        Compiled(program).run(generated_samples(program.inputs, None, 0).arrays)
 
 
 def mutate_model(data: bytes, raw: Callable[[bytes], bytes], chance: random.Random) -> bytes:
@@ -74,7 +82,23 @@ def _messages(message: Any) -> Iterator[Any]:
 
 
 NUMBERS = (0, 1, -1, 2, 3, 7, 64, 127, 255, 2**16, 2**28, 2**31 - 1, 2**31, 2**40, 2**62, 2**63 - 1, -(2**63))
-WORDS = ("", "x", "w", "y", "a\nb", "../w", "/etc/passwd", "Relu", "Conv", "If", "Loop", "Constant", "MatMul", "axis", "é")
+WORDS = (
+    "",
+    "x",
+    "w",
+    "y",
+    "a\nb",
+    "../w",
+    "/etc/passwd",
+    "Relu",
+    "Conv",
+    "If",
+    "Loop",
+    "Constant",
+    "MatMul",
+    "axis",
+    "é",
+)
 FLOATS = (0.0, 1.0, -1.0, 1e-45, 3e38, float("nan"), float("inf"), float("-inf"))
 
 
@@ -135,7 +159,7 @@ def mutate_program(data: bytes, raw: Callable[[bytes], bytes], chance: random.Ra
         tensors[name] = ("U8", [len(text)], text)
         tag["sha256"] = sha256(tensors["manifest"][2] + b"\0" + tensors["program"][2]).hexdigest()
         return _safetensors(tensors, json.dumps(tag))
-    except (ValueError, KeyError, TypeError, struct.error, RecursionError):
+    except (ValueError, KeyError, TypeError, AttributeError, struct.error, RecursionError):
         return raw(data)
 
 
@@ -174,7 +198,7 @@ def _edited(document: Any, chance: random.Random) -> Any:
         return document | {key: _edited(document[key], chance)}
     index = chance.randrange(len(document))
     if chance.random() < 0.2:
-        return chance.choice((document[:index] + document[index + 1 :], document + [document[index]]))
+        return chance.choice((document[:index] + document[index + 1 :], [*document, document[index]]))
     return [*document[:index], _edited(document[index], chance), *document[index + 1 :]]
 
 
@@ -186,10 +210,7 @@ def run(name: str, options: list[str]) -> None:
     import atheris
 
     with atheris.instrument_imports(include=["mho.frontend", "mho.passes.simplify", "mho.targets"]):
-        import mho.frontend
-        import mho.passes.simplify
-        import mho.targets.check
-        import mho.targets.program_file
+        pass
     from mho.targets.errors import MhoError
 
     target, mutate, suffix = TARGETS[name]
@@ -212,7 +233,9 @@ def run(name: str, options: list[str]) -> None:
 
     warnings.simplefilter("error")
     seeds = str(CORPUS / name)
-    atheris.Setup([sys.argv[0], f"-max_len={MOST_BYTES}", "-rss_limit_mb=2048", *options, seeds], one, custom_mutator=custom)
+    atheris.Setup(
+        [sys.argv[0], f"-max_len={MOST_BYTES}", "-rss_limit_mb=2048", *options, seeds], one, custom_mutator=custom
+    )
     atheris.Fuzz()
 
 

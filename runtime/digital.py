@@ -116,12 +116,18 @@ def checked_graph(name: str, graph: bytes) -> bytes:
     import onnx
     from google.protobuf.message import DecodeError
 
+    from mho.runtime.wire import WireError, check_wire
+
+    where = f"the graph of digital step {plain(name)}"
     try:
+        check_wire(graph)
         model = onnx.ModelProto.FromString(graph)
+    except WireError as error:
+        raise ProgramError(f"{where} is not an ONNX model that can be read: {error}") from error
     except DecodeError as error:
-        raise ProgramError(f"the graph of digital step {plain(name)} is not an ONNX model") from error
+        raise ProgramError(f"{where} is not an ONNX model") from error
     if any(len(tensor.external_data) or tensor.data_location for tensor in _tensors(model)):
-        raise ProgramError(f"the graph of digital step {plain(name)} names external data, which a program may not do")
+        raise ProgramError(f"{where} names external data, which a program may not do")
     return graph
 
 

@@ -44,6 +44,10 @@ BASE_BITS = 61
 """Firing indices of a loop iteration begin at a hashed number of so many bits, so that sums stay inside 63."""
 
 
+UNSUITABLE = (ValueError, IndexError, KeyError, TypeError, AttributeError, ArithmeticError)
+"""What NumPy raises where shapes, types or sizes of values do not go together."""
+
+
 class Unit(Protocol):
     """Fires layers."""
 
@@ -130,10 +134,23 @@ class Sequencer:
         if last_uses is None:
             last_uses = self._last_uses[id(body)] = _last_uses(body)
         for index, step in enumerate(body.steps):
-            self._step(step, values, turn)
+            self._checked_step(step, values, turn)
             for name in last_uses.get(index, ()):
                 values.maps[0].pop(name, None)
         return [values[name] for name in body.outputs]
+
+    def _checked_step(self, step: Step, values: ChainMap[str, Any], turn: Turn) -> None:
+        """One step, whose values a file or a model may have made unsuitable, or larger than the memory.
+
+        Raises:
+            ProgramError: names the innermost step that cannot be run.
+        """
+        try:
+            self._step(step, values, turn)
+        except MemoryError as error:
+            raise ProgramError(f"step {plain(step.name)} needs more memory than there is") from error
+        except UNSUITABLE as error:
+            raise ProgramError(f"step {plain(step.name)} does not suit its values: {plain(str(error))}") from error
 
     def _step(self, step: Step, values: ChainMap[str, Any], turn: Turn) -> None:
         match step:

@@ -7,12 +7,14 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Iterator
+from pathlib import Path
 
 from mho.targets.check_kernels import check_kernels
 from mho.targets.check_tiles import check_tiles
-from mho.targets.errors import plain
+from mho.targets.errors import ProgramError, plain
 from mho.targets.mapped_tensors import MappedTensors
 from mho.targets.program import Program
+from mho.targets.program_file import read_program
 from mho.targets.steps import (
     Analog,
     Body,
@@ -29,6 +31,19 @@ from mho.targets.steps import (
     writes,
 )
 from mho.targets.unfolding import Window
+
+
+def read_sound_program(path: Path) -> Program:
+    """The program of a file, checked but for the digests of its tensors.
+
+    Raises:
+        ProgramError: the file is damaged, too new, not a program, or a program that contradicts itself.
+    """
+    program = read_program(path)
+    problems = check_program(program)
+    if problems:
+        raise ProgramError(f"{plain(str(path))}: {problem}" for problem in problems)
+    return program
 
 
 def check_program(program: Program) -> tuple[str, ...]:

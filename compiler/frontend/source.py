@@ -11,7 +11,7 @@ from pathlib import Path
 import onnx
 from google.protobuf.message import DecodeError, EncodeError, Message
 
-from mho.frontend.wire import REMARKS, WireError, check_wire
+from mho.runtime.wire import REMARKS, WireError, check_wire
 from mho.targets.errors import ModelError, brief, plain
 
 MAX_FILE_BYTES = 2**31 - 1

@@ -29,7 +29,8 @@ Floats = NDArray[np.float32]
 class Observe:
     """Network → Calibrated: fixes every layer's input range and keeps a bounded sample of its inputs.
 
-    Loops run a bounded number of trips. A layer that reads a DequantizeLinear takes its range from that node; others from the data by a rule.
+    Loops run a bounded number of trips.
+    A layer that reads a DequantizeLinear takes its range from that node; others from the data by a rule.
 
     Attributes:
         rule: "percentile" covers that part of the magnitudes, "mse" has the least mean square of rounding and
