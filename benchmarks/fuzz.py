@@ -19,6 +19,7 @@ import tempfile
 import warnings
 from collections.abc import Callable, Iterator
 from hashlib import sha256
+from importlib import import_module
 from math import prod
 from pathlib import Path
 from typing import Any
@@ -202,6 +203,7 @@ def _edited(document: Any, chance: random.Random) -> Any:
     return [*document[:index], _edited(document[index], chance), *document[index + 1 :]]
 
 
+INSTRUMENTED = ["mho.frontend", "mho.runtime.wire", "mho.passes.simplify", "mho.targets.check"]
 TARGETS = {"model": (fuzz_model, mutate_model, ".onnx"), "program": (fuzz_program, mutate_program, ".mho")}
 
 
@@ -209,8 +211,9 @@ def run(name: str, options: list[str]) -> None:
     """Fuzzes one target until libFuzzer ends the process."""
     import atheris
 
-    with atheris.instrument_imports(include=["mho.frontend", "mho.passes.simplify", "mho.targets"]):
-        pass
+    with atheris.instrument_imports(include=["mho"]):
+        for module in INSTRUMENTED:
+            import_module(module)
     from mho.targets.errors import MhoError
 
     target, mutate, suffix = TARGETS[name]
