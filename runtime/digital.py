@@ -18,6 +18,10 @@ OPTIMISATION = "ORT_ENABLE_BASIC"
 """onnxruntime's graph optimisation level for digital steps and for the reference alike."""
 
 
+ARENA_BYTES = 8 * 2**30
+"""What the values of all digital steps may take together; beyond it a step fails, where a machine would freeze."""
+
+
 def open_session(graph: bytes | str, threads: int = 1) -> ort.InferenceSession:
     """A session on a serialised model or on a model file, in ONNX's own format whatever the file is called.
 
@@ -41,11 +45,24 @@ def open_session(graph: bytes | str, threads: int = 1) -> ort.InferenceSession:
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     # onnxruntime's own format holds compiled graphs, which `checked_graph` cannot look into.
     options.add_session_config_entry("session.load_model_format", "ONNX")
+    if isinstance(graph, bytes):
+        _register_arena()
+        options.add_session_config_entry("session.use_env_allocators", "1")
     options.graph_optimization_level = getattr(onnxruntime.GraphOptimizationLevel, OPTIMISATION)
     try:
         return onnxruntime.InferenceSession(graph, options, providers=["CPUExecutionProvider"])
     except failures() as error:
         raise ProgramError(f"onnxruntime refuses a digital graph: {explain(str(error))}") from error
+
+
+@cache
+def _register_arena() -> None:
+    """One bounded arena for the sessions of all digital graphs; a model file that a user names is not bounded."""
+    import onnxruntime as ort
+
+    place = ort.OrtMemoryInfo("Cpu", ort.OrtAllocatorType.ORT_ARENA_ALLOCATOR, 0, ort.OrtMemType.DEFAULT)
+    growth = {"arena_extend_strategy": 1, "initial_chunk_size_bytes": -1, "max_dead_bytes_per_chunk": -1}
+    ort.create_and_register_allocator(place, ort.OrtArenaCfg({"max_mem": ARENA_BYTES, **growth}))
 
 
 def run_session(session: ort.InferenceSession, values: Mapping[str, Any], outputs: Sequence[str]) -> list[Any]:

@@ -19,7 +19,7 @@ from google.protobuf.descriptor import Descriptor, FieldDescriptor
 
 MAX_NODES = 100_000
 MAX_GRAPHS = 4096
-MAX_PARTS = 1_500_000
+MAX_PARTS = 1_000_000
 MAX_NUMBER_BYTES = 2**26
 MAX_DEPTH = 80
 """Parsers of protobuf stop at 100, and shape inference adds messages of its own."""

@@ -58,6 +58,7 @@ def _sequence(program: Program) -> Iterator[str]:
     yield from _doubles("matrix", (m.name for m in program.matrices))
     yield from _doubles("layer", (layer.name for layer in layers(program.sequence)))
     yield from _doubles("input", (port.name for port in program.inputs))
+    yield from _ports(program)
     yield from _matrices(program)
     yield from _layers(program)
     yield from _parameters(program)
@@ -76,6 +77,12 @@ def _shape(program: Program, tensor: str) -> tuple[int, ...] | None:
         return None
     table = program.tensors.table if isinstance(program.tensors, MappedTensors) else program.tensors
     return table[tensor].shape
+
+
+def _ports(program: Program) -> Iterator[str]:
+    for port in (*program.inputs, *program.outputs):
+        if any(isinstance(size, int) and not 0 <= size < 2**63 for size in port.shape or ()):
+            yield f"{port.name} has the impossible shape {list(port.shape or ())}"
 
 
 def _matrices(program: Program) -> Iterator[str]:

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator, Mapping, MutableMapping, Sequenc
 import onnx
 
 from mho.frontend.functions import function_problems
-from mho.frontend.walk import describe, subgraphs, walk_graphs, walk_nodes
+from mho.frontend.walk import describe, subgraphs, walk_body, walk_graphs, walk_nodes
 from mho.runtime.inspect import unknown_operators
 from mho.targets.errors import brief
 
@@ -17,6 +17,7 @@ MAX_CONNECTIONS = 10_000
 """The most inputs of a model, and the most inputs and outputs of a node: libraries take the square of their time."""
 _SHOWN_NODES = 5
 
+_GRAPH_TYPES = (onnx.AttributeProto.GRAPH, onnx.AttributeProto.GRAPHS)
 _CONSTANT_ATTRIBUTE = re.compile("value|sparse_value|value_(float|int|string)s?")
 
 
@@ -26,6 +27,7 @@ def structure_problems(model: onnx.ModelProto) -> list[str]:
         *_operator_problems(model),
         *function_problems(model),
         *_count_problems(model),
+        *_reference_problems(model),
         *_constant_problems(model),
         *_double_problems(model),
         *_order_problems(model),
@@ -65,6 +67,19 @@ def _count_problems(model: onnx.ModelProto) -> Iterator[str]:
         for count, kind in ((len(node.input), "inputs"), (len(node.output), "outputs")):
             if count > MAX_CONNECTIONS:
                 yield f"{where} has {count:,} {kind}; {limit}"
+
+
+def _reference_problems(model: onnx.ModelProto) -> Iterator[str]:
+    """Attributes that stand for an attribute of a function, where there is no function or it cannot be given one."""
+    for where, node in walk_body(model.graph.node):
+        for attribute in node.attribute:
+            if attribute.ref_attr_name:
+                yield f"{where}: attribute '{brief(attribute.name)}' refers to a function's, but stands in no function"
+    for function in model.functions:
+        for where, node in walk_body(function.node):
+            for attribute in node.attribute:
+                if attribute.ref_attr_name and attribute.type in _GRAPH_TYPES:
+                    yield f"{where}: attribute '{brief(attribute.name)}' is a graph that a function is called with"
 
 
 def _constant_problems(model: onnx.ModelProto) -> Iterator[str]:

@@ -62,6 +62,9 @@ def _kernel_problems(node: ir.Node) -> Iterator[str]:
     if weight is None or weight.shape is None or not weight.shape.is_static():
         return
     shape = weight.shape.numpy()
+    if len(shape) < 3:
+        yield f"its weight '{brief(weight.name or '')}' has {len(shape)} dimensions; it needs at least 3"
+        return
     if math.prod(shape) == 0:
         yield f"its weight '{brief(weight.name or '')}' of shape {_text(weight.shape)} has no elements"
         return
