@@ -41,6 +41,8 @@ def explain(message: str) -> str:
             **too_new.groupdict()
         )
     found = _IN_NODE.match(message) or _NODE.match(message) or _RUNNING.match(message)
+    while found and (inner := _RUNNING.match(found["cause"])):
+        found = inner
     cause = _ASSERTION.sub("", found["cause"] if found else message)
     if found:
         cause = f"node '{found['name']}' ({found['op']}): {cause}"

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Iterator
+from math import prod
 from pathlib import Path
 
 from mho.targets.check_kernels import check_kernels
@@ -31,6 +32,10 @@ from mho.targets.steps import (
     writes,
 )
 from mho.targets.unfolding import Window
+
+
+MOST_ELEMENTS = 2**31
+"""Of an input or output whose shape is told."""
 
 
 def read_sound_program(path: Path) -> Program:
@@ -81,7 +86,8 @@ def _shape(program: Program, tensor: str) -> tuple[int, ...] | None:
 
 def _ports(program: Program) -> Iterator[str]:
     for port in (*program.inputs, *program.outputs):
-        if any(isinstance(size, int) and not 0 <= size < 2**63 for size in port.shape or ()):
+        sizes = [size for size in port.shape or () if isinstance(size, int)]
+        if min(sizes, default=0) < 0 or prod(sizes) > MOST_ELEMENTS:
             yield f"{port.name} has the impossible shape {list(port.shape or ())}"
 
 

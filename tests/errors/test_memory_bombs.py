@@ -103,21 +103,24 @@ def test_loops_without_end_compile(name: str, run: Shell, tmp_path: Path) -> Non
     assert run("compile", tmp_path / "m.onnx", "-t", "ideal256", "-o", tmp_path / "m.mho").code == 0
 
 
-def peak_gib(folder: Path, *arguments: str) -> tuple[int, float]:
-    """Exit code and peak resident memory of a command in a process with 6 GiB of addresses."""
+linux = pytest.mark.skipif(sys.platform != "linux", reason="memory is measured on Linux")
+
+
+def peak_gib(folder: Path, *arguments: str, before: str = "") -> tuple[int, float]:
+    """Exit code and peak resident memory of a command in a process with 6 GiB of addresses; `before` is run first."""
     peak = folder / "peak"
     code = (
         f"import atexit, pathlib, resource, sys; resource.setrlimit(resource.RLIMIT_AS, ({6 * GIB}, {6 * GIB})); "
         f"status = pathlib.Path('/proc/self/status'); peak = pathlib.Path({str(peak)!r}); "
         "atexit.register(lambda: peak.write_text(status.read_text().split('VmHWM:')[1].split()[0])); "
-        f"sys.argv = ['mho', *{list(arguments)!r}]; from mho.cli import main; main()"
+        f"{before}; sys.argv = ['mho', *{list(arguments)!r}]; from mho.cli import main; main()"
     )
     with (folder / "errors").open("wb") as errors:
         process = subprocess.run([sys.executable, "-c", code], stderr=errors, check=False)
     return process.returncode, int(peak.read_text()) * 1024 / GIB
 
 
-@pytest.mark.skipif(sys.platform != "linux", reason="memory is measured on Linux")
+@linux
 @pytest.mark.parametrize("kind", ["fill", "a file of zeros", "empty messages"])
 def test_a_refusal_takes_little_memory(kind: str, tmp_path: Path) -> None:
     path = tmp_path / "model.onnx"
@@ -133,3 +136,20 @@ def test_a_refusal_takes_little_memory(kind: str, tmp_path: Path) -> None:
     assert code == 1 and text.startswith("mho: model.onnx: ") and text.count("\n") == 1, text
     assert memory < 1
     assert sorted(p.name for p in tmp_path.iterdir()) == ["errors", "model.onnx", "peak"]
+
+
+@linux
+def test_memory_that_only_running_shows(tmp_path: Path) -> None:
+    body = (
+        "y = Loop(n, , h) <body = b (int64 i, bool c, float[N, M] v) => (bool d, float[N, M2] w2) {"
+        " d = Identity(c) [grow] w2 = Concat<axis = 1>(v, v) }>"
+    )
+    (tmp_path / "model.onnx").write_bytes(dense(body, n=np.array(50)).SerializeToString())
+    small = "import mho.runtime.digital as digital; digital.ARENA_BYTES = 2**28"
+    arguments = ("compile", str(tmp_path / "model.onnx"), "-t", "ideal256", "-o", str(tmp_path / "out.mho"))
+    code, memory = peak_gib(tmp_path, *arguments, before=small)
+    text = (tmp_path / "errors").read_text()
+    assert code == 1 and text.startswith("mho: model.onnx: digital step "), text
+    assert "node 'grow' (Concat): " in text and "smaller than requested bytes" in text
+    assert memory < 1
+    assert not (tmp_path / "out.mho").exists()
