@@ -29,11 +29,13 @@ MOST_BYTES = 65_536
 
 
 def fuzz_model(path: Path) -> None:
-    """The import of a model, and the simplifications, which compute constants."""
+    """The import of a model, and the passes that make layers of it; nothing is run."""
     from mho.frontend import load_model
-    from mho.passes.simplify import Simplify
+    from mho.pipeline import Pipeline
+    from mho.stages import Stages
+    from mho.targets.catalog import load_target
 
-    Simplify().run(load_model(path))
+    Pipeline().network(load_model(path), load_target("ideal256"), Stages())
 
 
 def fuzz_program(path: Path) -> None:
@@ -203,7 +205,7 @@ def _edited(document: Any, chance: random.Random) -> Any:
     return [*document[:index], _edited(document[index], chance), *document[index + 1 :]]
 
 
-INSTRUMENTED = ["mho.frontend", "mho.runtime.wire", "mho.passes.simplify", "mho.targets.check"]
+INSTRUMENTED = ["mho.frontend", "mho.runtime.wire", "mho.pipeline", "mho.targets.check"]
 TARGETS = {"model": (fuzz_model, mutate_model, ".onnx"), "program": (fuzz_program, mutate_program, ".mho")}
 
 

@@ -97,7 +97,7 @@ def _first_refused(model: onnx.ModelProto, options: SessionOptions) -> str:
     Some of its messages name no node, so the nodes are taken away from the end until it is content.
     """
     count = len(model.graph.node)
-    if count > BISECTED_NODES or not _accepts(model, 0, options):
+    if count > BISECTED_NODES or not _accepts(model, 0, options) or _accepts(model, count, options):
         return ""
     accepted, refused = 0, count
     while refused - accepted > 1:

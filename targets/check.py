@@ -33,7 +33,6 @@ from mho.targets.steps import (
 )
 from mho.targets.unfolding import Window
 
-
 MOST_ELEMENTS = 2**31
 """Of an input or output whose shape is told."""
 
