@@ -29,7 +29,7 @@ def structure_problems(model: onnx.ModelProto) -> list[str]:
         *_count_problems(model),
         *_reference_problems(model),
         *_constant_problems(model),
-        *_double_problems(model),
+        *_name_problems(model),
         *_order_problems(model),
     ]
 
@@ -90,8 +90,8 @@ def _constant_problems(model: onnx.ModelProto) -> Iterator[str]:
             yield f"{where} needs one value as its only attribute, but has {shown}"
 
 
-def _double_problems(model: onnx.ModelProto) -> Iterator[str]:
-    """Names that stand for two things of one graph."""
+def _name_problems(model: onnx.ModelProto) -> Iterator[str]:
+    """Names that stand for two things of one graph, or for none."""
     for graph in walk_graphs(model):
         sparse = [tensor.values.name for tensor in graph.sparse_initializer]
         kinds: Mapping[str, Iterable[str]] = {
@@ -101,7 +101,9 @@ def _double_problems(model: onnx.ModelProto) -> Iterator[str]:
         }
         for kind, names in kinds.items():
             for name, count in Counter(names).items():
-                if count > 1:
+                if not name and kind != "initializer":
+                    yield f"an {kind} of graph '{brief(graph.name)}' has no name"
+                elif count > 1:
                     yield f"{kind} '{brief(name)}' is there {count} times: give each a name of its own"
 
 

@@ -71,7 +71,15 @@ def _kernel_problems(node: ir.Node) -> Iterator[str]:
     kernel = tuple(node.attributes.get_ints("kernel_shape", shape[2:]))
     if kernel != shape[2:]:
         yield f"its kernel_shape is {list(kernel)}, but its weight has the kernel {list(shape[2:])}"
+    yield from _number_problems(node)
     yield from _group_problems(node, shape)
+
+
+def _number_problems(node: ir.Node) -> Iterator[str]:
+    for name in ("strides", "dilations", "pads", "output_padding"):
+        numbers = node.attributes.get_ints(name, ())
+        if any(abs(number) >= 2**31 for number in numbers):
+            yield f"its {name} are {list(numbers[:8])}; the limit is 2,147,483,647"
 
 
 def _group_problems(node: ir.Node, weight: tuple[int, ...]) -> Iterator[str]:

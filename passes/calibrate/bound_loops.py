@@ -20,7 +20,7 @@ TRIPS = 10_000
 
 def trips_at(depth: int) -> int:
     """Trips of each of `depth` loops inside each other, so that the innermost body runs at most TRIPS times."""
-    return max(1, round(TRIPS ** (1 / depth)))
+    return max(1, round(float(TRIPS) ** (1 / depth)))
 
 
 class BoundedGraphs(Mapping[str, Any]):

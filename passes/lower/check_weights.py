@@ -24,12 +24,15 @@ class CheckWeights:
             ModelError: a matrix holds NaN or infinity; all such matrices are named.
         """
         used = {layer.matrix: layer.name for layer in reversed(layers(network.steps))}
+        # What overflows float32 is infinite, and counted as such.
+        with np.errstate(over="ignore", invalid="ignore"):
+            counts = {name: _not_finite(m, network.tensors[m.recipe.tensor]) for name, m in network.matrices.items()}
         problems = [
             f"layer {plain(used.get(m.name, m.name))}: {count} of its {m.weights} weights, from tensor "
             f"{plain(m.recipe.tensor)}, are NaN or infinite; a crossbar cannot hold them, so export the model again "
             "with finite weights"
-            for m in network.matrices.values()
-            if (count := _not_finite(m, network.tensors[m.recipe.tensor]))
+            for name, m in network.matrices.items()
+            if (count := counts[name])
         ]
         if problems:
             raise ModelError(problems)

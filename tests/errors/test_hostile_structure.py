@@ -76,6 +76,8 @@ CHANGES: dict[str, Change] = {
     ),
     "initializer 'w': it is a segment of a larger tensor": lambda m: setattr(m.graph.initializer[0].segment, "end", 5),
     "initializer 'w': it holds raw data and int64_data too": lambda m: m.graph.initializer[0].int64_data.append(1),
+    "an input of graph 'g' has no name": lambda m: m.graph.input.add(),
+    "an output of graph 'g' has no name": lambda m: m.graph.output.add(),
     "operator without a name of the ONNX domain is unknown": lambda m: setattr(m.graph.node[1], "op_type", ""),
 }
 

@@ -39,6 +39,7 @@ ATTRIBUTES: list[tuple[dict[str, object], str]] = [
     ({"group": 3}, "its group is 3, which does not divide"),
     ({"group": 2}, "its input has 4 channels, but its weight of shape [4, 4, 3, 3] in 2 groups 8"),
     ({"auto_pad": "SIDEWAYS"}, "Unknown AutoPadType String"),
+    ({"strides": [2**62, 1]}, "its strides are [4611686018427387904, 1]; the limit is 2,147,483,647"),
     ({"frobnicate": 1}, "Unrecognized attribute: frobnicate"),
     ({"strides": "wide"}, "Mismatched attribute type"),
 ]
@@ -75,6 +76,7 @@ WEIGHTS: dict[str, tuple[str, dict[str, np.ndarray], str]] = {
         {"w": ones(8, 4), "s": ones(4), "v": ones(4, first=-1)},
         "node 'n' (BatchNormalization): its variance is negative",
     ),
+    "float32": ("[n] y = MatMul(x, w)", {"w": np.full((8, 4), 1e300)}, "layer n: 32 of its 32 weights, from tensor w"),
     "no columns": (
         "[n] y = MatMul(x, w)",
         {"w": ones(8, 0)},
@@ -96,7 +98,8 @@ WEIGHTS: dict[str, tuple[str, dict[str, np.ndarray], str]] = {
 @pytest.mark.parametrize("name", WEIGHTS)
 def test_weights(name: str, run: Shell, tmp_path: Path) -> None:
     body, arrays, sentence = WEIGHTS[name]
-    model = model_of(f"g (float[N, 8] x) => (y) {{ {body} }}", **arrays)
+    kind = "double" if arrays["w"].dtype == np.float64 else "float"
+    model = model_of(f"g ({kind}[N, 8] x) => (y) {{ {body} }}", **arrays)
     assert sentence in compile_refusal(run, tmp_path, model)[0]
 
 
