@@ -61,6 +61,7 @@ def check_program(program: Program) -> tuple[str, ...]:
 def _sequence(program: Program) -> Iterator[str]:
     yield from _doubles("matrix", (m.name for m in program.matrices))
     yield from _doubles("layer", (layer.name for layer in layers(program.sequence)))
+    yield from _doubles("the facts of layer", (facts.name for facts in program.layers))
     yield from _doubles("input", (port.name for port in program.inputs))
     yield from _ports(program)
     yield from _matrices(program)

@@ -66,6 +66,10 @@ def change(*keys: str | int, to: object) -> Callable[[dict[str, Any]], None]:
     return apply
 
 
+def _facts_twice(document: dict[str, Any]) -> None:
+    document["layers"].insert(0, document["layers"][0] | {"matrix": "none"})
+
+
 CHANGES: dict[str, Callable[[dict[str, Any]], None]] = {
     "mapping.costs.latency_ns: Input should be a finite number": change(
         "mapping", "costs", "latency_ns", to=float("inf")
@@ -76,6 +80,7 @@ CHANGES: dict[str, Callable[[dict[str, Any]], None]] = {
     "matrices.0.groups: Input should be greater than or equal to 1": change("matrices", 0, "groups", to=0),
     "cores.0.site.x: Input should be greater than or equal to 0": change("cores", 0, "site", "x", to=-1),
     "target.crossbar.rows: Input should be less than 2147483648": change("target", "crossbar", "rows", to=2**62),
+    "is there 2 times": _facts_twice,
     "x has the impossible shape": change("inputs", 0, "shape", to=[-1, 6]),
     "damaged: tensor matrix/w is not in the file as F32 of shape": change(
         "table", "matrix/w", "shape", to=[1, 2**40, 5]

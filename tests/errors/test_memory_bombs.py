@@ -106,7 +106,7 @@ def test_loops_without_end_compile(name: str, run: Shell, tmp_path: Path) -> Non
 linux = pytest.mark.skipif(sys.platform != "linux", reason="memory is measured on Linux")
 
 
-def peak_gib(folder: Path, *arguments: str, before: str = "") -> tuple[int, float]:
+def peak_gib(folder: Path, *arguments: str, before: str = "pass") -> tuple[int, float]:
     """Exit code and peak resident memory of a command in a process with 6 GiB of addresses; `before` is run first."""
     peak = folder / "peak"
     code = (
