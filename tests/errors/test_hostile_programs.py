@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import random
 from collections.abc import Callable
 from dataclasses import replace
@@ -17,7 +16,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mho.runtime.check_graphs import check_graphs
-from mho.targets.check import check_program, read_sound_program
+from mho.targets.check import read_sound_program
 from mho.targets.errors import ProgramError
 from mho.targets.program_file import check_tensors, read_program, write_program
 from tests.programs import tiny_program
@@ -265,10 +264,3 @@ def test_a_graph_that_is_none(run: Shell, tmp_path: Path) -> None:
     write_program(replace(program, tensors=tensors), tmp_path / "a.mho")
     (found,) = refusal(run, *COMMANDS[0], folder=tmp_path)
     assert "is not an ONNX model that can be read" in found
-
-
-def test_the_document_is_json() -> None:
-    seen: list[dict[str, Any]] = []
-    content = signed_again(good(), seen.append)
-    assert json.dumps(seen[0]["inputs"][0]["name"]) == '"x"'
-    assert not check_program(tiny_program(digital=True)) and content
