@@ -16,19 +16,15 @@ from mho.runtime.effects import Conditions, Effects
 from mho.runtime.matching import match_samples
 from mho.runtime.samples import Values, run_samples
 from mho.runtime.simulator import Simulator
-from mho.targets.check import check_program
-from mho.targets.errors import ProgramError
+from mho.targets.check import read_sound_program
 from mho.targets.program import Program
-from mho.targets.program_file import read_program, write_program
+from mho.targets.program_file import write_program
 from mho.validation import Validation
 
 if TYPE_CHECKING:
     from mho.report import Report
 
 Array = NDArray[Any]
-
-MOST_PROBLEMS = 5
-"""Problems of a program that loading it tells; `mho check` tells all."""
 
 
 class Compiled:
@@ -49,11 +45,7 @@ class Compiled:
         Raises:
             ProgramError: the file is damaged, too new, not a program, or a program that contradicts itself.
         """
-        program = read_program(Path(path))
-        problems = check_program(program)
-        if problems:
-            raise ProgramError(f"{path}: {problem}" for problem in problems[:MOST_PROBLEMS])
-        return Compiled(program)
+        return Compiled(read_sound_program(Path(path)))
 
     def save(self, path: str | Path) -> None:
         """Writes the program to a .mho file, whole or not at all."""

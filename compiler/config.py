@@ -13,9 +13,12 @@ from typing import Any
 from pydantic import TypeAdapter, ValidationError
 
 from mho.pipeline import Pipeline
-from mho.targets.errors import OptionError, plain
+from mho.targets.errors import OptionError, brief, plain
+from mho.targets.files import read_bounded
 
 Tables = Mapping[str, Mapping[str, Any]]
+
+MOST_BYTES = 2**20
 
 
 def read_config(path: Path) -> Tables:
@@ -25,12 +28,12 @@ def read_config(path: Path) -> Tables:
         OptionError: the file is missing, not TOML, or names what does not exist; all problems at once.
     """
     try:
-        table = tomllib.loads(path.read_text(encoding="utf-8"))
+        table = tomllib.loads(read_bounded(path, MOST_BYTES).decode())
     except FileNotFoundError as error:
-        raise OptionError(f"{path} does not exist") from error
-    except (OSError, ValueError) as error:
-        raise OptionError(f"{path} is not a TOML file: {plain(str(error))}") from error
-    problems = list(_unknown(table, str(path)))
+        raise OptionError(f"{plain(str(path))} does not exist") from error
+    except (OSError, ValueError, RecursionError) as error:
+        raise OptionError(f"{plain(str(path))} is not a TOML file: {plain(str(error))}") from error
+    problems = list(_unknown(table, plain(str(path))))
     if problems:
         raise OptionError(problems)
     return table
@@ -57,7 +60,7 @@ def _adapter() -> TypeAdapter[Pipeline]:
 def _sentence(detail: Any) -> str:
     # A union of types puts the name of each type it tried behind the option; the option is what users know.
     key = ".".join(str(part) for part in detail["loc"][:2])
-    return f"option {key} = {detail['input']!r}: {detail['msg'][0].lower()}{detail['msg'][1:]}"
+    return f"option {key} = {brief(repr(detail['input']))}: {detail['msg'][0].lower()}{detail['msg'][1:]}"
 
 
 def _unknown(table: Mapping[str, Any], label: str) -> list[str]:

@@ -16,7 +16,7 @@ from mho.runtime.matching import match_samples
 from mho.runtime.ort_values import NUMPY_TYPES
 from mho.runtime.samples import Samples
 from mho.targets.errors import DataError, plain
-from mho.targets.files import replacing
+from mho.targets.files import replacing, require_regular
 from mho.targets.steps import Port
 
 Array = NDArray[Any]
@@ -43,16 +43,36 @@ def read_npz(path: Path) -> Mapping[str, Array]:
     Raises:
         DataError: the file is missing or not an .npz of plain arrays.
     """
+    where = plain(str(path))
     try:
+        require_regular(path)
         with path.open("rb") as file:
             archive = np.load(file, allow_pickle=False)
             if isinstance(archive, np.ndarray):
-                raise DataError(f"{path} holds one array; store it under its input's name with numpy.savez")
+                raise DataError(f"{where} holds one array; store it under its input's name with numpy.savez")
+            _refuse_bomb(archive.zip, where)
             return {name: archive[name] for name in archive.files}
     except FileNotFoundError as error:
-        raise DataError(f"{path} does not exist") from error
-    except (OSError, ValueError, BadZipFile, EOFError, KeyError, RuntimeError, ZlibError) as error:
-        raise DataError(f"{path} is not an .npz file of plain arrays: {plain(str(error))}") from error
+        raise DataError(f"{where} does not exist") from error
+    except MemoryError as error:
+        raise DataError(f"{where}: an array in it is larger than the memory") from error
+    except (OSError, ValueError, BadZipFile, EOFError, KeyError, RuntimeError, OverflowError, ZlibError) as error:
+        raise DataError(f"{where} is not an .npz file of plain arrays: {plain(str(error))}") from error
+
+
+UNPACKED_BYTES = 2**28
+UNPACKED_RATIO = 200
+"""A compressed archive may unpack to so many bytes, or to so many times its own."""
+
+
+def _refuse_bomb(archive: ZipFile, where: str) -> None:
+    members = archive.infolist()
+    packed, unpacked = sum(m.compress_size for m in members), sum(m.file_size for m in members)
+    if unpacked > max(UNPACKED_BYTES, UNPACKED_RATIO * packed):
+        raise DataError(
+            f"{where}: its {packed:,} bytes unpack to {unpacked:,}, more than {UNPACKED_RATIO} times as many: "
+            "store the arrays with numpy.savez"
+        )
 
 
 def refuse_useless(samples: Samples) -> None:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import asdict, fields
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -20,7 +21,7 @@ from mho.runtime.matching import match_samples
 from mho.runtime.samples import Samples
 from mho.stages import Stages
 from mho.targets.catalog import load_target
-from mho.targets.errors import OptionError
+from mho.targets.errors import ModelError, OptionError, ProgramError
 from mho.targets.program import JsonScalar, Manifest
 from mho.targets.steps import layers
 from mho.targets.target import Target
@@ -70,14 +71,31 @@ def compile(
     stage = stages or Stages()
     machine = target if isinstance(target, Target) else load_target(target)
     imported = stage("import", load_model, model, keep_inputs=keep_inputs)
-    bound = bind_dimensions(imported, dimensions or {})
-    network = pipeline.network(bound, machine, stage)
+    with _naming(imported):
+        bound = bind_dimensions(imported, dimensions or {})
+        network = pipeline.network(bound, machine, stage)
     samples, warnings = _samples(network, data, state, seed)
     observed = min(samples.count, pipeline.observe.samples)
-    calibrated = pipeline.calibrated(network, machine, samples, stage.of(observed))
+    with _naming(imported):
+        calibrated = pipeline.calibrated(network, machine, samples, stage.of(observed))
     plan = pipeline.plan(calibrated, machine, stage)
     manifest = _manifest(bound, pipeline, seed, (*warnings, *calibrated.warnings, *_unpublished(plan)))
     return Compiled(pipeline.program(plan, manifest, stage))
+
+
+@contextmanager
+def _naming(model: Model) -> Iterator[None]:
+    """Puts the model's file before what passes say of the model, and before why it cannot be run on samples.
+
+    Raises:
+        ModelError: in place of any that names no file, and of a `ProgramError`.
+    """
+    start = f"{model.label}: "
+    try:
+        yield
+    except (ModelError, ProgramError) as error:
+        problems = [p if p.startswith(start) else start + p for p in error.problems]
+        raise ModelError(problems) from error
 
 
 def _samples(

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
+from mho.runtime.messages import explain
 from mho.runtime.ort_values import FORMATS, run_with_formats
 from mho.targets.errors import ProgramError, plain
 from mho.targets.program import Array
@@ -16,6 +17,10 @@ if TYPE_CHECKING:
 
 OPTIMISATION = "ORT_ENABLE_BASIC"
 """onnxruntime's graph optimisation level for digital steps and for the reference alike."""
+
+
+ARENA_BYTES = 8 * 2**30
+"""What the values of all digital steps may take together; beyond it a step fails, where a machine would freeze."""
 
 
 def open_session(graph: bytes | str, threads: int = 1) -> ort.InferenceSession:
@@ -36,17 +41,29 @@ def open_session(graph: bytes | str, threads: int = 1) -> ort.InferenceSession:
     options.intra_op_num_threads = threads
     options.inter_op_num_threads = 1
     options.log_severity_level = 4
-    # An arena keeps the most that its session ever used, and a decoder has hundreds of sessions.
-    options.enable_cpu_mem_arena = False
+    onnxruntime.set_default_logger_severity(4)
     # Spinning threads would take the cores from numpy's products between two runs.
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     # onnxruntime's own format holds compiled graphs, which `checked_graph` cannot look into.
     options.add_session_config_entry("session.load_model_format", "ONNX")
+    if isinstance(graph, bytes):
+        _register_arena()
+        options.add_session_config_entry("session.use_env_allocators", "1")
     options.graph_optimization_level = getattr(onnxruntime.GraphOptimizationLevel, OPTIMISATION)
     try:
         return onnxruntime.InferenceSession(graph, options, providers=["CPUExecutionProvider"])
     except failures() as error:
-        raise ProgramError(f"onnxruntime refuses a digital graph: {plain(str(error))}") from error
+        raise ProgramError(f"onnxruntime refuses a digital graph: {explain(str(error))}") from error
+
+
+@cache
+def _register_arena() -> None:
+    """One bounded arena for the sessions of all digital graphs; a model file that a user names is not bounded."""
+    import onnxruntime as ort
+
+    place = ort.OrtMemoryInfo("Cpu", ort.OrtAllocatorType.ORT_ARENA_ALLOCATOR, 0, ort.OrtMemType.DEFAULT)
+    growth = {"arena_extend_strategy": 1, "initial_chunk_size_bytes": -1, "max_dead_bytes_per_chunk": -1}
+    ort.create_and_register_allocator(place, ort.OrtArenaCfg({"max_mem": ARENA_BYTES, **growth}))
 
 
 def run_session(session: ort.InferenceSession, values: Mapping[str, Any], outputs: Sequence[str]) -> list[Any]:
@@ -64,12 +81,12 @@ def run_session(session: ort.InferenceSession, values: Mapping[str, Any], output
     except KeyError as error:
         raise ProgramError(f"nothing feeds input {plain(str(error.args[0]))}") from error
     except failures() as error:
-        raise ProgramError(plain(str(error))) from error
+        raise ProgramError(explain(str(error))) from error
 
 
 @cache
 def failures() -> tuple[type[Exception], ...]:
-    """The exceptions that onnxruntime raises; they have no common base but `Exception`."""
+    """The exceptions that onnxruntime raises, its own and those of C++; they have no common base but `Exception`."""
     from onnxruntime.capi import onnxruntime_pybind11_state as state
 
     names = (
@@ -82,7 +99,8 @@ def failures() -> tuple[type[Exception], ...]:
         "RuntimeException",
         "EPFail",
     )
-    return tuple(getattr(state, name) for name in names if hasattr(state, name))
+    own = (getattr(state, name) for name in names if hasattr(state, name))
+    return (*own, RuntimeError, ValueError, IndexError, OverflowError)
 
 
 class DigitalUnit:
@@ -119,12 +137,18 @@ def checked_graph(name: str, graph: bytes) -> bytes:
     import onnx
     from google.protobuf.message import DecodeError
 
+    from mho.runtime.wire import WireError, check_wire
+
+    where = f"the graph of digital step {plain(name)}"
     try:
+        check_wire(graph)
         model = onnx.ModelProto.FromString(graph)
+    except WireError as error:
+        raise ProgramError(f"{where} is not an ONNX model that can be read: {error}") from error
     except DecodeError as error:
-        raise ProgramError(f"the graph of digital step {plain(name)} is not an ONNX model") from error
+        raise ProgramError(f"{where} is not an ONNX model") from error
     if any(len(tensor.external_data) or tensor.data_location for tensor in _tensors(model)):
-        raise ProgramError(f"the graph of digital step {plain(name)} names external data, which a program may not do")
+        raise ProgramError(f"{where} names external data, which a program may not do")
     return graph
 
 

@@ -19,30 +19,17 @@ import numpy.typing as npt
 import onnx
 
 from mho.runtime.digital import failures
-from mho.targets.errors import ModelError, plain
+from mho.runtime.messages import explain, names_node
+from mho.targets.errors import ModelError, brief
 
 if TYPE_CHECKING:
     from onnxruntime import InferenceSession, SessionOptions
 
 SKELETON_TENSOR_BYTES = 1024
 _RANK_PREFIX = "mho.rank."
+BISECTED_NODES = 5000
 
 _NUMBER = re.compile(r"tensor\((?:float|double|float16|bool|u?int(?:8|16|32|64))\)")
-
-_NOISE = (
-    re.compile(r"^\[ONNXRuntimeError\] : \d+ : \w+ : "),
-    re.compile(r"^Load model .*? failed:"),
-    re.compile(r"^Exception during initialization: "),
-    re.compile(r"^/onnxruntime_src/\S+:\d+ .*\) (?=[A-Z])"),
-    re.compile(r"^\S+\.(?:cc|h):\d+ \S+ "),
-    re.compile(r"^This is an invalid model\. "),
-    re.compile(r"^(?:Type )?Error: "),
-)
-_IN_NODE = re.compile(r'^In Node, \("(?P<name>.*?)", (?P<op>\w+), .*, Error (?P<cause>.*)$', re.DOTALL)
-_NODE = re.compile(r"^Node ?\((?P<name>.*?)\) Op ?\((?P<op>\w+)\) (?:\[\w+\] )?(?P<cause>.*)$", re.DOTALL)
-_TOO_NEW = re.compile(
-    r"Opset (?P<opset>\d+) is under development.* for domain (?P<domain>\S+) is till opset (?P<newest>\d+)"
-)
 
 
 @dataclass(frozen=True)
@@ -71,26 +58,28 @@ def inspect_model(model: onnx.ModelProto, source: str, folder: Path | None = Non
     options = _options()
     if folder is not None:
         options.add_session_config_entry("session.model_external_initializers_file_folder_path", str(folder))
-    skeleton = _skeleton(model)
+    outline = _skeleton(model)
     try:
-        outputs = _session(skeleton, options).get_outputs()
+        outputs = _session(outline, options).get_outputs()
         types = {value.name: ValueType(value.type, _shape(value.type, value.shape)) for value in outputs}
         unsure = [name for name, value in types.items() if value.shape == ()]
-        scalars = _scalars(skeleton, unsure, options) if unsure else frozenset()
+        scalars = _scalars(outline, unsure, options) if unsure else frozenset()
     except failures() as error:
-        raise ModelError(f"{source}: {explain(str(error))}") from error
+        sentence = explain(str(error))
+        where = "" if names_node(sentence) else _first_refused(outline, options)
+        raise ModelError(f"{source}: {where}{sentence}") from error
     return types | {name: ValueType(types[name].type, None) for name in unsure if name not in scalars}
 
 
-def _scalars(skeleton: onnx.ModelProto, names: list[str], options: SessionOptions) -> frozenset[str]:
+def _scalars(outline: onnx.ModelProto, names: list[str], options: SessionOptions) -> frozenset[str]:
     """Those values that have rank 0: onnxruntime reports the shape of an unknown rank as empty too, but not the
     length of that shape."""
     asked = {f"{_RANK_PREFIX}{number}": name for number, name in enumerate(names)}
-    del skeleton.graph.output[:]
+    del outline.graph.output[:]
     for output, name in asked.items():
-        skeleton.graph.node.add(op_type="Shape", name=output, input=[name], output=[output])
-        skeleton.graph.output.add(name=output)
-    ranks = {value.name: value.shape for value in _session(skeleton, options).get_outputs()}
+        outline.graph.node.add(op_type="Shape", name=output, input=[name], output=[output])
+        outline.graph.output.add(name=output)
+    ranks = {value.name: value.shape for value in _session(outline, options).get_outputs()}
     return frozenset(name for output, name in asked.items() if ranks[output] == [0])
 
 
@@ -118,19 +107,34 @@ def unknown_operators(nodes: Iterable[tuple[str, str]]) -> set[tuple[str, str]]:
     return {pair for pair in nodes if ("" if pair[0] == "ai.onnx" else pair[0], pair[1]) not in known}
 
 
-def explain(message: str) -> str:
-    """What onnxruntime said as one sentence that begins with the node, without codes and source positions."""
-    for noise in _NOISE:
-        message = noise.sub("", message, count=1)
-    message = message.strip()
-    if too_new := _TOO_NEW.search(message):
-        return "opset {opset} of {domain} is newer than {newest}, the newest that is read.".format(
-            **too_new.groupdict()
-        )
-    found = _IN_NODE.match(message) or _NODE.match(message)
-    if found:
-        message = f"node '{found['name']}' ({found['op']}): {found['cause']}"
-    return plain(message.rstrip(". \n")) + "."
+def _first_refused(model: onnx.ModelProto, options: SessionOptions) -> str:
+    """ "node 'x' (Op): " of the first node with which onnxruntime refuses the model; "" where it is none of them.
+
+    Some of its messages name no node, so the nodes are taken away from the end until it is content.
+    """
+    count = len(model.graph.node)
+    if count > BISECTED_NODES or not _accepts(model, 0, options) or _accepts(model, count, options):
+        return ""
+    accepted, refused = 0, count
+    while refused - accepted > 1:
+        middle = (accepted + refused) // 2
+        accepted, refused = (middle, refused) if _accepts(model, middle, options) else (accepted, middle)
+    node = model.graph.node[accepted]
+    return f"node '{brief(node.name)}' ({brief(node.op_type)}): "
+
+
+def _accepts(model: onnx.ModelProto, count: int, options: SessionOptions) -> bool:
+    """Whether onnxruntime accepts the model with its first `count` nodes only, whose outputs are then its outputs."""
+    part = onnx.ModelProto()
+    part.CopyFrom(model)
+    del part.graph.node[count:], part.graph.output[:]
+    part.graph.output.extend(onnx.ValueInfoProto(name=name) for name in _written(part.graph))
+    part.graph.output.extend(part.graph.input[:1])
+    try:
+        _session(part, options)
+    except failures():
+        return False
+    return True
 
 
 def _is_small(type_: str, shape: list[int | str | None], size_limit: int) -> bool:

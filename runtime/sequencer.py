@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections import ChainMap
 from collections.abc import Mapping, MutableMapping, Sequence
 from dataclasses import dataclass, replace
-from math import prod
+from math import inf, prod
 from typing import Any, Protocol
 
 import numpy as np
@@ -43,6 +43,10 @@ Values = MutableMapping[str, Any]
 
 BASE_BITS = 61
 """Firing indices of a loop iteration begin at a hashed number of so many bits, so that sums stay inside 63."""
+
+
+UNSUITABLE = (ValueError, IndexError, KeyError, TypeError, AttributeError, ArithmeticError)
+"""What NumPy raises where shapes, types or sizes of values do not go together."""
 
 
 class Unit(Protocol):
@@ -97,9 +101,15 @@ class Executable(Protocol):
 
 
 class Sequencer:
-    """Runs a program's steps, the layers on `unit` and the rest on `digital`."""
+    """Runs a program's steps, the layers on `unit` and the rest on `digital`.
 
-    def __init__(self, program: Executable, unit: Unit, digital: DigitalUnit) -> None:
+    Args:
+        most_trips: of all Loops together in one run; then each stops after one trip, as if its condition were false.
+    """
+
+    def __init__(self, program: Executable, unit: Unit, digital: DigitalUnit, most_trips: float = inf) -> None:
+        self._most_trips = most_trips
+        self._trips = 0
         self.program = program
         self.unit = unit
         self.digital = digital
@@ -115,6 +125,7 @@ class Sequencer:
             first_sample: global index of the batch's first sample, counted along the first axis of the inputs;
                 noise draws depend on it alone, not on how the samples are batched.
         """
+        self._trips = 0
         values = ChainMap[str, Any](dict(inputs), self.constants)
         results = self._body(self._whole, values, Turn(first_sample, leading(inputs)))
         return dict(zip(self._whole.outputs, results, strict=True))
@@ -124,10 +135,23 @@ class Sequencer:
         if last_uses is None:
             last_uses = self._last_uses[id(body)] = _last_uses(body)
         for index, step in enumerate(body.steps):
-            self._step(step, values, turn)
+            self._checked_step(step, values, turn)
             for name in last_uses.get(index, ()):
                 values.maps[0].pop(name, None)
         return [values[name] for name in body.outputs]
+
+    def _checked_step(self, step: Step, values: ChainMap[str, Any], turn: Turn) -> None:
+        """One step, whose values a file or a model may have made unsuitable, or larger than the memory.
+
+        Raises:
+            ProgramError: names the innermost step that cannot be run.
+        """
+        try:
+            self._step(step, values, turn)
+        except MemoryError as error:
+            raise ProgramError(f"step {plain(step.name)} needs more memory than there is") from error
+        except UNSUITABLE as error:
+            raise ProgramError(f"step {plain(step.name)} does not suit its values: {plain(str(error))}") from error
 
     def _step(self, step: Step, values: ChainMap[str, Any], turn: Turn) -> None:
         match step:
@@ -192,6 +216,8 @@ class Sequencer:
             for stack, value in zip(scanned, results[len(carried) :], strict=True):
                 stack.append(value)
             iteration += 1
+            self._trips += 1
+            going = going and self._trips < self._most_trips
         return carried + [_stacked(step, number, stack) for number, stack in enumerate(scanned)]
 
     def _scan(self, step: Scan, values: ChainMap[str, Any], turn: Turn) -> list[Any]:

@@ -9,12 +9,14 @@ from pathlib import Path
 from typing import Any
 
 from mho.targets.errors import TargetError, plain
+from mho.targets.files import read_bounded
 from mho.targets.schema import Problem, Table, build, keys, nearest, problems, shown
 from mho.targets.target import Target
 
 FOLDER = Path(__file__).parent
 SUFFIX = ".toml"
 DEEPEST = 8
+MOST_BYTES = 2**20
 
 
 @dataclass(frozen=True)
@@ -93,7 +95,7 @@ def _read(base: str, asked: str) -> Description:
 
 def _parse(path: Path, name: str, label: str) -> Description:
     try:
-        table = tomllib.loads(path.read_bytes().decode())
+        table = tomllib.loads(read_bounded(path, MOST_BYTES).decode())
     except OSError as error:
         raise TargetError(f"{label}: cannot be read: {error.strerror}") from error
     except UnicodeDecodeError as error:

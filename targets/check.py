@@ -7,12 +7,15 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Iterator
+from math import prod
+from pathlib import Path
 
 from mho.targets.check_kernels import check_kernels
 from mho.targets.check_tiles import check_tiles
-from mho.targets.errors import plain
+from mho.targets.errors import ProgramError, plain
 from mho.targets.mapped_tensors import MappedTensors
 from mho.targets.program import Program
+from mho.targets.program_file import read_program
 from mho.targets.steps import (
     Analog,
     Body,
@@ -30,6 +33,22 @@ from mho.targets.steps import (
 )
 from mho.targets.unfolding import Window
 
+MOST_ELEMENTS = 2**31
+"""Of an input or output whose shape is told."""
+
+
+def read_sound_program(path: Path) -> Program:
+    """The program of a file, checked but for the digests of its tensors.
+
+    Raises:
+        ProgramError: the file is damaged, too new, not a program, or a program that contradicts itself.
+    """
+    program = read_program(path)
+    problems = check_program(program)
+    if problems:
+        raise ProgramError(f"{plain(str(path))}: {problem}" for problem in problems)
+    return program
+
 
 def check_program(program: Program) -> tuple[str, ...]:
     """What is wrong with a program, a sentence each; empty where it can be run as it stands.
@@ -42,7 +61,9 @@ def check_program(program: Program) -> tuple[str, ...]:
 def _sequence(program: Program) -> Iterator[str]:
     yield from _doubles("matrix", (m.name for m in program.matrices))
     yield from _doubles("layer", (layer.name for layer in layers(program.sequence)))
+    yield from _doubles("the facts of layer", (facts.name for facts in program.layers))
     yield from _doubles("input", (port.name for port in program.inputs))
+    yield from _ports(program)
     yield from _matrices(program)
     yield from _layers(program)
     yield from _parameters(program)
@@ -61,6 +82,13 @@ def _shape(program: Program, tensor: str) -> tuple[int, ...] | None:
         return None
     table = program.tensors.table if isinstance(program.tensors, MappedTensors) else program.tensors
     return table[tensor].shape
+
+
+def _ports(program: Program) -> Iterator[str]:
+    for port in (*program.inputs, *program.outputs):
+        sizes = [size for size in port.shape or () if isinstance(size, int)]
+        if min(sizes, default=0) < 0 or prod(sizes) > MOST_ELEMENTS:
+            yield f"{port.name} has the impossible shape {list(port.shape or ())}"
 
 
 def _matrices(program: Program) -> Iterator[str]:

@@ -4,16 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+PROBLEMS_SHOWN = 20
+PROBLEM_CHARACTERS = 1000
+NAME_CHARACTERS = 120
+
 
 class MhoError(Exception):
     """What is wrong with the input, in sentences that a user can act on.
 
     Each problem names what, where (file, node, layer, key), the limit, and what to do. All problems found
-    together are reported together, the most important first.
+    together are reported together, the most important first; a screen of them is shown and the others are counted.
     """
 
     def __init__(self, problems: str | Iterable[str]) -> None:
-        self.problems: tuple[str, ...] = (problems,) if isinstance(problems, str) else tuple(problems)
+        self.problems: tuple[str, ...] = first_problems([problems] if isinstance(problems, str) else problems)
         super().__init__("\n".join(self.problems))
 
 
@@ -39,6 +43,24 @@ class ProgramError(MhoError):
 
 class OptionError(MhoError):
     """The options contradict each other or the machine."""
+
+
+def first_problems(problems: Iterable[str]) -> tuple[str, ...]:
+    """As many as fit a screen, none longer than a paragraph; a last sentence counts those left out."""
+    found = tuple(problems)
+    shown = tuple(_without_middle(problem, PROBLEM_CHARACTERS) for problem in found[:PROBLEMS_SHOWN])
+    left = len(found) - len(shown)
+    return (*shown, f"and {left:,} more {'problem' if left == 1 else 'problems'}") if left else shown
+
+
+def brief(name: str) -> str:
+    """A name from a model as a sentence can hold it: plain, and of a long one the middle left out."""
+    return _without_middle(plain(_without_middle(name, NAME_CHARACTERS)), NAME_CHARACTERS)
+
+
+def _without_middle(text: str, most: int) -> str:
+    half = (most - 1) // 2
+    return text if len(text) <= most else f"{text[:half]}…{text[-half:]}"
 
 
 def plain(text: str) -> str:

@@ -13,9 +13,11 @@ from typing import Annotated, Literal
 
 from pydantic import ConfigDict, Field
 
+from mho.targets.target import Count, Index
+
 STRICT = ConfigDict(extra="forbid")
 
-Span = tuple[Annotated[int, Field(ge=0)], Annotated[int, Field(ge=1)]]
+Span = tuple[Index, Count]
 """A half-open range (start, stop)."""
 
 
@@ -25,9 +27,9 @@ class Site:
 
     __pydantic_config__ = STRICT
 
-    chip: int
-    x: int
-    y: int
+    chip: Index
+    x: Index
+    y: Index
 
     def __str__(self) -> str:
         return f"{self.chip}:{self.x},{self.y}"
@@ -49,9 +51,9 @@ class Load:
     __pydantic_config__ = STRICT
 
     op: Literal["load"] = "load"
-    block: int
+    block: Index
     matrix: str
-    replica: int
+    replica: Index
     rows: Span
     columns: Span
     scale_rows: Span
@@ -189,8 +191,8 @@ class Kernel:
     __pydantic_config__ = STRICT
 
     layer: str
-    replica: int
-    buffers: dict[str, int]
+    replica: Index
+    buffers: dict[str, Index]
     body: tuple[Instruction, ...]
 
 

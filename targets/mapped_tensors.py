@@ -18,6 +18,7 @@ from pydantic import ConfigDict, Field, TypeAdapter, ValidationError
 from safetensors import SafetensorError, safe_open
 
 from mho.targets.errors import ProgramError, plain
+from mho.targets.files import require_regular
 from mho.targets.program import Array
 
 HEADER_LIMIT = 64 * 2**20
@@ -236,6 +237,7 @@ def _false_views(table: Mapping[str, StoredTensor], views: Mapping[str, View]) -
 
 
 def _open(path: Path) -> MappedFile:
+    require_regular(path)
     with path.open("rb") as file:
         length = int.from_bytes(file.read(8), "little")
         if length > HEADER_LIMIT:

@@ -9,17 +9,19 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import ConfigDict
+from pydantic import ConfigDict, Field
 
 from mho.targets.isa import CoreProgram, Site
 from mho.targets.steps import Port, Step
-from mho.targets.target import Target
+from mho.targets.target import Count, Index, NotNegative, Target
 
 STRICT = ConfigDict(extra="forbid")
+
+Finite = Annotated[float, Field(allow_inf_nan=False)]
 
 FORMAT_VERSION = 2
 
@@ -65,9 +67,9 @@ class MatrixFacts:
     __pydantic_config__ = STRICT
 
     name: str
-    rows: int
-    columns: int
-    groups: int
+    rows: Count
+    columns: Count
+    groups: Count
     origins: tuple[str, ...]
 
     @property
@@ -93,8 +95,8 @@ class LayerFacts:
     matrix: str
     operator: str
     origins: tuple[str, ...]
-    fires: float
-    input_range: float
+    fires: NotNegative
+    input_range: NotNegative
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -133,8 +135,8 @@ class SolverFacts:
 
     search: str
     status: Literal["OPTIMAL", "FEASIBLE", "INFEASIBLE", "LIMIT"]
-    objective: float | None
-    bound: float | None
+    objective: Finite | None
+    bound: Finite | None
 
     @property
     def gap(self) -> float | None:
@@ -151,7 +153,7 @@ class LinkTraffic:
 
     source: Site
     target: Site
-    words: float
+    words: NotNegative
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -161,8 +163,8 @@ class Slot:
     __pydantic_config__ = STRICT
 
     step: str
-    start_ns: float
-    end_ns: float
+    start_ns: NotNegative
+    end_ns: NotNegative
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -177,12 +179,12 @@ class CostFacts:
 
     __pydantic_config__ = STRICT
 
-    latency_ns: float | None
-    interval_ns: float | None
-    energy_nj: float | None
+    latency_ns: NotNegative | None
+    interval_ns: NotNegative | None
+    energy_nj: NotNegative | None
     excluded: tuple[str, ...]
-    layers_ns: dict[str, float]
-    layers_nj: dict[str, float]
+    layers_ns: dict[str, NotNegative]
+    layers_nj: dict[str, NotNegative]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -197,9 +199,9 @@ class MappingFacts:
 
     __pydantic_config__ = STRICT
 
-    tiles_lower_bound: int
-    chips: int
-    grid: tuple[int, int]
+    tiles_lower_bound: Index
+    chips: Index
+    grid: tuple[Index, Index]
     solvers: tuple[SolverFacts, ...]
     links: tuple[LinkTraffic, ...]
     schedule: tuple[Slot, ...]

@@ -13,7 +13,8 @@ from pydantic import ConfigDict, Field
 
 STRICT = ConfigDict(extra="forbid")
 
-Count = Annotated[int, Field(ge=1)]
+Count = Annotated[int, Field(ge=1, lt=2**31)]
+Padding = Annotated[int, Field(gt=-(2**31), lt=2**31)]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -65,7 +66,7 @@ class Window:
     strides: tuple[Count, ...]
     dilations: tuple[Count, ...]
     spread: tuple[Count, ...]
-    pads: tuple[tuple[int, int], ...] | None
+    pads: tuple[tuple[Padding, Padding], ...] | None
     auto_pad: Literal["explicit", "same_upper", "same_lower"] = "explicit"
 
     @property

@@ -31,11 +31,11 @@ def report_command(program: Path, kind: Kind | None, accuracy: Path | None, outp
     from mho.data import write_text
     from mho.report import render, summarise
     from mho.report.accuracy import load_accuracy
-    from mho.targets.program_file import read_program
+    from mho.targets.check import read_sound_program
 
     if output is not None:
         refuse_output(output, program, accuracy)
-    report = summarise(read_program(program), load_accuracy(accuracy) if accuracy else None)
+    report = summarise(read_sound_program(program), load_accuracy(accuracy) if accuracy else None)
     text = render(report, kind or _kind(output))
     if output is None:
         click.echo(text, nl=False)
@@ -68,9 +68,9 @@ def _kind(output: Path | None) -> Kind:
 def show_command(program: Path, level: str, core: str | None) -> None:
     """Print a PROGRAM as text."""
     from mho.show import show_level
-    from mho.targets.program_file import read_program
+    from mho.targets.check import read_sound_program
 
-    click.echo(show_level(read_program(program), level, core), nl=False)
+    click.echo(show_level(read_sound_program(program), level, core), nl=False)
 
 
 @click.command("check", short_help="Verify a program without the compiler.")
@@ -79,14 +79,15 @@ def show_command(program: Path, level: str, core: str | None) -> None:
 @click.pass_context
 def check_command(context: click.Context, program: Path, as_json: bool) -> None:
     """Verify a PROGRAM independently of the compiler that made it: digests, tiles, weights, buffers, messages."""
+    from mho.runtime.check_graphs import check_graphs
     from mho.targets.check import check_program
-    from mho.targets.errors import ProgramError
+    from mho.targets.errors import ProgramError, first_problems
     from mho.targets.program_file import check_tensors, read_program
 
     try:
         read = read_program(program)
         check_tensors(read)
-        problems = check_program(read)
+        problems = (*check_program(read), *check_graphs(read))
     except ProgramError as error:
         if not as_json:
             raise
@@ -94,7 +95,7 @@ def check_command(context: click.Context, program: Path, as_json: bool) -> None:
         context.exit(1)
     if as_json:
         console.emit_json({"problems": list(problems)})
-    for problem in () if as_json else problems:
+    for problem in () if as_json else first_problems(problems):
         click.echo(f"mho: {program}: {problem}", err=True)
     if not problems and not as_json:
         click.echo(f"{program} is sound: {len(read.cores)} cores, {len(read.tensors)} tensors")

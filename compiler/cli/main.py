@@ -78,6 +78,9 @@ def main() -> None:
     except MhoError as error:
         _tell(error)
         sys.exit(EXIT_INPUT)
+    except MemoryError:
+        _tell(MhoError("there is not enough memory for this: use smaller inputs, fewer samples, or a larger machine"))
+        sys.exit(EXIT_INPUT)
     except BrokenPipeError:
         sys.exit(0)
     except OSError as error:

@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import onnx
 import onnx_ir as ir
-import onnx_ir.external_data
 import onnx_ir.passes.common
 
+from mho.frontend.external import locate_external_tensors
+from mho.frontend.functions import remove_unused_functions
 from mho.frontend.inline import inline_functions
 from mho.frontend.names import name_nodes
 from mho.frontend.source import Source, read_source
-from mho.frontend.sparse import densify
+from mho.frontend.sparse import densify, sparse_problems
 from mho.frontend.structure import structure_problems
-from mho.frontend.tensors import tensor_problems
+from mho.frontend.tensors import remove_unused_initializers, tensor_problems
 from mho.frontend.values import value_problems
 from mho.passes.levels.history import History
 from mho.passes.levels.model import Model
@@ -44,9 +46,11 @@ def load_model(source: Path | str | onnx.ModelProto, *, keep_inputs: bool = Fals
     """
     origin = read_source(source)
     name_nodes(origin.proto)
-    densify(origin.proto, origin.label)
-    _refuse(origin, structure_problems(origin.proto))
-    _refuse(origin, tensor_problems(origin.proto, origin.folder))
+    problems = (*structure_problems(origin.proto), *tensor_problems(origin.proto, origin.folders))
+    _refuse(origin, (*problems, *sparse_problems(origin.proto)))
+    densify(origin.proto)
+    remove_unused_functions(origin.proto)
+    remove_unused_initializers(origin.proto)
     inspect_model(origin.proto, origin.label, origin.folder)
     graph, history = _build(origin, keep_inputs)
     model = Model(graph, origin.name, origin.digest, origin.path, history)
@@ -55,7 +59,7 @@ def load_model(source: Path | str | onnx.ModelProto, *, keep_inputs: bool = Fals
     return typed
 
 
-def _refuse(origin: Source, problems: list[str]) -> None:
+def _refuse(origin: Source, problems: Sequence[str]) -> None:
     if problems:
         raise ModelError(f"{origin.label}: {problem}" for problem in problems)
 
@@ -63,8 +67,7 @@ def _refuse(origin: Source, problems: list[str]) -> None:
 def _build(origin: Source, keep_inputs: bool) -> tuple[ir.Model, History]:
     try:
         model = ir.from_proto(origin.proto)
-        if origin.folder is not None:
-            ir.external_data.set_base_dir(model.graph, origin.folder)
+        locate_external_tensors(model.graph, origin.folders)
         history = inline_functions(model)
     except (ir.serde.SerdeError, ir.passes.PassError, ValueError) as error:
         raise ModelError(f"{origin.label}: its graph cannot be read: {plain(str(error))}") from error

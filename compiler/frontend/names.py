@@ -11,13 +11,21 @@ from mho.frontend.walk import walk_nodes
 
 
 def name_nodes(model: onnx.ModelProto) -> None:
-    """Names unnamed nodes after operator and first output (`Conv_12`), in place; no name of the user's is taken."""
+    """Names unnamed nodes after operator and first output (`Conv_12`), in place; no name of the user's is taken.
+
+    Among equal names in the main graph, which onnxruntime refuses at times, the first stays.
+    """
     nodes = [node for _, node in walk_nodes(model)]
-    taken = {node.name for node in nodes if node.name}
+    taken = _Taken(node.name for node in nodes if node.name)
     for node in nodes:
         if not node.name:
             first = next((output for output in node.output if output), None)
-            node.name = _unique(f"{node.op_type}_{first}" if first else node.op_type, taken)
+            node.name = taken.fresh(f"{node.op_type}_{first}" if first else node.op_type)
+    seen: set[str] = set()
+    for node in model.graph.node:
+        if node.name in seen:
+            node.name = taken.fresh(node.name)
+        seen.add(node.name)
 
 
 def make_names_unique(graph: ir.Graph) -> None:
@@ -26,11 +34,11 @@ def make_names_unique(graph: ir.Graph) -> None:
     values = [value for each in graphs for value in _values(each)]
     nodes = [node for each in graphs for node in each]
     for things in (values, nodes):
-        taken = {thing.name for thing in things if thing.name}
+        taken = _Taken(thing.name for thing in things if thing.name)
         seen: set[str] = set()
         for thing in things:
             if thing.name is None or thing.name in seen:
-                thing.name = _unique(thing.name or "value", taken)
+                thing.name = taken.fresh(thing.name or "value")
             seen.add(thing.name)
 
 
@@ -40,10 +48,19 @@ def _values(graph: ir.Graph) -> Iterable[ir.Value]:
         yield from (value for value in node.outputs if value.name != "")
 
 
-def _unique(name: str, taken: set[str]) -> str:
-    candidate, count = name, 1
-    while candidate in taken:
-        count += 1
-        candidate = f"{name}_{count}"
-    taken.add(candidate)
-    return candidate
+class _Taken:
+    """Names that are in use, and fresh ones made of them."""
+
+    def __init__(self, names: Iterable[str | None]) -> None:
+        self._names = set(names)
+        self._counts: dict[str, int] = {}
+
+    def fresh(self, name: str) -> str:
+        """`name`, or `name_2`, `name_3`, …: the first that is free, which is then in use."""
+        candidate, count = name, self._counts.get(name, 1)
+        while candidate in self._names:
+            count += 1
+            candidate = f"{name}_{count}"
+        self._counts[name] = count
+        self._names.add(candidate)
+        return candidate

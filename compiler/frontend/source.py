@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable
+from collections.abc import Iterator
 from dataclasses import dataclass
+from mmap import ACCESS_READ, mmap
 from pathlib import Path
 
 import onnx
-from google.protobuf.descriptor import FieldDescriptor
-from google.protobuf.message import DecodeError, Message
+from google.protobuf.message import DecodeError, EncodeError, Message
 
-from mho.targets.errors import ModelError, plain
+from mho.runtime.wire import REMARKS, WireError, check_wire
+from mho.targets.errors import ModelError, brief, plain
 
 MAX_FILE_BYTES = 2**31 - 1
 OLDEST_OPSET = 1
@@ -37,8 +38,18 @@ class Source:
 
     @property
     def folder(self) -> Path | None:
-        """Where external data may lie."""
+        """Where external data is looked for."""
         return None if self.path is None else self.path.parent
+
+    @property
+    def folders(self) -> tuple[Path, ...]:
+        """The folder, the same without links, and the one in which the file lies that the model links to.
+
+        External data may lie in each: download caches keep a model and its data as links into one folder elsewhere.
+        """
+        if self.path is None:
+            return ()
+        return (self.path.parent, self.path.parent.resolve(), self.path.resolve().parent)
 
 
 def read_source(source: Path | str | onnx.ModelProto) -> Source:
@@ -48,8 +59,8 @@ def read_source(source: Path | str | onnx.ModelProto) -> Source:
         ModelError: no such file, not a protobuf, or not an ONNX model of a supported opset.
     """
     if isinstance(source, onnx.ModelProto):
-        data, path = source.SerializeToString(), None
-        label = plain(source.graph.name) or "model"
+        path, label = None, brief(source.graph.name) or "model"
+        data = _serialised(source, label)
     else:
         path = Path(source)
         label = plain(path.name)
@@ -57,6 +68,19 @@ def read_source(source: Path | str | onnx.ModelProto) -> Source:
     proto = _parse(data, label)
     name = proto.graph.name or "model" if path is None else path.stem
     return Source(proto, name, label, hashlib.sha256(data).hexdigest(), path)
+
+
+def _serialised(source: onnx.ModelProto, label: str) -> bytes:
+    try:
+        data = bytes(source.SerializeToString())
+        check_wire(data)
+        return data
+    except (EncodeError, ValueError) as error:
+        raise ModelError(
+            f"{label}: more than a protobuf can hold: save it with its weights as external data"
+        ) from error
+    except WireError as error:
+        raise ModelError(f"{label}: {error}") from error
 
 
 def _read_file(path: Path, label: str) -> bytes:
@@ -69,9 +93,16 @@ def _read_file(path: Path, label: str) -> bytes:
             "save the weights as external data"
         )
     try:
-        return path.read_bytes()
+        with path.open("rb") as file:
+            if size == 0:
+                raise WireError("not an ONNX model: the file is empty, so it holds no graph")
+            with mmap(file.fileno(), 0, access=ACCESS_READ) as mapped:
+                check_wire(mapped)
+            return file.read(MAX_FILE_BYTES)
     except OSError as error:
         raise ModelError(f"{label}: cannot be read: {error.strerror}") from error
+    except WireError as error:
+        raise ModelError(f"{label}: {error}") from error
 
 
 def _parse(data: bytes, label: str) -> onnx.ModelProto:
@@ -82,32 +113,37 @@ def _parse(data: bytes, label: str) -> onnx.ModelProto:
         raise ModelError(
             f"{label}: not an ONNX model: the protobuf is damaged or the file is something else"
         ) from error
-    if not _is_text(proto):
-        raise ModelError(f"{label}: not an ONNX model: a name in it is not UTF-8 text")
     if not proto.HasField("graph"):
         raise ModelError(f"{label}: not an ONNX model: it holds no graph")
-    opsets = {entry.domain: entry.version for entry in proto.opset_import}
-    opset = opsets.get("", opsets.get("ai.onnx"))
-    if opset is None and not opsets:
-        raise ModelError(f"{label}: it imports no opset, so its operators have no meaning")
-    if opset is not None and opset < OLDEST_OPSET:
-        raise ModelError(f"{label}: opset {opset} is older than {OLDEST_OPSET}, the oldest that is read: convert it")
+    proto.DiscardUnknownFields()
+    proto.ClearField("training_info")
+    _forget_remarks(proto)
+    problems = [f"{label}: {problem}" for problem in _version_problems(proto)]
+    if problems:
+        raise ModelError(problems)
     return proto
 
 
-def _is_text(message: Message) -> bool:
-    """Whether every string in `message` is UTF-8: protobuf hands others over as bytes, which no name may be."""
+def _forget_remarks(message: Message) -> None:
+    """Drops, in place, what documents a model: nothing may depend on it."""
     for field, value in message.ListFields():
-        if field.type == FieldDescriptor.TYPE_STRING and not _all_str(value):
-            return False
-        if field.type == FieldDescriptor.TYPE_MESSAGE:
-            inner = [value] if isinstance(value, Message) else value
-            if not all(_is_text(each) for each in inner):
-                return False
-    return True
+        if field.name in REMARKS:
+            message.ClearField(field.name)
+        elif field.message_type is not None:
+            for each in (value,) if isinstance(value, Message) else value:
+                _forget_remarks(each)
 
 
-def _all_str(value: object) -> bool:
-    return isinstance(value, str) or (
-        not isinstance(value, bytes) and isinstance(value, Iterable) and all(isinstance(each, str) for each in value)
-    )
+def _version_problems(proto: onnx.ModelProto) -> Iterator[str]:
+    if proto.ir_version < 1:
+        yield f"IR version {proto.ir_version} is none; the first is 1"
+    opsets: dict[str, int] = {}
+    for entry in proto.opset_import:
+        domain = "" if entry.domain == "ai.onnx" else entry.domain
+        if opsets.setdefault(domain, entry.version) != entry.version:
+            name = brief(domain) or "ai.onnx"
+            yield f"it imports two opsets of {name}, {opsets[domain]} and {entry.version}: which one holds is unknown"
+    if not opsets:
+        yield "it imports no opset, so its operators have no meaning"
+    if opsets.get("", OLDEST_OPSET) < OLDEST_OPSET:
+        yield f"opset {opsets['']} is older than {OLDEST_OPSET}, the oldest that is read: convert it"

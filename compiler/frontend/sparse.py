@@ -11,23 +11,25 @@ from onnx import numpy_helper
 
 from mho.frontend.tensors import tensor_problems_of
 from mho.frontend.walk import walk_graphs, walk_nodes
-from mho.targets.errors import ModelError, plain
+from mho.targets.errors import brief
 
-MAX_DENSE_BYTES = 2**29
+MAX_DENSE_BYTES = 2**27
 
 
-def densify(model: onnx.ModelProto, label: str) -> None:
-    """Replaces every sparse initializer and sparse Constant by its dense tensor, in place.
-
-    Raises:
-        ModelError: indices do not fit, or all dense tensors together need more than `MAX_DENSE_BYTES`.
-    """
+def sparse_problems(model: onnx.ModelProto) -> list[str]:
+    """One sentence for each fault of a sparse tensor, or one if all together are larger than `MAX_DENSE_BYTES`."""
     sparse = list(_sparse_tensors(model))
-    problems = [f"{label}: {where}: {problem}" for where, tensor in sparse for problem in _problems(tensor)]
+    problems = [f"{where}: {problem}" for where, tensor in sparse for problem in _problems(tensor)]
     if not problems and (total := sum(_dense_bytes(tensor) for _, tensor in sparse)) > MAX_DENSE_BYTES:
-        problems = [f"{label}: its sparse tensors need {total:,} bytes when dense; the limit is {MAX_DENSE_BYTES:,}"]
-    if problems:
-        raise ModelError(problems)
+        problems = [
+            f"its sparse tensors, such as {sparse[0][0]}, need {total:,} bytes when dense; "
+            f"the limit is {MAX_DENSE_BYTES:,}: store them as dense ones"
+        ]
+    return problems
+
+
+def densify(model: onnx.ModelProto) -> None:
+    """Replaces every sparse initializer and sparse Constant by its dense tensor, in place; they have no problems."""
     for graph in walk_graphs(model):
         graph.initializer.extend(_dense(tensor) for tensor in graph.sparse_initializer)
         del graph.sparse_initializer[:]
@@ -41,7 +43,7 @@ def densify(model: onnx.ModelProto, label: str) -> None:
 def _sparse_tensors(model: onnx.ModelProto) -> Iterator[tuple[str, onnx.SparseTensorProto]]:
     for graph in walk_graphs(model):
         for tensor in graph.sparse_initializer:
-            yield f"sparse initializer '{plain(tensor.values.name)}'", tensor
+            yield f"sparse initializer '{brief(tensor.values.name)}'", tensor
     for where, node in walk_nodes(model):
         yield from ((where, attribute.sparse_tensor) for attribute in _sparse_attributes(node))
 
@@ -53,7 +55,7 @@ def _sparse_attributes(node: onnx.NodeProto) -> Iterable[onnx.AttributeProto]:
 
 
 def _problems(sparse: onnx.SparseTensorProto) -> Iterator[str]:
-    parts = [problem for part in (sparse.values, sparse.indices) for problem in tensor_problems_of(part, None)]
+    parts = [problem for part in (sparse.values, sparse.indices) for problem in tensor_problems_of(part, ())]
     dims, values, indices = list(sparse.dims), list(sparse.values.dims), list(sparse.indices.dims)
     if parts:
         yield from parts
@@ -65,12 +67,19 @@ def _problems(sparse: onnx.SparseTensorProto) -> Iterator[str]:
         yield f"indices of shape {indices} do not suit {values} values of a tensor with {len(dims)} dimensions"
     elif not _indices_fit(sparse):
         yield f"an index lies outside dimensions {dims}"
+    elif _repeats(sparse):
+        yield "an index is there twice"
 
 
 def _indices_fit(sparse: onnx.SparseTensorProto) -> bool:
     indices = numpy_helper.to_array(sparse.indices)
     limits = np.array(sparse.dims if indices.ndim == 2 else [math.prod(sparse.dims)], dtype=np.int64)
     return bool(np.all(indices >= 0) and np.all(indices < limits))
+
+
+def _repeats(sparse: onnx.SparseTensorProto) -> bool:
+    indices = numpy_helper.to_array(sparse.indices)
+    return len(np.unique(indices, axis=0)) < len(indices)
 
 
 def _dense_bytes(sparse: onnx.SparseTensorProto) -> int:

@@ -6,14 +6,14 @@ from collections.abc import Iterable, Iterator
 
 import onnx
 
-from mho.targets.errors import plain
+from mho.targets.errors import brief
 
 Nodes = Iterable[onnx.NodeProto]
 
 
 def describe(node: onnx.NodeProto) -> str:
     """How errors speak of a node."""
-    return f"node '{plain(node.name)}' ({plain(node.op_type)})"
+    return f"node '{brief(node.name)}' ({brief(node.op_type)})"
 
 
 def walk_nodes(model: onnx.ModelProto) -> Iterator[tuple[str, onnx.NodeProto]]:
@@ -46,14 +46,18 @@ def subgraphs(node: onnx.NodeProto) -> Iterator[onnx.GraphProto]:
         yield from attribute.graphs
 
 
-def walk_tensors(model: onnx.ModelProto) -> Iterator[tuple[str, onnx.TensorProto]]:
-    """Every dense tensor of the model with words for where it is."""
+def walk_initializers(model: onnx.ModelProto) -> Iterator[tuple[str, onnx.TensorProto]]:
+    """Every dense initializer of the main graph and of subgraphs with words for where it is."""
     for graph in walk_graphs(model):
         for tensor in graph.initializer:
-            yield f"initializer '{plain(tensor.name)}'", tensor
+            yield f"initializer '{brief(tensor.name)}'", tensor
+
+
+def walk_attribute_tensors(model: onnx.ModelProto) -> Iterator[tuple[str, onnx.TensorProto]]:
+    """Every dense tensor in an attribute with words for where it is."""
     for where, node in walk_nodes(model):
         for attribute in node.attribute:
-            label = f"{where}, attribute '{plain(attribute.name)}'"
+            label = f"{where}, attribute '{brief(attribute.name)}'"
             yield from ((label, tensor) for tensor in attribute.tensors)
             if attribute.HasField("t"):
                 yield label, attribute.t

@@ -14,8 +14,10 @@ from pydantic import ConfigDict, TypeAdapter, ValidationError
 from mho.report import quantities as q
 from mho.report.jsonable import jsonable
 from mho.targets.errors import DataError, plain
+from mho.targets.files import read_bounded
 
 TOLERANT = ConfigDict(extra="ignore")
+MOST_BYTES = 2**27
 
 
 @dataclass(frozen=True)
@@ -169,8 +171,8 @@ def load_accuracy(path: Path) -> Accuracy:
         DataError: the file cannot be read or is no such outcome.
     """
     try:
-        value = json.loads(path.read_bytes())
-    except (OSError, ValueError) as error:
+        value = json.loads(read_bounded(path, MOST_BYTES))
+    except (OSError, ValueError, RecursionError) as error:
         raise DataError(
             f"accuracy: {plain(str(path))}: {plain(str(error))}; give the output of `mho validate --json`"
         ) from None

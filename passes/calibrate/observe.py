@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
+from mho.passes.calibrate.bound_loops import TRIPS, BoundedGraphs
 from mho.passes.calibrate.full_scale import FullScale, Percentile, Rule
 from mho.passes.calibrate.qdq import quantised_ranges
 from mho.passes.calibrate.ranges import VECTORS
@@ -18,7 +19,7 @@ from mho.runtime.exact import ExactUnit
 from mho.runtime.samples import Samples, each_batch
 from mho.runtime.sequencer import Sequencer
 from mho.targets.errors import plain
-from mho.targets.steps import layers
+from mho.targets.steps import Loop, layers, walk
 from mho.targets.target import Count, Target
 
 Floats = NDArray[np.float32]
@@ -28,6 +29,7 @@ Floats = NDArray[np.float32]
 class Observe:
     """Network → Calibrated: fixes every layer's input range and keeps a bounded sample of its inputs.
 
+    Loops run a bounded number of trips.
     A layer that reads a DequantizeLinear takes its range from that node; others from the data by a rule.
 
     Attributes:
@@ -75,7 +77,9 @@ class Observe:
             return seen
         code = emit_exact(network)
         unit = ExactUnit(code, lambda layer, rows: seen[layer].add(rows))
-        sequencer = Sequencer(code, unit, DigitalUnit(code.tensors))
+        inside = any(isinstance(step, Loop) for step in walk(code.sequence))
+        digital = DigitalUnit(BoundedGraphs(code.tensors, outer_loops=int(inside)))
+        sequencer = Sequencer(code, unit, digital, most_trips=TRIPS)
         for count, _ in each_batch(samples, sequencer.run):
             advance(count)
         return seen

@@ -8,6 +8,7 @@ from pathlib import Path
 import onnx_ir as ir
 
 from mho.passes.levels.history import History
+from mho.targets.errors import brief, plain
 
 
 @dataclass(frozen=True)
@@ -34,3 +35,8 @@ class Model:
     digest: str
     path: Path | None = None
     history: History = field(default_factory=History)
+
+    @property
+    def label(self) -> str:
+        """What errors call it, printable."""
+        return brief(self.name) or "model" if self.path is None else plain(self.path.name)

@@ -32,7 +32,9 @@ class CheckWeights:
             ModelError: a matrix holds NaN or infinity; all such matrices are named, the worst first.
         """
         used = {layer.matrix: layer.name for layer in reversed(layers(network.steps))}
-        counts = ((_not_finite(m, network.tensors[m.recipe.tensor]), m) for m in network.matrices.values())
+        # What overflows float32 is infinite, and counted as such.
+        with np.errstate(over="ignore", invalid="ignore"):
+            counts = [(_not_finite(m, network.tensors[m.recipe.tensor]), m) for m in network.matrices.values()]
         bad = sorted(((count, m) for count, m in counts if count), key=lambda found: -found[0] / found[1].weights)
         if bad:
             raise ModelError(

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from mho.passes.levels.model import Model
 from mho.passes.simplify.bind_dimensions import BindDimensions, bind_dimensions, symbolic_dimensions
+from mho.passes.simplify.check_sizes import MAX_ELEMENTS, CheckSizes
 from mho.passes.simplify.constants import origins
 from mho.passes.simplify.fold_constants import FoldConstants
 from mho.passes.simplify.infer_shapes import InferShapes
@@ -17,6 +18,7 @@ from mho.passes.simplify.scalar_ranges import ScalarRanges
 
 __all__ = [
     "BindDimensions",
+    "CheckSizes",
     "FoldConstants",
     "InferShapes",
     "InlineBranches",
@@ -38,10 +40,15 @@ class Simplify:
     Attributes:
         fold_size_limit: the largest constant that is computed at compile time, in elements.
         join_size_limit: the largest per-channel constant that is joined with its neighbours, in elements.
+        value_size_limit: the largest value that the network may make of smaller ones, in elements.
+
+    Raises:
+        ModelError: a value is larger than that.
     """
 
     fold_size_limit: int = 4096
     join_size_limit: int = 65536
+    value_size_limit: int = MAX_ELEMENTS
 
     def run(self, model: Model) -> Model:
         model = FoldConstants(self.fold_size_limit).run(model)
@@ -49,4 +56,4 @@ class Simplify:
         model = RemoveIdentities().run(model)
         model = ScalarRanges().run(model)
         model = JoinAffine(self.join_size_limit).run(model)
-        return RemoveDead().run(model)
+        return CheckSizes(self.value_size_limit).run(RemoveDead().run(model))

@@ -10,7 +10,6 @@ from mho.passes.levels.model import Model
 from mho.passes.simplify.loop_shapes import infer_subgraph_shapes
 from mho.passes.simplify.skeleton import skeleton
 from mho.runtime.inspect import ValueType, inspect_model
-from mho.targets.errors import plain
 
 
 @dataclass(frozen=True)
@@ -27,7 +26,7 @@ class InferShapes:
         graph_model = model.ir.clone()
         _forget_untyped_shapes(graph_model)
         proto = skeleton(graph_model)
-        types = inspect_model(proto, plain(model.name), None if model.path is None else model.path.parent)
+        types = inspect_model(proto, model.label, None if model.path is None else model.path.parent)
         for node in graph_model.graph:
             for value in node.outputs:
                 if value.name in types:

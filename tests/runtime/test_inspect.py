@@ -8,7 +8,8 @@ import onnx.parser
 import pytest
 from onnx import numpy_helper
 
-from mho.runtime.inspect import ValueType, evaluate, explain, inspect_model, unknown_operators
+from mho.runtime.inspect import ValueType, evaluate, inspect_model, unknown_operators
+from mho.runtime.messages import explain
 from mho.targets.errors import ModelError
 
 TEXT = '<ir_version: 8, opset_import: ["" : 17]> g (float[N, 900] x) => (y) { a = MatMul(x, w) y = Relu(a) }'
