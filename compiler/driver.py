@@ -36,6 +36,8 @@ NO_DATA = (
     "give --data FILE.npz with a few dozen typical samples before trusting the accuracy"
 )
 
+MADE_UP = " These inputs were made up: give --data FILE.npz with samples that suit the model."
+
 
 def compile(
     model: str | Path | onnx.ModelProto,
@@ -76,7 +78,7 @@ def compile(
         network = pipeline.network(bound, machine, stage)
     samples, warnings = _samples(network, data, state, seed)
     observed = min(samples.count, pipeline.observe.samples)
-    with _naming(imported):
+    with _naming(imported, "" if data is not None else MADE_UP):
         calibrated = pipeline.calibrated(network, machine, samples, stage.of(observed))
     plan = pipeline.plan(calibrated, machine, stage)
     manifest = _manifest(bound, pipeline, seed, (*warnings, *calibrated.warnings, *_unpublished(plan)))
@@ -84,8 +86,11 @@ def compile(
 
 
 @contextmanager
-def _naming(model: Model) -> Iterator[None]:
+def _naming(model: Model, hint: str = "") -> Iterator[None]:
     """Puts the model's file before what passes say of the model, and before why it cannot be run on samples.
+
+    Args:
+        hint: what to do about samples that it cannot be run on.
 
     Raises:
         ModelError: in place of any that names no file, and of a `ProgramError`.
@@ -94,8 +99,9 @@ def _naming(model: Model) -> Iterator[None]:
     try:
         yield
     except (ModelError, ProgramError) as error:
+        advice = hint if isinstance(error, ProgramError) else ""
         problems = [p if p.startswith(start) else start + p for p in error.problems]
-        raise ModelError(problems) from error
+        raise ModelError(p + advice for p in problems) from error
 
 
 def _samples(
