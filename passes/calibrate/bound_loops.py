@@ -6,6 +6,7 @@ some thousands of trips; the rest changes neither ranges nor results.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from typing import Any
 
@@ -20,7 +21,7 @@ TRIPS = 10_000
 
 def trips_at(depth: int) -> int:
     """Trips of each of `depth` loops inside each other, so that the innermost body runs at most TRIPS times."""
-    return max(1, round(float(TRIPS) ** (1 / depth)))
+    return max(1, round(math.pow(TRIPS, 1 / depth)))
 
 
 class BoundedGraphs(Mapping[str, Any]):
