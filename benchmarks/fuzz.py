@@ -237,6 +237,8 @@ def run(name: str, options: list[str]) -> None:
         return changed if len(changed) <= most else atheris.Mutate(data, most)
 
     warnings.simplefilter("error")
+    # A machine's noise or a network's weights may be so large that results are infinite: NumPy tells, and that is all.
+    warnings.simplefilter("ignore", RuntimeWarning)
     seeds = str(CORPUS / name)
     atheris.Setup(
         [sys.argv[0], f"-max_len={MOST_BYTES}", "-rss_limit_mb=2048", *options, seeds], one, custom_mutator=custom

@@ -143,3 +143,10 @@ def test_a_node_that_onnxruntime_does_not_name(run: Shell, tmp_path: Path) -> No
     model.graph.node[2].attribute.append(helper.make_attribute("activations", ["Foo", "Bar", "Baz"]))
     (found,) = compile_refusal(run, tmp_path, model)
     assert found.startswith("model.onnx: node 'cell' (LSTM): Expecting activation to be one of")
+
+
+def test_a_model_without_nodes_that_onnxruntime_refuses(run: Shell, tmp_path: Path) -> None:
+    model = model_of("g (float[N] x) => (float[N] x) { }")
+    model.graph.input[0].type.tensor_type.elem_type = 99
+    (found,) = compile_refusal(run, tmp_path, model)
+    assert "Invalid tensor data type 99" in found

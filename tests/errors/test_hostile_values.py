@@ -58,6 +58,13 @@ def test_a_stride_of_zero_does_not_end_the_process() -> None:
         onnx.shape_inference.infer_shapes(conv(strides=[0, 0]), strict_mode=True)
 
 
+def test_a_weight_of_too_few_dimensions(run: Shell, tmp_path: Path) -> None:
+    model = model_of("g (float x) => (y) { [cv] y = Conv(x, w) }", w=np.float32(1))
+    model.graph.input[0].type.tensor_type.ClearField("shape")
+    (found,) = compile_refusal(run, tmp_path, model)
+    assert found == "model.onnx: node 'cv' (Conv): its weight 'w' has 0 dimensions; it needs at least 3"
+
+
 WEIGHTS: dict[str, tuple[str, dict[str, np.ndarray], str]] = {
     "matmul": ("[n] y = MatMul(x, w)", {"w": ones(8, 4, first=NAN)}, "layer n: 1 of its 32 weights, from tensor w"),
     "gemm": ("[n] y = Gemm(x, w, b)", {"w": ones(8, 4, first=INF), "b": ones(4)}, "layer n: 1 of its 32 weights"),
