@@ -67,7 +67,7 @@ class QAttentionRule:
 
     operators: tuple[str, ...] = ("com.microsoft.QAttention",)
     where: str = "analog"
-    conditions: tuple[str, ...] = ("The scale of its weights is constant.", ZERO_POINT_CONDITION, _SHAPES)
+    conditions: tuple[str, ...] = ("Its weights and their scale are constant.", ZERO_POINT_CONDITION, _SHAPES)
 
     def lower(self, node: ir.Node, scope: Scope) -> Lowered | Declined:
         scales, shape = read_array(given(node, 4)), _projected(node)

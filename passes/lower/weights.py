@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 import onnx_ir as ir
 
@@ -26,7 +26,10 @@ READERS: dict[str, Reader] = {
     **{operator: _of_only_output(reader) for operator, reader in {**MOVES, **NUMBERS}.items()},
     "Split": read_split,
 }
-_DOMAINS = {"": READERS, "com.microsoft": {op: READERS[op] for op in ("DequantizeLinear", "QuantizeLinear")}}
+DOMAINS: Mapping[str, Mapping[str, Reader]] = {
+    "": READERS, "com.microsoft": {op: READERS[op] for op in ("DequantizeLinear", "QuantizeLinear")},
+}
+"""Domain → operator → how it is read behind an initializer."""
 
 
 def read_weights(value: ir.Value | None) -> Weights | None:
@@ -94,4 +97,4 @@ def _tensor(value: ir.Value) -> ir.TensorProtocol | None:
 
 
 def _reader(node: ir.Node) -> Reader | None:
-    return _DOMAINS.get(node.domain, {}).get(node.op_type)
+    return DOMAINS.get(node.domain, {}).get(node.op_type)
