@@ -27,7 +27,8 @@ READERS: dict[str, Reader] = {
     "Split": read_split,
 }
 DOMAINS: Mapping[str, Mapping[str, Reader]] = {
-    "": READERS, "com.microsoft": {op: READERS[op] for op in ("DequantizeLinear", "QuantizeLinear")},
+    "": READERS,
+    "com.microsoft": {op: READERS[op] for op in ("DequantizeLinear", "QuantizeLinear")},
 }
 """Domain → operator → how it is read behind an initializer."""
 
