@@ -29,7 +29,7 @@ LARGEST_RESULT = 15
 """log2 of the largest number that a layer of integers hands on, so that a digital unit of float16 can hold it."""
 
 
-ONE_SCALE_REMEDY = "quantise that input with one scale and one zero point for all of it"
+ONE_SCALE_REMEDY = "quantise the model with one scale and one zero point for all of a tensor of activations"
 
 
 def declined_input_zero(node: ir.Node, index: int) -> Declined | None:

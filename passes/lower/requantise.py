@@ -162,7 +162,8 @@ class _Requantised:
             if array is not None and array.size != 1:
                 return not_of_shape(node, index, roles[index], "one number", ONE_SCALE_REMEDY)
         if not np.all(np.isfinite(self._scale())):
-            detail = ", ".join(source_of(self.given(i)) for i in (self.x + 1, self.w + 1, self.y) if self.given(i))
+            scales = (self.given(index) for index in (self.x + 1, self.w + 1, self.y))
+            detail = ", ".join(source_of(scale) for scale in scales if scale is not None)
             return Declined("its scales are not finite, or its result's scale is 0", detail, "quantise the model again")
         bias = read_array(self.given(self.bias))
         if self.bias is None or bias is None or all(size == 1 for size in bias.shape[:-1]):

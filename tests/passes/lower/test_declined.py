@@ -111,7 +111,7 @@ CASES = {
     ),
     "FusedGemm of an activation": (
         "float[2, 4] x",
-        'y = com.microsoft.FusedGemm<activation = "ScaledTanh", alpha = 1.0, beta = 1.0>(x, f)',
+        'y = com.microsoft.FusedGemm<activation = "ScaledTanh", activation_alpha = 0.5, activation_beta = 0.5>(x, f)',
         ("its activation has no operator of its own in mho", "'ScaledTanh'", "before an optimiser fused"),
     ),
     "FusedConv of kernels": (
