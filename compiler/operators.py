@@ -39,13 +39,13 @@ nothing reads is removed.
 
 
 def named(supports: Iterable[OperatorSupport], name: str) -> tuple[OperatorSupport, ...]:
-    """The entries of an operator, one a domain; upper and lower case are alike.
+    """The entries of an operator, one a domain, or the one of DOMAIN.NAME; upper and lower case are alike.
 
     Raises:
         OptionError: onnxruntime has no such operator.
     """
     known = tuple(supports)
-    found = tuple(s for s in known if s.operator.lower() == name.lower())
+    found = tuple(s for s in known if name.lower() in (s.operator.lower(), s.qualified.lower()))
     if not found:
         close = get_close_matches(name, dict.fromkeys(s.operator for s in known), 3)
         raise OptionError(f"no operator {plain(name)!r}" + (f"; did you mean {', '.join(close)}?" if close else ""))
@@ -116,7 +116,7 @@ def _alike(supports: Iterable[OperatorSupport]) -> Iterator[tuple[str, tuple[str
     """Operators with the same conditions together: their names, and the conditions."""
     groups: dict[tuple[str, ...], list[str]] = {}
     for support in supports:
-        groups.setdefault(support.conditions, []).append(support.operator)
+        groups.setdefault(support.conditions, []).append(support.qualified)
     return ((", ".join(names), conditions) for conditions, names in groups.items())
 
 

@@ -8,15 +8,33 @@ from dataclasses import dataclass
 import numpy as np
 import onnx_ir as ir
 
-from mho.passes.lower.integer import ZERO_POINT_CONDITION, centred, given, whole_weights
+from mho.passes.lower.integer import (
+    ZERO_POINT_CONDITION,
+    centred,
+    declined_input_zero,
+    declined_weights,
+    whole_weights,
+)
 from mho.passes.lower.layer import INPUT_CONDITION, WEIGHT_CONDITION
 from mho.passes.lower.matmul import MatMulRule
-from mho.passes.lower.rule import Declined, Lowered, Scope, dimensions, named
+from mho.passes.lower.rule import Declined, Lowered, Scope, dimensions, given, named, required
 from mho.passes.lower.sketch import Shape, Sketch
 from mho.passes.lower.weights import read_array, read_weights
+from mho.passes.lower.wording import (
+    SHAPE_REMEDY,
+    UNFUSED_REMEDY,
+    input_called,
+    not_constant,
+    shape_words,
+    source_of,
+    unknown_rank,
+)
 
 _KEPT = ("num_heads", "unidirectional", "scale", "mask_filter_value")
 _SHAPES = "Its mask, past and attributes are those that MultiHeadAttention knows too."
+
+_GROWING_REMEDY = "export the model with a past that grows, without a shared buffer"
+_MASK_REMEDY = "export the model with a mask of [batch, length], and fix symbolic dimensions with --dim NAME=N"
 
 
 @dataclass(frozen=True)
@@ -28,7 +46,7 @@ class AttentionRule:
     conditions: tuple[str, ...] = (INPUT_CONDITION, WEIGHT_CONDITION, _SHAPES)
 
     def lower(self, node: ir.Node, scope: Scope) -> Lowered | Declined:
-        declined = _declined(node, mask=3) or _run_time(node, given(node, 6))
+        declined = _declined(node, mask=3) or _declined_length(node)
         if declined is not None:
             return declined
         sketch, bias = Sketch(node, scope), given(node, 2)
@@ -49,22 +67,18 @@ class QAttentionRule:
 
     operators: tuple[str, ...] = ("com.microsoft.QAttention",)
     where: str = "analog"
-    conditions: tuple[str, ...] = ("The scale of its weights is constant.", ZERO_POINT_CONDITION, _SHAPES)
+    conditions: tuple[str, ...] = ("Its weights and their scale are constant.", ZERO_POINT_CONDITION, _SHAPES)
 
     def lower(self, node: ir.Node, scope: Scope) -> Lowered | Declined:
         scales, shape = read_array(given(node, 4)), _projected(node)
-        if scales is None or node.inputs[0] is None or node.inputs[1] is None:
-            return Declined("the scale of its weights is computed at run time")
-        declined = _declined(node, mask=5)
+        declined = _declined(node, mask=5) or declined_weights(node, 1, 7) or declined_input_zero(node, 6)
         if declined is not None:
             return declined
+        if scales is None:
+            return not_constant(node, 4, "the scale of the weights")
         sketch, dtype = Sketch(node, scope), node.outputs[0].dtype
-        stored = whole_weights(sketch, node.inputs[1], given(node, 7), axis=-1)
-        source = centred(sketch, node.inputs[0], given(node, 6))
-        if isinstance(stored, Declined):
-            return stored
-        if isinstance(source, Declined):
-            return source
+        stored = whole_weights(sketch, required(node, 1), given(node, 7), axis=-1)
+        source = centred(sketch, required(node, 0), given(node, 6))
         sums = sketch.value("projection", dtype, shape)
         declined = sketch.layer(MatMulRule(), [source, stored], sums)
         if declined is not None:
@@ -76,31 +90,41 @@ class QAttentionRule:
         return sketch.done("the attention")
 
 
-def _run_time(node: ir.Node, length: ir.Value | None) -> Declined | None:
-    return None if length is None else Declined("its past has a length that is known at run time")
+def _declined_length(node: ir.Node) -> Declined | None:
+    if given(node, 6) is None:
+        return None
+    reason = f"{input_called(6, 'the length of its past')} says how much of a buffer is filled"
+    return Declined(reason, source_of(given(node, 6)), _GROWING_REMEDY)
 
 
 def _declined(node: ir.Node, mask: int) -> Declined | None:
-    """What MultiHeadAttention cannot do, or cannot be told."""
-    if node.attributes.get_int("do_rotary", 0) or node.attributes.get_int("past_present_share_buffer", 0):
-        return Declined("it embeds positions itself, or shares a buffer with its past")
-    weights, value = read_weights(given(node, 1)), given(node, mask)
-    if weights is None:
-        return Declined("its weights are computed at run time")
-    if node.inputs[0] is None or dimensions(node.inputs[0]) is None:
-        return Declined("the rank of its input is not known")
-    return None if value is None else _declined_mask(value, node.inputs[0])
+    """What MultiHeadAttention cannot do, or cannot be told; `mask` is the number of that input."""
+    if node.attributes.get_int("do_rotary", 0):
+        return Declined("it rotates queries and keys itself", "its attribute do_rotary", UNFUSED_REMEDY)
+    if node.attributes.get_int("past_present_share_buffer", 0):
+        return Declined("it shares a buffer with its past", "its attribute past_present_share_buffer", _GROWING_REMEDY)
+    if read_weights(given(node, 1)) is None:
+        return not_constant(node, 1, "the weights")
+    if dimensions(required(node, 0)) is None:
+        return unknown_rank(node, 0)
+    return _declined_mask(node, mask)
 
 
-def _declined_mask(mask: ir.Value, source: ir.Value) -> Declined | None:
+def _declined_mask(node: ir.Node, index: int) -> Declined | None:
     """A mask of rank 1 holds lengths, or lengths and positions of packed samples; any other of rank 1 is not known."""
-    shape, batch = dimensions(mask), (dimensions(source) or (None,))[0]
-    if shape is None or len(shape) > 3 or not shape:
-        return Declined("the form of its mask is not known")
+    mask, batch = given(node, index), (dimensions(required(node, 0)) or (None,))[0]
+    shape = None if mask is None else dimensions(mask)
+    if mask is None or (shape is not None and len(shape) in (2, 3)):
+        return None
+    which, detail = input_called(index, "the mask"), f"{source_of(mask)}, of shape {shape_words(mask)}"
+    if shape is None or shape == (None,):
+        return Declined(f"the shape of {which} is not known", detail, SHAPE_REMEDY)
+    if len(shape) != 1:
+        return Declined(f"{which} has not one to three axes", detail, UNFUSED_REMEDY)
     packed = 3 * batch + 2 if isinstance(batch, int) else None
-    if len(shape) == 1 and (shape[0] is None or shape[0] not in (batch, packed)):
-        return Declined("its mask tells where samples begin and end")
-    return None
+    if shape[0] in (batch, packed):
+        return None
+    return Declined(f"{which} tells where samples begin and end", detail, _MASK_REMEDY)
 
 
 def _parts(node: ir.Node) -> tuple[int, ...]:

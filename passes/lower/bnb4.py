@@ -8,11 +8,11 @@ from math import prod
 import onnx_ir as ir
 
 from mho.passes.levels.recipe import Lookup, Scale, UnpackBits
-from mho.passes.lower.integer import given
 from mho.passes.lower.layer import INPUT_CONDITION, WEIGHT_CONDITION, Product, batch_axis, declined_input
-from mho.passes.lower.rule import Declined, Lowered, Scope
+from mho.passes.lower.rule import Declined, Lowered, Scope, required
 from mho.passes.lower.sketch import Sketch
-from mho.passes.lower.weights import Weights, read_weights
+from mho.passes.lower.weights import Weights, required_weights
+from mho.passes.lower.wording import declined_constants
 from mho.targets.errors import ModelError, plain
 from mho.targets.unfolding import Dense
 
@@ -25,6 +25,8 @@ NF4 = (
     0.44070982933044434, 0.5626170039176941, 0.7229568362236023, 1.0,
 )  # fmt: skip
 """Dettmers et al. 2023 (arXiv 2305.14314), appendix E: 4 bits for numbers that are normally distributed."""
+
+_ROLES = {1: "the packed weights", 2: "the largest magnitudes of its blocks"}
 
 
 @dataclass(frozen=True)
@@ -40,13 +42,11 @@ class MatMulBnb4Rule:
     )
 
     def lower(self, node: ir.Node, scope: Scope) -> Lowered | Declined:
-        source, get = given(node, 0), node.attributes.get_int
-        declined = declined_input(node, 0)
-        if declined is not None or source is None:
-            return declined or Declined("its input is left out")
-        packed, largest = read_weights(given(node, 1)), read_weights(given(node, 2))
-        if packed is None or largest is None:
-            return Declined("its weights or their scales are computed at run time")
+        source, get = required(node, 0), node.attributes.get_int
+        declined = declined_input(node, 0) or declined_constants(node, _ROLES)
+        if declined is not None:
+            return declined
+        packed, largest = required_weights(node, 1), required_weights(node, 2)
         rows, columns = get("K", 0), get("N", 0)
         if prod(packed.shape) != (rows * columns + 1) // 2:
             raise ModelError(f"MatMulBnb4 {plain(node.name or '')}: its weights are not {rows} × {columns} of 4 bits")

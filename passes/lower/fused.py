@@ -11,11 +11,11 @@ import onnx_ir as ir
 
 from mho.passes.lower.conv import ConvRule
 from mho.passes.lower.gemm import GemmRule
-from mho.passes.lower.integer import given
 from mho.passes.lower.matmul import MatMulRule
-from mho.passes.lower.rule import Declined, Lowered, Scope, dimensions
+from mho.passes.lower.rule import Declined, Lowered, Scope, dimensions, given, required
 from mho.passes.lower.sketch import Sketch
 from mho.passes.lower.weights import read_weights
+from mho.passes.lower.wording import UNFUSED_REMEDY, unknown_rank
 
 ACTIVATIONS: Mapping[str, tuple[int, tuple[str, ...]]] = {
     "Relu": (1, ()),
@@ -102,10 +102,10 @@ class FusedMatMulRule:
 
     def lower(self, node: ir.Node, scope: Scope) -> Lowered | Declined:
         sketch, factors = Sketch(node, scope), []
-        for side, value in zip("AB", node.inputs, strict=True):
-            factor = None if value is None else _turned(sketch, value, side)
+        for index, side in enumerate("AB"):
+            factor = _turned(sketch, required(node, index), side)
             if factor is None:
-                return Declined("the rank of its input is not known")
+                return unknown_rank(node, index)
             factors.append(factor)
         alpha = node.attributes.get_float("alpha", 1.0)
         declined = sketch.layer(MatMulRule(), factors, sketch.result())
@@ -152,9 +152,13 @@ class _Activation:
         operator = node.attributes.get_string("activation", "")
         if not operator:
             return _Activation("", {})
-        if operator not in ACTIVATIONS or scope.opset < ACTIVATIONS[operator][0]:
-            return Declined("its activation is no operator of the model's operator set")
-        names = ACTIVATIONS[operator][1]
+        if operator not in ACTIVATIONS:
+            return Declined("its activation has no operator of its own in mho", f"'{operator}'", UNFUSED_REMEDY)
+        oldest, names = ACTIVATIONS[operator]
+        if scope.opset < oldest:
+            detail = f"'{operator}' came with operator set {oldest}, the model has {scope.opset}"
+            remedy = f"convert the model to operator set {oldest} or newer"
+            return Declined("its activation is no operator of the model's operator set", detail, remedy)
         listed = dict(zip(names, node.attributes.get_floats("activation_params", ()), strict=False))
         each = {n: node.attributes[f"activation_{n}"].as_float() for n in names if f"activation_{n}" in node.attributes}
         return _Activation(operator, listed or each)

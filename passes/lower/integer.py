@@ -11,9 +11,17 @@ import onnx_ir as ir
 from mho.passes.lower.conv import ConvRule
 from mho.passes.lower.layer import WEIGHT_CONDITION
 from mho.passes.lower.matmul import MatMulRule
-from mho.passes.lower.rule import Declined, Lowered, Rule, Scope, dimensions, named
+from mho.passes.lower.rule import Declined, Lowered, Rule, Scope, dimensions, given, required
 from mho.passes.lower.sketch import Sketch
 from mho.passes.lower.weights import read_array, read_weights
+from mho.passes.lower.wording import (
+    declined_constants,
+    no_constant_factor,
+    not_constant,
+    not_of_shape,
+    source_of,
+    unknown_rank,
+)
 
 ZERO_POINT_CONDITION = "The zero point of its weights is constant; that of its input is one number for all of it."
 
@@ -21,32 +29,44 @@ LARGEST_RESULT = 15
 """log2 of the largest number that a layer of integers hands on, so that a digital unit of float16 can hold it."""
 
 
-def given(node: ir.Node, index: int) -> ir.Value | None:
-    """An input, or None where it is left out."""
-    value = node.inputs[index] if len(node.inputs) > index else None
-    return value if named(value) else None
+ONE_SCALE_REMEDY = "quantise the model with one scale and one zero point for all of a tensor of activations"
 
 
-def centred(sketch: Sketch, value: ir.Value, zero: ir.Value | None) -> ir.Value | Declined:
-    """An input without its zero point, as float32; it may be known at run time only."""
+def declined_input_zero(node: ir.Node, index: int) -> Declined | None:
+    """Why a zero point, which may be known at run time only, cannot be taken off the input of a layer."""
+    zero = given(node, index)
     shape = () if zero is None else dimensions(zero)
-    if shape is None or any(size != 1 for size in shape):
-        return Declined("the zero point of its input is not one number")
+    if shape is None:
+        return unknown_rank(node, index)
+    if all(size == 1 for size in shape):
+        return None
+    return not_of_shape(node, index, "the zero point of the activations", "one number", ONE_SCALE_REMEDY)
+
+
+def declined_weights(node: ir.Node, weights: int, zero: int) -> Declined | None:
+    """Why weights and their zero points, by the numbers of these inputs, cannot be stored as whole numbers."""
+    required(node, weights)
+    role = "the zero points of the weights"
+    declined = declined_constants(node, {weights: "the weights", zero: role})
+    points = None if declined is not None else read_weights(given(node, zero))
+    if points is None or len(points.shape) <= 1:
+        return declined
+    remedy = "quantise the weights with one zero point for each column, or with one for all"
+    return not_of_shape(node, zero, role, "one number a column", remedy)
+
+
+def centred(sketch: Sketch, value: ir.Value, zero: ir.Value | None) -> ir.Value:
+    """An input without its zero point, as float32; it may be known at run time only."""
+    shape = (None if zero is None else dimensions(zero)) or ()
     one = sketch.constant(np.ones([1] * len(shape), np.float32), "one")
     inputs = [value, one] if zero is None else [value, one, zero]
     return sketch.op("DequantizeLinear", inputs, sketch.value("centred", ir.DataType.FLOAT, dimensions(value)))
 
 
-def whole_weights(sketch: Sketch, value: ir.Value, zero: ir.Value | None, axis: int) -> ir.Value | Declined:
+def whole_weights(sketch: Sketch, value: ir.Value, zero: ir.Value | None, axis: int) -> ir.Value:
     """Weights without their zero points, as a chain that a recipe reads; they stay whole numbers."""
-    points = None if zero is None else read_weights(zero)
-    if read_weights(value) is None:
-        return Declined("its weights are computed at run time")
-    if zero is not None and points is None:
-        return Declined("the zero points of its weights are computed at run time")
+    points = read_weights(zero)
     shape = () if points is None else points.shape
-    if len(shape) > 1:
-        return Declined("the zero points of its weights have more than one axis")
     ones = sketch.constant(np.ones(shape, np.float32), "ones")
     inputs = [value, ones] if zero is None else [value, ones, zero]
     return sketch.on_weights("DequantizeLinear", inputs, ir.DataType.FLOAT, dimensions(value), axis=axis)
@@ -61,9 +81,10 @@ class MatMulIntegerRule:
     conditions: tuple[str, ...] = (WEIGHT_CONDITION, ZERO_POINT_CONDITION)
 
     def lower(self, node: ir.Node, scope: Scope) -> Lowered | Declined:
-        factors, zeros = node.inputs[:2], (given(node, 2), given(node, 3))
-        constant = 0 if read_weights(factors[0]) is not None else 1
-        return _int32(node, scope, MatMulRule(), constant, zeros, axis=-2 if constant == 0 else -1)
+        left, right = (read_weights(given(node, index)) is not None for index in (0, 1))
+        if not left and not right:
+            return no_constant_factor(node)
+        return _int32(node, scope, MatMulRule(), 0 if left else 1, axis=-2 if left else -1)
 
 
 @dataclass(frozen=True)
@@ -75,31 +96,22 @@ class ConvIntegerRule:
     conditions: tuple[str, ...] = (WEIGHT_CONDITION, ZERO_POINT_CONDITION)
 
     def lower(self, node: ir.Node, scope: Scope) -> Lowered | Declined:
-        return _int32(node, scope, ConvRule(), 1, (given(node, 2), given(node, 3)), axis=0)
+        return _int32(node, scope, ConvRule(), 1, axis=0)
 
 
-def _int32(
-    node: ir.Node,
-    scope: Scope,
-    rule: Rule,
-    constant: int,
-    zeros: tuple[ir.Value | None, ir.Value | None],
-    axis: int,
-) -> Lowered | Declined:
-    """Input − zero point, float64 so that every sum is exact, the layer, rounding.
+def _int32(node: ir.Node, scope: Scope, rule: Rule, constant: int, axis: int) -> Lowered | Declined:
+    """The product where factor number `constant` is constant; the zero point of each factor is two inputs on.
+
+    Input − zero point, float64 so that every sum is exact, the layer, rounding.
 
     The layer's result is scaled down by a power of two, and divided by it again behind the layer.
     """
     sketch, double = Sketch(node, scope), ir.DataType.DOUBLE
-    variable, weights = node.inputs[1 - constant], node.inputs[constant]
-    if variable is None or weights is None:
-        return Declined("one of its factors is left out")
-    stored = whole_weights(sketch, weights, zeros[constant], axis)
-    if isinstance(stored, Declined):
-        return stored
-    source = centred(sketch, variable, zeros[1 - constant])
-    if isinstance(source, Declined):
-        return source
+    declined = declined_weights(node, constant, constant + 2) or declined_input_zero(node, 3 - constant)
+    if declined is not None:
+        return declined
+    stored = whole_weights(sketch, required(node, constant), given(node, constant + 2), axis)
+    source = centred(sketch, required(node, 1 - constant), given(node, 3 - constant))
     wide = sketch.op("Cast", [source], sketch.value("wide", double, dimensions(source)), to=int(double))
     shape = dimensions(node.outputs[0])
     sums = sketch.value("sums", double, shape)
@@ -146,47 +158,74 @@ class MatMulIntegerToFloatRule:
     )
 
     def lower(self, node: ir.Node, scope: Scope) -> Lowered | Declined:
+        dynamic = node.op_type == "DynamicQuantizeMatMul"
+        inputs = _DYNAMIC if dynamic else _TO_FLOAT
+        declined = _declined_to_float(node, inputs) or (_declined_opset(scope) if dynamic else None)
+        if declined is not None:
+            return declined
         sketch = Sketch(node, scope)
-        if node.op_type == "DynamicQuantizeMatMul":
-            if scope.opset < 11:
-                return Declined("operator sets before 11 have no DynamicQuantizeLinear")
-            source, scale, zero = _quantised(sketch, node.inputs[0])
-            return _scaled(sketch, (source, zero, scale), (node.inputs[1], given(node, 3), given(node, 2)), 4)
-        weights = (node.inputs[1], given(node, 5), given(node, 3))
-        return _scaled(sketch, (node.inputs[0], given(node, 4), given(node, 2)), weights, 6)
+        source = (given(node, 0), given(node, 2), given(node, 4))
+        return _scaled(sketch, _quantised(sketch) if dynamic else source, inputs)
 
 
-def _quantised(sketch: Sketch, value: ir.Value | None) -> tuple[ir.Value, ir.Value, ir.Value]:
-    """An input as DynamicQuantizeLinear writes it: codes, scale and zero point."""
-    shape = None if value is None else dimensions(value)
-    codes = sketch.value("codes", ir.DataType.UINT8, shape)
+@dataclass(frozen=True)
+class _Inputs:
+    """Where the inputs stand that come with the weights."""
+
+    scale: int
+    zero: int
+    bias: int
+
+
+_DYNAMIC, _TO_FLOAT = _Inputs(scale=2, zero=3, bias=4), _Inputs(scale=3, zero=5, bias=6)
+
+
+def _declined_to_float(node: ir.Node, inputs: _Inputs) -> Declined | None:
+    if read_weights(given(node, 0)) is None and read_weights(given(node, 1)) is None:
+        return no_constant_factor(node)
+    declined = declined_weights(node, 1, inputs.zero)
+    if declined is None and read_weights(given(node, inputs.scale)) is None:
+        declined = not_constant(node, inputs.scale, "the scale of the weights")
+    if declined is None and inputs is _TO_FLOAT:
+        declined = declined_input_zero(node, 4)
+    if declined is None and node.outputs[0].dtype != ir.DataType.FLOAT:
+        declined = Declined("its result is not float32", source_of(node.outputs[0]), "export the model in float32")
+    return declined
+
+
+def _declined_opset(scope: Scope) -> Declined | None:
+    if scope.opset >= 11:
+        return None
+    detail, remedy = f"the model has operator set {scope.opset}", "convert the model to operator set 11 or newer"
+    return Declined("operator sets before 11 have no DynamicQuantizeLinear", detail, remedy)
+
+
+Quantised = tuple[ir.Value | None, ir.Value | None, ir.Value | None]
+"""A value, its scale and its zero point."""
+
+
+def _quantised(sketch: Sketch) -> Quantised:
+    """The first input as DynamicQuantizeLinear writes it: codes, scale and zero point."""
+    value = required(sketch.node, 0)
+    codes = sketch.value("codes", ir.DataType.UINT8, dimensions(value))
     scale, zero = sketch.value("scale", ir.DataType.FLOAT, ()), sketch.value("zero", ir.DataType.UINT8, ())
     sketch.op("DynamicQuantizeLinear", [value], codes, scale, zero)
     return codes, scale, zero
 
 
-Quantised = tuple[ir.Value | None, ir.Value | None, ir.Value | None]
-"""A value, its zero point and its scale."""
-
-
-def _scaled(sketch: Sketch, left: Quantised, right: Quantised, bias: int) -> Lowered | Declined:
-    node, scales = sketch.node, read_array(right[2])
-    if left[0] is None or right[0] is None or scales is None or node.outputs[0].dtype != ir.DataType.FLOAT:
-        return Declined("the scale of its weights is computed at run time")
-    stored = whole_weights(sketch, right[0], right[1], axis=-1)
-    source = centred(sketch, left[0], left[1])
-    if isinstance(stored, Declined):
-        return stored
-    if isinstance(source, Declined):
-        return source
-    shape, single, addend = dimensions(node.outputs[0]), ir.DataType.FLOAT, given(node, bias)
+def _scaled(sketch: Sketch, left: Quantised, inputs: _Inputs) -> Lowered | Declined:
+    node, (value, scale, zero) = sketch.node, left
+    stored = whole_weights(sketch, required(node, 1), given(node, inputs.zero), axis=-1)
+    source = centred(sketch, value or required(node, 0), zero)
+    shape, single, addend = dimensions(node.outputs[0]), ir.DataType.FLOAT, given(node, inputs.bias)
     sums = sketch.value("sums", single, shape)
     declined = sketch.layer(MatMulRule(), (source, stored), sums)
     if declined is not None:
         return declined
-    sketch.finish(scales.astype(np.float64))
+    scales = read_array(given(node, inputs.scale))
+    sketch.finish(None if scales is None else scales.astype(np.float64))
     scaled = sketch.result() if addend is None else sketch.value("scaled", single, shape)
-    sketch.op("Mul", [sums, left[2]], scaled)
+    sketch.op("Mul", [sums, scale], scaled)
     if addend is not None:
         sketch.op("Add", [scaled, addend], sketch.result())
     return sketch.done()

@@ -10,7 +10,7 @@ import onnx_ir as ir
 
 from mho.passes.lower.factors import Factors, Side
 from mho.passes.lower.layer import INPUT_CONDITION, WEIGHT_CONDITION, declined_input, lower_product, output_name
-from mho.passes.lower.matmul_batched import lower_batched
+from mho.passes.lower.matmul_batched import declined_factor, lower_batched
 from mho.passes.lower.rule import Declined, Lowered, Scope, name_of
 from mho.passes.lower.weights import read_weights
 from mho.passes.lower.wording import no_constant_factor, two_constants, unknown_rank
@@ -47,8 +47,10 @@ class MatMulRule:
 
 def _lower(factors: Factors) -> Lowered | Declined:
     shape, batch = factors.shape, factors.weights.shape[:-2]
-    if (factors.side == "left" and shape is None) or (batch and shape is None):
-        return unknown_rank(factors.node, 0 if factors.side == "right" else 1)
+    left = factors.side == "left"
+    declined = declined_factor(factors.node, 1 if left else 0, factors.weights, left)
+    if declined is not None:
+        return declined
     if shape is None or prod(batch) == 1:
         outer = len(shape) - 2 if shape is not None else 0
         return _single(factors, missing=max(0, len(batch) - max(0, outer)))

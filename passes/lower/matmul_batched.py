@@ -9,15 +9,15 @@ from __future__ import annotations
 from dataclasses import dataclass
 from math import prod
 
+import onnx_ir as ir
+
 from mho.passes.lower.factors import Factors
 from mho.passes.lower.layer import Product, batch_axis, lower_product, output_name
-from mho.passes.lower.rule import Declined, Lowered, name_of
+from mho.passes.lower.rule import Declined, Lowered, dimensions, given, name_of
 from mho.passes.lower.weights import Weights
-from mho.passes.lower.wording import SHAPE_REMEDY
+from mho.passes.lower.wording import SHAPE_REMEDY, input_called, shape_words, source_of, unknown_rank
 from mho.targets.steps import Dimension
 from mho.targets.unfolding import Dense
-
-UNKNOWN_SIZES = Declined("its constant has batch axes, and the sizes of its input's are not known", remedy=SHAPE_REMEDY)
 
 
 @dataclass(frozen=True)
@@ -47,11 +47,22 @@ class Axes:
         return len(self.free) + (0 if self.vector else 1)
 
 
-def lower_batched(factors: Factors, shape: tuple[Dimension, ...]) -> Lowered | Declined:
+def declined_factor(node: ir.Node, index: int, weights: Weights, left: bool) -> Declined | None:
+    """Why input number `index` does not fit a constant, on its left or right, as far as the shapes tell."""
+    value, batch = given(node, index), weights.shape[:-2]
+    shape = None if value is None else dimensions(value)
+    if shape is None:
+        return unknown_rank(node, index) if left or batch else None
+    pairs = zip(reversed(batch), reversed(shape[:-2]), strict=False)
+    if prod(batch) == 1 or all(1 in (size, other) or size == other for size, other in pairs):
+        return None
+    reason = f"its constant has batch axes, and the sizes of those of {input_called(index)} are not known"
+    return Declined(reason, f"{source_of(value)}, of shape {shape_words(value)}", SHAPE_REMEDY)
+
+
+def lower_batched(factors: Factors, shape: tuple[Dimension, ...]) -> Lowered:
     """The layer, with the digital steps that bring the rows of all groups together and the columns apart."""
     axes = _axes(factors.weights.shape[:-2], shape)
-    if isinstance(axes, Declined):
-        return axes
     order = _input_order(factors, axes)
     source, before = _gathered(factors, axes, order)
     counted = batch_axis(factors.value, factors.scope, order[-1])
@@ -61,7 +72,7 @@ def lower_batched(factors: Factors, shape: tuple[Dimension, ...]) -> Lowered | D
     return factors.done(*before, layer, *_spread(factors, axes, between))
 
 
-def _axes(batch: tuple[int, ...], shape: tuple[Dimension, ...]) -> Axes | Declined:
+def _axes(batch: tuple[int, ...], shape: tuple[Dimension, ...]) -> Axes:
     outer = shape[:-2]
     rank = max(len(batch), len(outer))
     sizes = (1,) * (rank - len(batch)) + batch
@@ -73,10 +84,8 @@ def _axes(batch: tuple[int, ...], shape: tuple[Dimension, ...]) -> Axes | Declin
             free.append(axis)
         elif size == 1 or other == 1:
             sides.append(axis)
-        elif size == other:
-            groups.append(axis)
         else:
-            return UNKNOWN_SIZES
+            groups.append(axis)
     return Axes(sizes, lacking, tuple(free), tuple(groups), tuple(sides), vector=len(shape) == 1)
 
 

@@ -9,6 +9,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
 
+from mho.passes.lower.wording import QDQ_REMEDY, UNFUSED_REMEDY, UNPACKED_REMEDY
+
 ONNX, CONTRIB, CLASSIC = "", "com.microsoft", "ai.onnx.ml"
 BLOCKED, CHANNELS_LAST = "com.microsoft.nchwc", "com.ms.internal.nhwc"
 
@@ -30,10 +32,6 @@ class Category:
 
 UNKNOWN = Category("mho has no rule for this operator", {})
 
-_UNFUSE = "use the model from before an optimiser fused this operator, in which its products are MatMul, Gemm or Conv"
-_DEQUANTISE = (
-    "quantise the model with QuantizeLinear and DequantizeLinear around Conv, Gemm and MatMul (the QDQ format)"
-)
 _STANDARD = "use the model from before onnxruntime optimised it, in which the operator is a standard one"
 
 CATEGORIES = (
@@ -126,25 +124,24 @@ CATEGORIES = (
     Category(
         "its projections have weights but are fused with attention into one operator",
         {
-            CONTRIB: "Attention DecoderAttention DecoderMaskedSelfAttention GatedRelativePositionBias "
-            "LongformerAttention PackedAttention",
+            CONTRIB: "DecoderAttention DecoderMaskedSelfAttention GatedRelativePositionBias LongformerAttention "
+            "PackedAttention",
         },
-        _UNFUSE,
+        UNFUSED_REMEDY,
     ),
     Category(
         "a fused product, for which mho has no rule",
         {
-            CONTRIB: "AttnLSTM CausalConvWithState ConvTransposeWithDynamicPads FusedConv FusedGemm FusedMatMul "
-            "FusedMatMulActivation GemmFastGelu NhwcConv NhwcFusedConv TransposeMatMul VarlenCausalConvWithState "
-            "WordConvEmbedding",
+            CONTRIB: "AttnLSTM CausalConvWithState ConvTransposeWithDynamicPads FusedMatMulActivation GemmFastGelu "
+            "VarlenCausalConvWithState WordConvEmbedding",
             ONNX: "CausalConvWithState",
         },
-        _UNFUSE,
+        UNFUSED_REMEDY,
     ),
     Category(
         "a router chooses its weights at run time",
         {CONTRIB: "MoE QMoE"},
-        _UNFUSE,
+        UNFUSED_REMEDY,
     ),
     Category(
         "its sampling positions are computed at run time",
@@ -152,26 +149,32 @@ CATEGORIES = (
         "use an ordinary convolution in the network",
     ),
     Category(
-        "integer products are computed digitally",
-        {
-            ONNX: "ConvInteger MatMulInteger QLinearConv QLinearMatMul",
-            CONTRIB: "DynamicQuantizeMatMul MatMulInteger16 MatMulIntegerToFloat QGemm QLinearConv QOrderedMatMul",
-            CHANNELS_LAST: "QLinearConv QLinearConvTranspose",
-        },
-        _DEQUANTISE,
+        "a convolution with its channels last, for which mho has no rule",
+        {CONTRIB: "NhwcConv NhwcFusedConv"},
+        UNFUSED_REMEDY,
+    ),
+    Category(
+        "a product of integers, for which mho has no rule",
+        {CONTRIB: "MatMulInteger16 QOrderedMatMul"},
+        QDQ_REMEDY,
+    ),
+    Category(
+        "a quantised recurrent cell, for which mho has no rule",
+        {CONTRIB: "DynamicQuantizeLSTM"},
+        "use the model from before it was quantised, in which the cell is LSTM",
     ),
     Category(
         "a product with weights in a packed format, for which mho has no rule",
         {
-            CONTRIB: "DynamicQuantizeLSTM GemmFloat8 MatMulBlockQuantizedFp4Weight MatMulBlockQuantizedFp8Weight "
-            "MatMulBnb4 MatMulFpQ4 MatMulNBits MatMulNBitsMlp MatMulNBitsQkv SparseToDenseMatMul",
+            CONTRIB: "GemmFloat8 MatMulBlockQuantizedFp4Weight MatMulBlockQuantizedFp8Weight MatMulFpQ4 "
+            "MatMulNBitsMlp MatMulNBitsQkv SparseToDenseMatMul",
         },
-        "use the model from before its weights were packed, or one with DequantizeLinear in front of MatMul",
+        UNPACKED_REMEDY,
     ),
     Category(
         "quantised projections fused with attention into one operator",
-        {CONTRIB: "QAttention QOrderedAttention QOrderedLongformerAttention"},
-        _UNFUSE,
+        {CONTRIB: "QOrderedAttention QOrderedLongformerAttention"},
+        UNFUSED_REMEDY,
     ),
     Category(
         "no weights: quantisation or arithmetic on codes",
@@ -240,7 +243,7 @@ CATEGORIES = (
     ),
     Category(
         "a layout of weights that onnxruntime uses inside",
-        {BLOCKED: "Conv", CHANNELS_LAST: "Conv ConvTranspose"},
+        {BLOCKED: "Conv", CHANNELS_LAST: "Conv ConvTranspose QLinearConv QLinearConvTranspose"},
         _STANDARD,
     ),
 )

@@ -10,31 +10,30 @@ import onnx_ir as ir
 from mho.passes.levels.matrix import Array
 from mho.passes.lower.conv import ConvRule
 from mho.passes.lower.gemm import GemmRule
-from mho.passes.lower.integer import ZERO_POINT_CONDITION, centred, given, whole_weights
+from mho.passes.lower.integer import (
+    ONE_SCALE_REMEDY,
+    ZERO_POINT_CONDITION,
+    centred,
+    declined_input_zero,
+    declined_weights,
+    whole_weights,
+)
 from mho.passes.lower.layer import WEIGHT_CONDITION
 from mho.passes.lower.matmul import MatMulRule
-from mho.passes.lower.rule import Declined, Lowered, Rule, Scope, dimensions
+from mho.passes.lower.matmul_batched import declined_factor
+from mho.passes.lower.rule import Declined, Lowered, Rule, Scope, dimensions, given, required
 from mho.passes.lower.sketch import Shape, Sketch
 from mho.passes.lower.weights import read_array, read_weights
+from mho.passes.lower.wording import (
+    declined_constants,
+    no_constant_factor,
+    not_of_shape,
+    source_of,
+    unknown_rank,
+)
 from mho.targets.steps import Dimension
 
 SCALE_CONDITION = "Its scales are constant; they are the layer's scale, and its integer bias is the layer's bias."
-
-_RUN_TIME = Declined("its scales or its bias are computed at run time")
-
-
-@dataclass(frozen=True)
-class Quantised:
-    """A value with its scale and zero point."""
-
-    value: ir.Value | None
-    scale: ir.Value | None
-    zero: ir.Value | None
-
-    @staticmethod
-    def of(node: ir.Node, first: int) -> Quantised:
-        """Three inputs of a node from number `first`."""
-        return Quantised(given(node, first), given(node, first + 1), given(node, first + 2))
 
 
 @dataclass(frozen=True)
@@ -46,9 +45,7 @@ class QLinearConvRule:
     conditions: tuple[str, ...] = (WEIGHT_CONDITION, ZERO_POINT_CONDITION, SCALE_CONDITION)
 
     def lower(self, node: ir.Node, scope: Scope) -> Lowered | Declined:
-        sketch = Sketch(node, scope)
-        x, w, y = Quantised.of(node, 0), Quantised.of(node, 3), Quantised(None, given(node, 6), given(node, 7))
-        product = _Requantised(sketch, x, w, y, given(node, 8))
+        product = _Requantised(Sketch(node, scope), x=0, w=3, y=6, bias=8)
         last = node.attributes.get_int("channels_last", 0) != 0
         attributes = [a for a in node.attributes.values() if a.name != "channels_last"]
         return product.lower(ConvRule(), axis=0, attributes=attributes, channels_last=last)
@@ -63,10 +60,15 @@ class QLinearMatMulRule:
     conditions: tuple[str, ...] = ("One of its factors is constant.", ZERO_POINT_CONDITION, SCALE_CONDITION)
 
     def lower(self, node: ir.Node, scope: Scope) -> Lowered | Declined:
-        a, b, y = Quantised.of(node, 0), Quantised.of(node, 3), Quantised(None, given(node, 6), given(node, 7))
-        if read_weights(a.value) is not None:
-            return _Requantised(Sketch(node, scope), b, a, y, None, left=True).lower(MatMulRule(), axis=-2)
-        return _Requantised(Sketch(node, scope), a, b, y, None).lower(MatMulRule(), axis=-1)
+        left, right = read_weights(given(node, 0)), read_weights(given(node, 3))
+        weights, x = (right, 0) if left is None else (left, 3)
+        if weights is None:
+            return no_constant_factor(node, 0, 3)
+        declined = declined_factor(node, x, weights, left=x == 3)
+        if declined is not None:
+            return declined
+        product = _Requantised(Sketch(node, scope), x=x, w=3 - x, y=6)
+        return product.lower(MatMulRule(), axis=-1 if x == 0 else -2)
 
 
 @dataclass(frozen=True)
@@ -78,8 +80,7 @@ class QGemmRule:
     conditions: tuple[str, ...] = ("Its second factor is constant.", ZERO_POINT_CONDITION, SCALE_CONDITION)
 
     def lower(self, node: ir.Node, scope: Scope) -> Lowered | Declined:
-        a, b, y = Quantised.of(node, 0), Quantised.of(node, 3), Quantised(None, given(node, 7), given(node, 8))
-        product = _Requantised(Sketch(node, scope), a, b, y, given(node, 6))
+        product = _Requantised(Sketch(node, scope), x=0, w=3, y=7, bias=6)
         axis = 0 if node.attributes.get_int("transB", 0) else 1
         attributes = [a for a in node.attributes.values() if a.name != "alpha"]
         return product.lower(GemmRule(), axis, attributes)
@@ -93,67 +94,99 @@ class _Requantised:
     the same codes while a sum has at most 24 bits.
 
     Attributes:
-        left: the weights are the first factor.
+        x, w: numbers of the inputs that are the factors; the scale and the zero point of each follow it.
+        y: number of the input that is the result's scale; its zero point follows it.
+        bias: number of the input that is the bias.
     """
 
     sketch: Sketch
-    x: Quantised
-    w: Quantised
-    y: Quantised
-    bias: ir.Value | None
-    left: bool = False
+    x: int
+    w: int
+    y: int
+    bias: int | None = None
+
+    def given(self, index: int | None) -> ir.Value | None:
+        return None if index is None else given(self.sketch.node, index)
 
     def lower(
         self, rule: Rule, axis: int, attributes: list[ir.Attr] | None = None, channels_last: bool = False
     ) -> Lowered | Declined:
-        sketch, scale, bias = self.sketch, self._scale(), read_array(self.bias)
-        if self.x.value is None or self.w.value is None or scale is None or (self.bias is not None and bias is None):
-            return _RUN_TIME
-        if not np.all(np.isfinite(scale)):
-            return Declined("its scales are not finite, or its result's scale is 0")
-        if bias is not None and any(size != 1 for size in bias.shape[:-1]):
-            return Declined("its addend C is not one number a column")
-        stored = whole_weights(sketch, self.w.value, self.w.zero, axis)
-        source = centred(sketch, self.x.value, self.x.zero)
-        if isinstance(stored, Declined):
-            return stored
-        if isinstance(source, Declined):
-            return source
-        if channels_last and source.shape is None:
-            return Declined("the rank of its input is not known")
-        source = _channels(sketch, source, second=True) if channels_last else source
-        shape = dimensions(sketch.node.outputs[0])
-        if self.y.scale is None:
-            sums = sketch.result()
-        else:
-            sums = sketch.value("sums", ir.DataType.FLOAT, _moved(shape, second=True) if channels_last else shape)
-        factors = (stored, source) if self.left else (source, stored)
-        declined = sketch.layer(rule, factors, sums, attributes or [])
+        node, sketch = self.sketch.node, self.sketch
+        declined = self._declined(channels_last)
         if declined is not None:
             return declined
+        stored = whole_weights(sketch, required(node, self.w), self.given(self.w + 2), axis)
+        source = centred(sketch, required(node, self.x), self.given(self.x + 2))
+        source = _channels(sketch, source, second=True) if channels_last else source
+        sums = self._sums(channels_last)
+        declined = sketch.layer(rule, (stored, source) if self.w < self.x else (source, stored), sums, attributes or [])
+        if declined is not None:
+            return declined
+        scale, bias = self._scale(), read_array(self.given(self.bias))
         sketch.finish(scale, None if bias is None else bias.astype(np.float64) * scale)
         self._quantise(_channels(sketch, sums, second=False) if channels_last else sums)
         return sketch.done()
 
-    def _scale(self) -> Array | None:
-        """The layer's scale, float64 of float32 numbers, one or one a column."""
-        scales = [None if value is None else read_array(value) for value in (self.x.scale, self.w.scale)]
-        result = np.ones((), np.float32) if self.y.scale is None else read_array(self.y.scale)
-        if scales[0] is None or scales[1] is None or result is None or scales[0].size != 1 or result.size != 1:
+    def _sums(self, channels_last: bool) -> ir.Value:
+        """What the layer writes: the node's result where that is not quantised."""
+        if self.given(self.y) is None:
+            return self.sketch.result()
+        shape = dimensions(self.sketch.node.outputs[0])
+        moved = _moved(shape, second=True) if channels_last else shape
+        return self.sketch.value("sums", ir.DataType.FLOAT, moved)
+
+    def _declined(self, channels_last: bool) -> Declined | None:
+        node = self.sketch.node
+        if channels_last and dimensions(required(node, self.x)) is None:
+            return unknown_rank(node, self.x)
+        return (
+            declined_weights(node, self.w, self.w + 2)
+            or declined_constants(node, self._roles)
+            or declined_input_zero(node, self.x + 2)
+            or self._declined_numbers()
+        )
+
+    @property
+    def _roles(self) -> dict[int, str]:
+        """What must be constant beside the weights."""
+        scales = {self.x: "the activations", self.w: "the weights"}
+        roles = {index + 1: f"the scale of {what}" for index, what in scales.items()}
+        roles[self.y] = "the scale of the result"
+        return roles if self.bias is None else {**roles, self.bias: "the bias"}
+
+    def _declined_numbers(self) -> Declined | None:
+        """What is wrong with constants that are known."""
+        node, roles = self.sketch.node, self._roles
+        for index in (self.x + 1, self.y):
+            array = read_array(self.given(index))
+            if array is not None and array.size != 1:
+                return not_of_shape(node, index, roles[index], "one number", ONE_SCALE_REMEDY)
+        if not np.all(np.isfinite(self._scale())):
+            scales = (self.given(index) for index in (self.x + 1, self.w + 1, self.y))
+            detail = ", ".join(source_of(scale) for scale in scales if scale is not None)
+            return Declined("its scales are not finite, or its result's scale is 0", detail, "quantise the model again")
+        bias = read_array(self.given(self.bias))
+        if self.bias is None or bias is None or all(size == 1 for size in bias.shape[:-1]):
             return None
+        return not_of_shape(node, self.bias, "the bias", "one number a column", "add it in an operator of its own")
+
+    def _scale(self) -> Array:
+        """The layer's scale, float64 of float32 numbers, one or one a column."""
+        numbers = (read_array(self.given(index)) for index in (self.x + 1, self.w + 1, self.y))
+        of_input, of_weights, of_result = (np.ones(1, np.float32) if n is None else n.reshape(-1) for n in numbers)
         alpha = np.float32(self.sketch.node.attributes.get_float("alpha", 1.0))
         with np.errstate(all="ignore"):
-            product: Array = alpha * scales[0].reshape(-1) * scales[1].reshape(-1) / result.reshape(-1)
+            product: Array = alpha * of_input * of_weights / of_result
         return product.astype(np.float64)
 
     def _quantise(self, value: ir.Value) -> None:
         """Rounds to the result's codes; without a scale, the float32 result is what the layer gives."""
-        sketch = self.sketch
-        if self.y.scale is None:
+        sketch, zero = self.sketch, self.given(self.y + 1)
+        if self.given(self.y) is None:
             return
-        shape = () if self.y.zero is None else dimensions(self.y.zero)
+        shape = () if zero is None else dimensions(zero)
         one = sketch.constant(np.ones([1] * len(shape or ()), np.float32), "unit")
-        inputs = [value, one] if self.y.zero is None else [value, one, self.y.zero]
+        inputs = [value, one] if zero is None else [value, one, zero]
         sketch.op("QuantizeLinear", inputs, sketch.result())
 
 

@@ -11,6 +11,7 @@ import onnx_ir as ir
 
 from mho.passes.levels.matrix import Matrix
 from mho.passes.levels.network import LayerOrigin
+from mho.targets.errors import ModelError, plain
 from mho.targets.program import Decision
 from mho.targets.steps import Dimension, Step
 
@@ -129,6 +130,24 @@ def name_of(value: ir.Value | None) -> str:
     if name is None:
         raise ValueError("the value has no name")
     return name
+
+
+def given(node: ir.Node, index: int) -> ir.Value | None:
+    """An input of a node, or None where it is left out."""
+    value = node.inputs[index] if len(node.inputs) > index else None
+    return value if named(value) else None
+
+
+def required(node: ir.Node, index: int) -> ir.Value:
+    """An input that a node must have.
+
+    Raises:
+        ModelError: it is left out.
+    """
+    value = given(node, index)
+    if value is None:
+        raise ModelError(f"{node.op_type} {plain(node_name(node))} has no input number {index + 1}")
+    return value
 
 
 def dimensions(value: ir.Value) -> tuple[Dimension, ...] | None:

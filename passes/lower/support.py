@@ -9,7 +9,7 @@ from typing import Literal
 from mho.passes.lower.fuse import FOLDED
 from mho.passes.lower.operators import ONNX, Category, category_of, listed
 from mho.passes.lower.rules import explain_rules
-from mho.passes.lower.weights import READERS
+from mho.passes.lower.weights import DOMAINS
 from mho.passes.simplify.affine import JOINED
 from mho.passes.simplify.remove_identities import EFFECTS
 
@@ -40,6 +40,11 @@ class OperatorSupport:
     reason: str
     remedy: str
 
+    @property
+    def qualified(self) -> str:
+        """The name, behind that of a domain other than ONNX's."""
+        return f"{self.domain}.{self.operator}" if self.domain else self.operator
+
 
 def explain_operators() -> tuple[OperatorSupport, ...]:
     """One entry an operator: those with a rule, then the table of the others in its order."""
@@ -56,12 +61,13 @@ def _ruled() -> Iterator[OperatorSupport]:
 
 def _listed(domain: str, operator: str) -> OperatorSupport:
     category = category_of(domain, operator)
+    read = (_READ,) if operator in DOMAINS.get(domain, {}) else ()
     if domain != ONNX:
-        return _entry(domain, operator, "digital", (), category)
+        return _entry(domain, operator, "digital", read, category)
     conditions = FOLDED.get(operator, ())
     where: Where = "core" if operator in FOLDED or operator in JOINED else "digital"
     conditions += (_JOIN,) if operator in JOINED else ()
-    conditions += (_READ,) if operator in READERS else ()
+    conditions += read
     conditions += (f"It is removed where {EFFECTS[operator]}.",) if operator in EFFECTS else ()
     return _entry(domain, operator, where, conditions, category)
 

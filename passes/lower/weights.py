@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 import onnx_ir as ir
 
 from mho.passes.levels.recipe import Array, Recipe
 from mho.passes.lower.constant import Inputs, Weights
-from mho.passes.lower.rule import name_of, named
+from mho.passes.lower.rule import name_of, named, required
 from mho.passes.lower.weight_moves import MOVES, read_split
 from mho.passes.lower.weight_numbers import NUMBERS
 
-__all__ = ["Weights", "read_array", "read_weights"]
+__all__ = ["Weights", "read_array", "read_weights", "required_weights"]
 
 Reader = Callable[[ir.Node, Inputs, int], Weights | None]
 """Takes a node, what lies at its inputs, and the number of the output that is asked for."""
@@ -26,12 +26,28 @@ READERS: dict[str, Reader] = {
     **{operator: _of_only_output(reader) for operator, reader in {**MOVES, **NUMBERS}.items()},
     "Split": read_split,
 }
-_DOMAINS = {"": READERS, "com.microsoft": {op: READERS[op] for op in ("DequantizeLinear", "QuantizeLinear")}}
+DOMAINS: Mapping[str, Mapping[str, Reader]] = {
+    "": READERS,
+    "com.microsoft": {op: READERS[op] for op in ("DequantizeLinear", "QuantizeLinear")},
+}
+"""Domain → operator → how it is read behind an initializer."""
 
 
 def read_weights(value: ir.Value | None) -> Weights | None:
     """The recipe of a constant, or None where the value is computed at run time or by other operators."""
     return _read(value) if value is not None and _is_constant(value) else None
+
+
+def required_weights(node: ir.Node, index: int) -> Weights:
+    """The recipe of an input that is known to be constant where the node has it.
+
+    Raises:
+        ModelError: it is left out.
+    """
+    read = read_weights(required(node, index))
+    if read is None:
+        raise ValueError("the input is not constant")
+    return read
 
 
 def read_array(value: ir.Value | None) -> Array | None:
@@ -82,4 +98,4 @@ def _tensor(value: ir.Value) -> ir.TensorProtocol | None:
 
 
 def _reader(node: ir.Node) -> Reader | None:
-    return _DOMAINS.get(node.domain, {}).get(node.op_type)
+    return DOMAINS.get(node.domain, {}).get(node.op_type)

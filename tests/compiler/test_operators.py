@@ -9,6 +9,7 @@ import pytest
 
 from mho.operators import all_as_text, as_markdown, named, one_as_text
 from mho.passes.lower.operators import CATEGORIES, UNKNOWN, category_of, listed
+from mho.passes.lower.rules import explain_rules
 from mho.passes.lower.support import explain_operators
 from mho.targets.errors import OptionError
 from tests.shell import Shell
@@ -45,6 +46,11 @@ def test_an_operator_of_the_future_gets_a_general_reason() -> None:
     assert category_of("ai.onnx", "Relu") is category_of("", "Relu")
 
 
+def test_an_operator_with_a_rule_stands_in_no_category() -> None:
+    ruled = {support.operator for support in explain_rules()}
+    assert {f"{domain}.{name}" if domain else name for domain, name in listed()} & ruled == set()
+
+
 def test_conditions_are_sentences() -> None:
     for support in explain_operators():
         assert all(text[0].isupper() and text.endswith(".") for text in support.conditions), support
@@ -62,8 +68,9 @@ def test_one_operator(run: Shell) -> None:
     assert text.startswith("MatMul of ONNX: analog")
     assert "a product of two activations" in text
     both = run("ops", "Attention", "--json").json
-    assert [entry["domain"] for entry in both] == ["", "com.microsoft"]
-    assert "fused with attention" in both[1]["reason"]
+    assert {entry["domain"]: entry["where"] for entry in both} == {"": "digital", "com.microsoft": "analog"}
+    (one,) = run("ops", "com.microsoft.attention", "--json").json
+    assert one in both and one["domain"] == "com.microsoft"
 
 
 def test_an_operator_that_nobody_knows() -> None:

@@ -58,7 +58,7 @@ def bert_data() -> Arrays:
     return {"input_ids": np.random.default_rng(0).integers(0, 50, (4, 6)), "attention_mask": mask}
 
 
-class Reader(CalibrationDataReader):
+class Reader(CalibrationDataReader):  # type: ignore[misc]
     """Hands samples to onnxruntime's quantiser one by one."""
 
     def __init__(self, data: Arrays) -> None:

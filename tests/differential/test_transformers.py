@@ -141,7 +141,8 @@ def test_a_cache_comes_in_and_goes_out() -> None:
 
 def last(value: Any) -> Array:
     """The value behind the last sample, of those that cannot stand in one array."""
-    return value[-1] if isinstance(value, list) else value
+    found: Array = value[-1] if isinstance(value, list) else value
+    return found
 
 
 def test_a_cache_that_is_carried_grows_with_each_token(tmp_path: Path) -> None:
@@ -156,8 +157,8 @@ def test_a_cache_that_is_carried_grows_with_each_token(tmp_path: Path) -> None:
     assert worst_error(grown, wanted) <= IDEAL_TOLERANCE
     assert worst_error({"y": found["y"]}, {"y": expected["y"]}) <= IDEAL_TOLERANCE
     onnx.save(model, tmp_path / "cached.onnx")
-    options = {"state": STATE, "effects": Effects.ideal(), "model": tmp_path / "cached.onnx"}
-    validated = compiled.validate(data, output="y", **options)
+    file = tmp_path / "cached.onnx"
+    validated = compiled.validate(data, output="y", state=STATE, effects=Effects.ideal(), model=file)
     assert validated.runs[0].max_abs_error is not None and validated.runs[0].max_abs_error < 1e-4
 
 

@@ -25,6 +25,7 @@ from mho.passes.lower.fuse import FuseEpilogues
 from mho.passes.simplify import Simplify
 from mho.targets.errors import MhoError
 from mho.targets.program import Decision
+from tests.passes.lower import test_declined, test_golden
 from tests.shared_models import ALL
 
 SMALL = TransformerSize(vocabulary=50, positions=16, layers=2, width=16, inner=32, heads=2)
@@ -57,14 +58,14 @@ def nodes_of_file(model: onnx.ModelProto) -> Counter[str]:
     return count(model.graph.node)
 
 
-def decide(source: onnx.ModelProto | Path) -> tuple[Decision, ...]:
-    network = Lower().run(Simplify().run(load_model(source)))
+def decide(source: onnx.ModelProto | Path, fold: int = 4096) -> tuple[Decision, ...]:
+    network = Lower().run(Simplify(fold_size_limit=fold).run(load_model(source)))
     return file_decisions(FuseEpilogues(("accumulate", "add", "relu")).run(network))
 
 
-def check(source: onnx.ModelProto | Path) -> None:
+def check(source: onnx.ModelProto | Path, fold: int = 4096) -> None:
     proto = onnx.load(source, load_external_data=False) if isinstance(source, Path) else source
-    decisions = decide(source)
+    decisions = decide(source, fold)
     names = [d.node for d in decisions]
     assert len(names) == len(set(names))
     assert Counter(d.operator for d in decisions) == nodes_of_file(proto)
@@ -109,6 +110,49 @@ def test_backend_cases() -> None:
             check(model)
             checked[operators] += 1
     assert len({operator for operators in checked for operator in operators}) > 170
+
+
+@pytest.mark.parametrize("name", test_golden.MODELS)
+def test_quantised_and_fused_operators(name: str) -> None:
+    check(test_golden.parse(test_golden.MODELS[name]))
+
+
+@pytest.mark.parametrize("case", test_declined.CASES)
+def test_quantised_and_fused_operators_that_stay_digital(case: str) -> None:
+    ports, nodes, _ = test_declined.CASES[case]
+    check(test_declined.model_of_text(ports, nodes))
+
+
+CHAIN = """
+g (float[N, 4] x, float[4, 3] other) => (float[N, 3] y, int32[N, 3] sums, float[N, 3] product)
+<float[4, 3] w = {1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12}, float s = {0.5}, uint8 z = {3}, int8 wz = {0},
+ float[3] b = {1, 2, 3}, float[3] ones = {1, 1, 1}> {
+    [codes] q = QuantizeLinear(x, s, z)
+    [weights] v = QuantizeLinear(w, s, wz)
+    [product] p = QLinearMatMul(q, s, z, v, s, wz, s, z)
+    [back] r = DequantizeLinear(p, s, z)
+    [same] t = Mul(r, ones)
+    [sums] sums = MatMulInteger(q, v, z)
+    [turned] u = Transpose(w)
+    [fused] f = com.microsoft.FusedMatMul<transB = 1, alpha = 0.5>(x, u)
+    [bias] g = Add(f, b)
+    [relu] h = Relu(g)
+    [dynamic] d = com.microsoft.DynamicQuantizeMatMul(x, v, s, wz)
+    [free] product = com.microsoft.FusedMatMul<alpha = 2.0>(x, other)
+    [a] i = Add(t, h)
+    [last] y = Add(i, d)
+    [dead] n = com.microsoft.FusedMatMul(x, w)
+}"""
+
+
+@pytest.mark.parametrize("fold", [0, 4096])
+def test_a_chain_of_quantised_and_fused_operators(fold: int) -> None:
+    check(test_golden.parse(CHAIN), fold)
+    units = {d.node: d.unit for d in decide(test_golden.parse(CHAIN), fold)}
+    analog = {name for name, unit in units.items() if unit == "analog"}
+    assert analog == {"product", "sums", "fused", "dynamic"}
+    assert {name for name, unit in units.items() if unit == "constant"} == {"weights", "turned"}
+    assert (units["same"], units["dead"], units["free"]) == ("removed", "removed", "digital")
 
 
 FUNCTIONS = """

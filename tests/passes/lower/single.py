@@ -17,6 +17,7 @@ from mho.frontend import load_model
 from mho.passes.lower import Lower
 from mho.passes.simplify import Simplify
 from mho.runtime.effects import Effects
+from mho.targets.program import Decision
 from tests.compilations import pipeline
 
 Array = NDArray[Any]
@@ -101,6 +102,12 @@ def decide(model: onnx.ModelProto) -> dict[str, tuple[str, str]]:
     """Where each node of a model runs and why, without data."""
     network = Lower().run(Simplify().run(load_model(model)))
     return {decision.node: (decision.unit, decision.reason) for decision in network.decisions}
+
+
+def decision_on_layer(model: onnx.ModelProto) -> Decision:
+    """The decision on the node `layer`, without data."""
+    network = Lower().run(Simplify().run(load_model(model)))
+    return next(decision for decision in network.decisions if decision.node == "layer")
 
 
 def analog(compiled: mho.Compiled) -> list[str]:

@@ -52,7 +52,8 @@ def test_attention(case: str, opset: int | None) -> None:
     compiled = check_close(attention(*CASES[case], opset), {"x": X})
     assert analog(compiled) == ["Attention"]
     (decision,) = compiled.program.decisions
-    assert (decision.unit, decision.reason) == ("analog", "constant weights, 8 × 24; the attention is digital")
+    assert (decision.unit, decision.reason) == ("analog", "constant weights; the attention is digital")
+    assert decision.detail == "8 × 24"
 
 
 def test_values_of_another_width() -> None:
@@ -72,8 +73,8 @@ def test_values_of_another_width() -> None:
 @pytest.mark.parametrize(
     ("inputs", "attributes", "reason"),
     [
-        ({"m": np.array([2, 3, 1, 0], np.int32)}, {}, "its mask tells where samples begin and end"),
-        ({}, {"do_rotary": 1}, "it embeds positions itself, or shares a buffer with its past"),
+        ({"m": np.array([2, 3, 1, 0], np.int32)}, {}, "its fourth input, the mask, tells where samples begin and end"),
+        ({}, {"do_rotary": 1}, "it rotates queries and keys itself"),
     ],
 )
 def test_what_stays_digital(inputs: dict[str, Any], attributes: dict[str, Any], reason: str) -> None:

@@ -49,9 +49,14 @@ class Golden(Protocol):
     def check(self, name: str, text: str) -> None: ...
 
 
-def lower(text: str) -> Network:
+def parse(text: str) -> onnx.ModelProto:
     header = '<ir_version: 10, opset_import: ["" : 20, "com.microsoft" : 1]>'
-    return Lower().run(Simplify().run(load_model(onnx.parser.parse_model(header + text))))
+    model: onnx.ModelProto = onnx.parser.parse_model(header + text)
+    return model
+
+
+def lower(text: str) -> Network:
+    return Lower().run(Simplify().run(load_model(parse(text))))
 
 
 @pytest.mark.parametrize("name", MODELS)

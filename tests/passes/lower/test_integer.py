@@ -114,7 +114,10 @@ def test_a_zero_point_that_data_decides() -> None:
 def test_matmul_integer_without_a_constant_stays_digital() -> None:
     x, w = codes(UINT8, 3, 30), weights(INT8, 30, 20)
     assert decide(model_of("MatMulInteger", {"x": x, "w": w}, {}, ["x", "w"])) == {
-        "layer": ("digital", "its weights are computed at run time")
+        "layer": (
+            "digital",
+            "both of its factors are computed at run time, as in attention, and a crossbar holds constants",
+        )
     }
 
 
@@ -123,7 +126,7 @@ def test_conv_integer(zeros: int) -> None:
     x, w = codes(UINT8, 2, 6, 9, 9), weights(INT8 if zeros < 2 else UINT8, 8, 3, 3, 3)
     constants = {"w": w, "a": np.array(100, UINT8), "b": np.array(60, w.dtype)}
     order = ["x", "w", "a", "b"][: 2 + zeros]
-    options = {"pads": [1, 1, 1, 1], "strides": [2, 2], "group": 2}
+    options: dict[str, Any] = {"pads": [1, 1, 1, 1], "strides": [2, 2], "group": 2}
     model = model_of("ConvInteger", {"x": x}, {n: constants[n] for n in order[1:]}, order, **options)
     assert analog(check_exact(model, {"x": x})) == ["ConvInteger"]
 
@@ -181,7 +184,7 @@ def test_qlinear_conv(dtype: Any, per_column: bool, bias: bool) -> None:
     if bias:
         constants["b"] = np.random.default_rng(3).integers(-(2**20), 2**20, 8).astype(np.int32)
         order.append("b")
-    options = {"pads": [1, 1, 1, 1], "strides": [2, 2], "group": 2}
+    options: dict[str, Any] = {"pads": [1, 1, 1, 1], "strides": [2, 2], "group": 2}
     compiled = check_exact(model_of("QLinearConv", {"x": x}, constants, order, opset=13, **options), {"x": x})
     assert analog(compiled) == ["QLinearConv"]
     (layer,) = compiled.program.layers
@@ -241,7 +244,9 @@ def test_scales_that_data_decides_stay_digital() -> None:
     constants |= {"ys": np.array(1.1, np.float32), "yz": np.array(3, UINT8)}
     order = ["x", "xs", "xz", "w", "ws", "wz", "ys", "yz"]
     model = model_of("QLinearMatMul", {"x": x, "xs": np.array(0.5, np.float32)}, constants, order)
-    assert decide(model) == {"layer": ("digital", "its scales or its bias are computed at run time")}
+    assert decide(model) == {
+        "layer": ("digital", "its second input, the scale of the activations, is an input and no constant")
+    }
 
 
 def test_integer_products_in_a_loop() -> None:

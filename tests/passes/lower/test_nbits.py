@@ -12,7 +12,7 @@ from tests.passes.lower.single import analog, check_close, decide, model_of
 MICROSOFT = "com.microsoft"
 
 
-def make(bits: int, block: int, rows: int, columns: int, zeros: str) -> tuple[dict[str, Any], dict[str, int]]:
+def make(bits: int, block: int, rows: int, columns: int, zeros: str) -> tuple[dict[str, Any], dict[str, Any]]:
     """Constants and attributes of a node."""
     rng, blocks = np.random.default_rng(bits + block), -(-rows // block)
     constants = {
@@ -69,18 +69,19 @@ def test_weights_that_data_decides_stay_digital() -> None:
     x = np.zeros((3, 64), np.float32)
     inputs = {"x": x, "w": constants.pop("w")}
     model = model_of("MatMulNBits", inputs, constants, ["x", "w", "s"], domain=MICROSOFT, **attributes)
-    assert decide(model) == {"layer": ("digital", "its weights, scales or zero points are computed at run time")}
+    reason = "its second input, the packed weights, is an input and no constant"
+    assert decide(model) == {"layer": ("digital", reason)}
 
 
 @pytest.mark.parametrize("table", [0, 1])
 @pytest.mark.parametrize(("rows", "columns"), [(64, 24), (40, 24), (21, 3)])
 def test_tables_of_16_numbers(table: int, rows: int, columns: int) -> None:
     rng = np.random.default_rng(2)
-    constants = {
+    constants: dict[str, Any] = {
         "w": rng.integers(0, 256, (rows * columns + 1) // 2).astype(np.uint8),
         "s": rng.uniform(0.5, 2, -(-rows * columns // 16)).astype(np.float32),
     }
     x = rng.standard_normal((2, 3, rows)).astype(np.float32)
-    attributes = {"K": rows, "N": columns, "block_size": 16, "quant_type": table}
+    attributes: dict[str, Any] = {"K": rows, "N": columns, "block_size": 16, "quant_type": table}
     model = model_of("MatMulBnb4", {"x": x}, constants, ["x", "w", "s"], domain=MICROSOFT, **attributes)
     assert analog(check_close(model, {"x": x}, 1e-6)) == ["MatMulBnb4"]
