@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import onnx
@@ -14,14 +15,14 @@ from tests.shell import Shell
 HEADER = 'ir_version: 8, opset_import: ["" : 17]'
 
 
-def model_of(text: str, header: str = HEADER, **initializers: object) -> onnx.ModelProto:
+def model_of(text: str, header: str = HEADER, **initializers: Any) -> onnx.ModelProto:
     """A model of ONNX's text form, with arrays as initializers."""
     model = onnx.parser.parse_model(f"<{header}>\n{text}")
     model.graph.initializer.extend(onnx.numpy_helper.from_array(np.asarray(a), n) for n, a in initializers.items())
     return model
 
 
-def dense(body: str = "y = Relu(h)", inputs: str = "float[N, 8] x", **initializers: object) -> onnx.ModelProto:
+def dense(body: str = "y = Relu(h)", inputs: str = "float[N, 8] x", **initializers: Any) -> onnx.ModelProto:
     """A model whose `body` makes y of h, what a layer of 8 × 4 weights gives."""
     w = np.linspace(-1, 1, 32, dtype=np.float32).reshape(8, 4)
     return model_of(f"g ({inputs}) => (y) {{ [fc] h = MatMul(x, w) {body} }}", w=w, **initializers)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import onnx
@@ -65,7 +66,7 @@ def test_a_weight_of_too_few_dimensions(run: Shell, tmp_path: Path) -> None:
     assert found == "model.onnx: node 'cv' (Conv): its weight 'w' has 0 dimensions; it needs at least 3"
 
 
-WEIGHTS: dict[str, tuple[str, dict[str, np.ndarray], str]] = {
+WEIGHTS: dict[str, tuple[str, dict[str, Any], str]] = {
     "matmul": ("[n] y = MatMul(x, w)", {"w": ones(8, 4, first=NAN)}, "layer n: 1 of its 32 weights, from tensor w"),
     "gemm": ("[n] y = Gemm(x, w, b)", {"w": ones(8, 4, first=INF), "b": ones(4)}, "layer n: 1 of its 32 weights"),
     "bias": (
@@ -145,8 +146,6 @@ def test_an_input_of_negative_size(run: Shell, tmp_path: Path) -> None:
         ("i = Cast<to = 7>(h) [bad] y = Gather(c, i)", {"c": ones(1)}, "node 'bad' (Gather): indices element out of"),
     ],
 )
-def test_what_only_running_shows(
-    body: str, arrays: dict[str, np.ndarray], sentence: str, run: Shell, tmp_path: Path
-) -> None:
+def test_what_only_running_shows(body: str, arrays: dict[str, Any], sentence: str, run: Shell, tmp_path: Path) -> None:
     (found,) = compile_refusal(run, tmp_path, dense(body, **arrays))
     assert sentence in found

@@ -23,7 +23,7 @@ def with_external(location: str, offset: str = "0") -> bytes:
     tensor.data_location = onnx.TensorProto.EXTERNAL
     tensor.external_data.add(key="location", value=location)
     tensor.external_data.add(key="offset", value=offset)
-    return model.SerializeToString()
+    return bytes(model.SerializeToString())
 
 
 @pytest.fixture

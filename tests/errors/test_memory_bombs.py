@@ -5,6 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import onnx
@@ -16,7 +17,7 @@ from tests.shell import Shell
 GIB = 2**30
 BILLION = np.array([10**9])
 
-BOMBS: dict[str, tuple[str, dict[str, np.ndarray], str]] = {
+BOMBS: dict[str, tuple[str, dict[str, Any], str]] = {
     "fill": (
         "[b] k = ConstantOfShape(s)",
         {"s": BILLION},

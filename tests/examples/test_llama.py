@@ -145,7 +145,7 @@ def test_a_weight_is_the_same_in_any_parts(monkeypatch: pytest.MonkeyPatch) -> N
 
 
 @pytest.mark.parametrize("wrong", [{"heads": 5}, {"kv_heads": 3}])
-def test_heads_must_divide(wrong: dict[str, int]) -> None:
+def test_heads_must_divide(wrong: dict[str, Any]) -> None:
     with pytest.raises(ValueError, match="multiple"):
         replace(TINY, **wrong)
 
