@@ -99,7 +99,7 @@ LOOPS = {
 
 @pytest.mark.parametrize("name", LOOPS)
 def test_loops_without_end_compile(name: str, run: Shell, tmp_path: Path) -> None:
-    arrays = {"n": np.array(2**62), "t": np.array(True), "q": np.full((4, 4), 0.1, np.float32)}
+    arrays: dict[str, Any] = {"n": np.array(2**62), "t": np.array(True), "q": np.full((4, 4), 0.1, np.float32)}
     (tmp_path / "m.onnx").write_bytes(dense(LOOPS[name], **arrays).SerializeToString())
     assert run("compile", tmp_path / "m.onnx", "-t", "ideal256", "-o", tmp_path / "m.mho").code == 0
 
