@@ -61,8 +61,11 @@ def with_constants(case: Case) -> Iterator[Constant]:
 def _weights(node: onnx.NodeProto, choice: int, given: list[str]) -> Iterator[str]:
     """The inputs of a node to make constant; none where the weights themselves are no input of the model."""
     choices = WEIGHTS.get(node.op_type, ()) if node.domain == "" else ()
-    if choice < len(choices) and node.input[choices[choice][0]] in given:
-        yield from (node.input[index] for index in choices[choice] if index < len(node.input) and node.input[index])
+    chosen = (
+        [node.input[index] for index in choices[choice] if index < len(node.input)] if choice < len(choices) else []
+    )
+    if chosen and chosen[0] in given:
+        yield from filter(None, chosen)
 
 
 def _fix(model: onnx.ModelProto, constants: Mapping[str, Any]) -> None:
