@@ -15,7 +15,7 @@ from mho.targets.errors import brief
 
 MAX_CONNECTIONS = 10_000
 """The most inputs of a model, and the most inputs and outputs of a node: libraries take the square of their time."""
-_SHOWN_NODES = 5
+_SHOWN_NODES = 20
 
 _GRAPH_TYPES = (onnx.AttributeProto.GRAPH, onnx.AttributeProto.GRAPHS)
 _CONSTANT_ATTRIBUTE = re.compile("value|sparse_value|value_(float|int|string)s?")
