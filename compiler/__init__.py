@@ -17,18 +17,20 @@ if TYPE_CHECKING:
     from mho.driver import compile
     from mho.pipeline import Pipeline
     from mho.runtime.effects import Effects
+    from mho.runtime.samples import Samples
     from mho.targets.catalog import load_target
     from mho.targets.errors import MhoError
 
     __version__: str
 
-__all__ = ["Compiled", "Effects", "MhoError", "Pipeline", "compile", "load", "load_target"]
+__all__ = ["Compiled", "Effects", "MhoError", "Pipeline", "Samples", "compile", "load", "load_target"]
 
 _HOMES = {
     "Compiled": "mho.compiled",
     "Effects": "mho.runtime.effects",
     "MhoError": "mho.targets.errors",
     "Pipeline": "mho.pipeline",
+    "Samples": "mho.runtime.samples",
     "compile": "mho.driver",
     "load_target": "mho.targets.catalog",
 }
