@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator
 from difflib import get_close_matches
 from textwrap import wrap
 
-from mho.passes.lower.support import OperatorSupport
+from mho.passes.lower.reasons.support import OperatorSupport
 from mho.targets.errors import OptionError, plain
 
 WIDTH = 80

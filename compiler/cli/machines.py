@@ -76,7 +76,7 @@ def ops_command(name: str | None, kind: str, as_json: bool) -> None:
     from dataclasses import asdict
 
     from mho.operators import all_as_text, as_markdown, named, one_as_text
-    from mho.passes.lower.support import explain_operators
+    from mho.passes.lower.reasons.support import explain_operators
 
     supports = explain_operators() if name is None else named(explain_operators(), name)
     if as_json or kind == "json":

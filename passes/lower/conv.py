@@ -20,9 +20,9 @@ from mho.passes.lower.layer import (
     lower_product,
     output_name,
 )
+from mho.passes.lower.reasons.wording import SHAPE_REMEDY, not_constant, shape_words, source_of
 from mho.passes.lower.rule import Declined, Lowered, Scope, dimensions, join, name_of, named, node_name
-from mho.passes.lower.weights import Weights, read_weights
-from mho.passes.lower.wording import SHAPE_REMEDY, not_constant, shape_words, source_of
+from mho.passes.lower.weights.read import Weights, read_weights
 from mho.targets.errors import ModelError, plain
 from mho.targets.unfolding import Window
 

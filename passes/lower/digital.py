@@ -7,7 +7,7 @@ from dataclasses import asdict
 
 import onnx_ir as ir
 
-from mho.passes.lower.operators import category_of
+from mho.passes.lower.reasons.operators import category_of
 from mho.passes.lower.rule import Declined, Lowered, named, node_name
 from mho.targets.program import Decision
 from mho.targets.steps import Digital

@@ -21,9 +21,7 @@ from mho.passes.lower.layer import (
     output_name,
     type_of,
 )
-from mho.passes.lower.rule import Declined, Lowered, Scope, dimensions, join, name_of, node_name
-from mho.passes.lower.weights import Weights, read_weights
-from mho.passes.lower.wording import (
+from mho.passes.lower.reasons.wording import (
     SHAPE_REMEDY,
     no_constant_factor,
     shape_words,
@@ -31,6 +29,8 @@ from mho.passes.lower.wording import (
     two_constants,
     unknown_rank,
 )
+from mho.passes.lower.rule import Declined, Lowered, Scope, dimensions, join, name_of, node_name
+from mho.passes.lower.weights.read import Weights, read_weights
 from mho.targets.steps import Dimension
 from mho.targets.unfolding import Dense
 

@@ -10,7 +10,7 @@ import onnx_ir as ir
 
 from mho.passes.lower.layer import Glue, Product, analog_decision, batch_axis, output_name, type_of
 from mho.passes.lower.rule import Lowered, Scope, dimensions, join, node_name
-from mho.passes.lower.weights import Weights
+from mho.passes.lower.weights.read import Weights
 from mho.targets.steps import Dimension
 from mho.targets.unfolding import Dense
 

@@ -13,8 +13,8 @@ from numpy.typing import NDArray
 
 from mho.passes.levels.network import LayerOrigin, Network
 from mho.passes.lower.prune import names_read
+from mho.passes.lower.reasons.unfolded import why_not_folded
 from mho.passes.lower.rule import Declined, Names, named
-from mho.passes.lower.unfolded import why_not_folded
 from mho.passes.simplify.constants import origins
 from mho.targets.program import Decision
 from mho.targets.steps import (

@@ -21,9 +21,9 @@ from mho.passes.lower.layer import (
     same_kind,
     type_of,
 )
+from mho.passes.lower.reasons.wording import no_constant_factor, two_constants
 from mho.passes.lower.rule import Declined, Lowered, Scope, join, name_of, named
-from mho.passes.lower.weights import Weights, read_weights
-from mho.passes.lower.wording import no_constant_factor, two_constants
+from mho.passes.lower.weights.read import Weights, read_weights
 from mho.targets.unfolding import Dense
 
 

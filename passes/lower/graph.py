@@ -14,9 +14,9 @@ from mho.passes.lower.digital import digital_reason, lower_digital
 from mho.passes.lower.naming import name_everything
 from mho.passes.lower.ports import port
 from mho.passes.lower.prune import names_read, prune_steps, share_matrices
+from mho.passes.lower.reasons.settle import settled_decisions
 from mho.passes.lower.rule import Declined, Lowered, Scope, dimensions, join, name_of
 from mho.passes.lower.rules import rule_for
-from mho.passes.lower.settle import settled_decisions
 from mho.passes.simplify.constants import ORIGIN_KEY, origins
 from mho.targets.errors import ModelError, OptionError, plain
 from mho.targets.steps import Dimension, layers, walk

@@ -11,9 +11,9 @@ from numpy.typing import NDArray
 
 from mho.passes.levels.matrix import Array, Matrix
 from mho.passes.levels.network import LayerOrigin
+from mho.passes.lower.reasons.wording import input_called, source_of
 from mho.passes.lower.rule import Declined, Lowered, Scope, dimensions, join, name_of, node_name
-from mho.passes.lower.weights import Weights, read_array
-from mho.passes.lower.wording import input_called, source_of
+from mho.passes.lower.weights.read import Weights, read_array
 from mho.passes.simplify.constants import origins
 from mho.targets.program import Decision
 from mho.targets.steps import Analog, Digital, Dimension

@@ -11,9 +11,9 @@ import onnx_ir as ir
 from mho.passes.lower.factors import Factors, Side
 from mho.passes.lower.layer import INPUT_CONDITION, WEIGHT_CONDITION, declined_input, lower_product, output_name
 from mho.passes.lower.matmul_batched import declined_factor, lower_batched
+from mho.passes.lower.reasons.wording import no_constant_factor, two_constants, unknown_rank
 from mho.passes.lower.rule import Declined, Lowered, Scope, name_of
-from mho.passes.lower.weights import read_weights
-from mho.passes.lower.wording import no_constant_factor, two_constants, unknown_rank
+from mho.passes.lower.weights.read import read_weights
 
 
 @dataclass(frozen=True)

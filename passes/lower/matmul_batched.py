@@ -13,9 +13,9 @@ import onnx_ir as ir
 
 from mho.passes.lower.factors import Factors
 from mho.passes.lower.layer import Product, batch_axis, lower_product, output_name
+from mho.passes.lower.reasons.wording import SHAPE_REMEDY, input_called, shape_words, source_of, unknown_rank
 from mho.passes.lower.rule import Declined, Lowered, dimensions, given, name_of
-from mho.passes.lower.weights import Weights
-from mho.passes.lower.wording import SHAPE_REMEDY, input_called, shape_words, source_of, unknown_rank
+from mho.passes.lower.weights.read import Weights
 from mho.targets.steps import Dimension
 from mho.targets.unfolding import Dense
 

@@ -12,9 +12,9 @@ import onnx_ir as ir
 from mho.passes.levels.matrix import Array
 from mho.passes.levels.network import LayerOrigin
 from mho.passes.lower.layer import INPUT_CONDITION, WEIGHT_CONDITION, analog_decision, declined_input, matrix_of
+from mho.passes.lower.reasons.wording import not_constant
 from mho.passes.lower.rule import Declined, Lowered, Scope, join, name_of, named, node_name
-from mho.passes.lower.weights import Weights, read_array, read_weights
-from mho.passes.lower.wording import not_constant
+from mho.passes.lower.weights.read import Weights, read_array, read_weights
 from mho.passes.simplify.constants import origins
 from mho.runtime.recurrent import ACTIVATIONS, ALPHAS, BETAS
 from mho.targets.errors import ModelError, plain

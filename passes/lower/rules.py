@@ -6,18 +6,18 @@ from dataclasses import dataclass
 
 import onnx_ir as ir
 
-from mho.passes.lower.attention import AttentionRule, QAttentionRule
-from mho.passes.lower.bnb4 import MatMulBnb4Rule
+from mho.passes.lower.composed.attention import AttentionRule, QAttentionRule
+from mho.passes.lower.composed.bnb4 import MatMulBnb4Rule
+from mho.passes.lower.composed.fused import FusedConvRule, FusedGemmRule, FusedMatMulRule
+from mho.passes.lower.composed.integer import ConvIntegerRule, MatMulIntegerRule, MatMulIntegerToFloatRule
+from mho.passes.lower.composed.nbits import MatMulNBitsRule
+from mho.passes.lower.composed.requantise import QGemmRule, QLinearConvRule, QLinearMatMulRule
 from mho.passes.lower.control import IfRule, LoopRule, ScanRule
 from mho.passes.lower.conv import ConvRule, ConvTransposeRule
 from mho.passes.lower.einsum import EinsumRule
-from mho.passes.lower.fused import FusedConvRule, FusedGemmRule, FusedMatMulRule
 from mho.passes.lower.gemm import GemmRule
-from mho.passes.lower.integer import ConvIntegerRule, MatMulIntegerRule, MatMulIntegerToFloatRule
 from mho.passes.lower.matmul import MatMulRule
-from mho.passes.lower.nbits import MatMulNBitsRule
 from mho.passes.lower.recurrent import RecurrentRule
-from mho.passes.lower.requantise import QGemmRule, QLinearConvRule, QLinearMatMulRule
 from mho.passes.lower.rule import Rule
 
 RULES: tuple[Rule, ...] = (

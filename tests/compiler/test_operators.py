@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 
 from mho.operators import all_as_text, as_markdown, named, one_as_text
-from mho.passes.lower.operators import CATEGORIES, UNKNOWN, category_of, listed
+from mho.passes.lower.reasons.operators import CATEGORIES, UNKNOWN, category_of, listed
+from mho.passes.lower.reasons.support import explain_operators
 from mho.passes.lower.rules import explain_rules
-from mho.passes.lower.support import explain_operators
 from mho.targets.errors import OptionError
 from tests.shell import Shell
 

@@ -25,7 +25,8 @@ from mho.passes.lower.fuse import FuseEpilogues
 from mho.passes.simplify import Simplify
 from mho.targets.errors import MhoError
 from mho.targets.program import Decision
-from tests.passes.lower import test_declined, test_golden
+from tests.passes.lower.composed import test_golden
+from tests.passes.lower.reasons import test_declined
 from tests.shared_models import ALL
 
 SMALL = TransformerSize(vocabulary=50, positions=16, layers=2, width=16, inner=32, heads=2)

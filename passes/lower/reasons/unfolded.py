@@ -6,8 +6,8 @@ from collections.abc import Sequence
 
 import onnx_ir as ir
 
+from mho.passes.lower.reasons.wording import SHAPE_REMEDY
 from mho.passes.lower.rule import Declined
-from mho.passes.lower.wording import SHAPE_REMEDY
 from mho.targets.steps import Analog
 
 _ACTIVATIONS = ("Relu", "Clip", "LeakyRelu")

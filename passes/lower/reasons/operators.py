@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
 
-from mho.passes.lower.wording import QDQ_REMEDY, UNFUSED_REMEDY, UNPACKED_REMEDY
+from mho.passes.lower.reasons.wording import QDQ_REMEDY, UNFUSED_REMEDY, UNPACKED_REMEDY
 
 ONNX, CONTRIB, CLASSIC = "", "com.microsoft", "ai.onnx.ml"
 BLOCKED, CHANNELS_LAST = "com.microsoft.nchwc", "com.ms.internal.nhwc"

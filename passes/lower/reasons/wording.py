@@ -7,7 +7,7 @@ from collections.abc import Mapping
 import onnx_ir as ir
 
 from mho.passes.lower.rule import Declined, dimensions, given, named, node_name
-from mho.passes.lower.weights import read_weights
+from mho.passes.lower.weights.read import read_weights
 from mho.passes.simplify.constants import ORIGIN_KEY, draws_or_branches, origins
 from mho.passes.simplify.fold_constants import NEVER_FOLDED
 

@@ -8,13 +8,11 @@ from math import ceil, log2
 import numpy as np
 import onnx_ir as ir
 
+from mho.passes.lower.composed.sketch import Sketch
 from mho.passes.lower.conv import ConvRule
 from mho.passes.lower.layer import WEIGHT_CONDITION
 from mho.passes.lower.matmul import MatMulRule
-from mho.passes.lower.rule import Declined, Lowered, Rule, Scope, dimensions, given, required
-from mho.passes.lower.sketch import Sketch
-from mho.passes.lower.weights import read_array, read_weights
-from mho.passes.lower.wording import (
+from mho.passes.lower.reasons.wording import (
     declined_constants,
     no_constant_factor,
     not_constant,
@@ -22,6 +20,8 @@ from mho.passes.lower.wording import (
     source_of,
     unknown_rank,
 )
+from mho.passes.lower.rule import Declined, Lowered, Rule, Scope, dimensions, given, required
+from mho.passes.lower.weights.read import read_array, read_weights
 
 ZERO_POINT_CONDITION = "The zero point of its weights is constant; that of its input is one number for all of it."
 

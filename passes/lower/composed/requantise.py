@@ -8,9 +8,7 @@ import numpy as np
 import onnx_ir as ir
 
 from mho.passes.levels.matrix import Array
-from mho.passes.lower.conv import ConvRule
-from mho.passes.lower.gemm import GemmRule
-from mho.passes.lower.integer import (
+from mho.passes.lower.composed.integer import (
     ONE_SCALE_REMEDY,
     ZERO_POINT_CONDITION,
     centred,
@@ -18,19 +16,21 @@ from mho.passes.lower.integer import (
     declined_weights,
     whole_weights,
 )
+from mho.passes.lower.composed.sketch import Shape, Sketch
+from mho.passes.lower.conv import ConvRule
+from mho.passes.lower.gemm import GemmRule
 from mho.passes.lower.layer import WEIGHT_CONDITION
 from mho.passes.lower.matmul import MatMulRule
 from mho.passes.lower.matmul_batched import declined_factor
-from mho.passes.lower.rule import Declined, Lowered, Rule, Scope, dimensions, given, required
-from mho.passes.lower.sketch import Shape, Sketch
-from mho.passes.lower.weights import read_array, read_weights
-from mho.passes.lower.wording import (
+from mho.passes.lower.reasons.wording import (
     declined_constants,
     no_constant_factor,
     not_of_shape,
     source_of,
     unknown_rank,
 )
+from mho.passes.lower.rule import Declined, Lowered, Rule, Scope, dimensions, given, required
+from mho.passes.lower.weights.read import read_array, read_weights
 from mho.targets.steps import Dimension
 
 SCALE_CONDITION = "Its scales are constant; they are the layer's scale, and its integer bias is the layer's bias."

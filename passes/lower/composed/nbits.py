@@ -8,11 +8,11 @@ import numpy as np
 import onnx_ir as ir
 
 from mho.passes.levels.recipe import Centre, Scale, Take, UnpackBits
+from mho.passes.lower.composed.sketch import Sketch
 from mho.passes.lower.layer import INPUT_CONDITION, WEIGHT_CONDITION, Product, batch_axis, column_bias, declined_input
+from mho.passes.lower.reasons.wording import UNPACKED_REMEDY, declined_constants, not_of_shape, source_of
 from mho.passes.lower.rule import Declined, Lowered, Scope, given, required
-from mho.passes.lower.sketch import Sketch
-from mho.passes.lower.weights import Weights, read_array, read_weights, required_weights
-from mho.passes.lower.wording import UNPACKED_REMEDY, declined_constants, not_of_shape, source_of
+from mho.passes.lower.weights.read import Weights, read_array, read_weights, required_weights
 from mho.targets.errors import ModelError, plain
 from mho.targets.unfolding import Dense
 

@@ -8,11 +8,11 @@ from math import prod
 import onnx_ir as ir
 
 from mho.passes.levels.recipe import Lookup, Scale, UnpackBits
+from mho.passes.lower.composed.sketch import Sketch
 from mho.passes.lower.layer import INPUT_CONDITION, WEIGHT_CONDITION, Product, batch_axis, declined_input
+from mho.passes.lower.reasons.wording import declined_constants
 from mho.passes.lower.rule import Declined, Lowered, Scope, required
-from mho.passes.lower.sketch import Sketch
-from mho.passes.lower.weights import Weights, required_weights
-from mho.passes.lower.wording import declined_constants
+from mho.passes.lower.weights.read import Weights, required_weights
 from mho.targets.errors import ModelError, plain
 from mho.targets.unfolding import Dense
 

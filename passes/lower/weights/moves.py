@@ -8,7 +8,7 @@ from math import prod
 import onnx_ir as ir
 
 from mho.passes.levels.recipe import Append, Parts, Slice, Take
-from mho.passes.lower.constant import Inputs, Weights, resized, small_array, whole_numbers
+from mho.passes.lower.weights.constant import Inputs, Weights, resized, small_array, whole_numbers
 
 INDICES_LIMIT = 1 << 16
 """The largest constant of indices that a recipe takes in."""

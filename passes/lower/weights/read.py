@@ -7,10 +7,10 @@ from collections.abc import Callable, Mapping
 import onnx_ir as ir
 
 from mho.passes.levels.recipe import Array, Recipe
-from mho.passes.lower.constant import Inputs, Weights
 from mho.passes.lower.rule import name_of, named, required
-from mho.passes.lower.weight_moves import MOVES, read_split
-from mho.passes.lower.weight_numbers import NUMBERS
+from mho.passes.lower.weights.constant import Inputs, Weights
+from mho.passes.lower.weights.moves import MOVES, read_split
+from mho.passes.lower.weights.numbers import NUMBERS
 
 __all__ = ["Weights", "read_array", "read_weights", "required_weights"]
 

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from typing import Literal
 
 from mho.passes.lower.fuse import FOLDED
-from mho.passes.lower.operators import ONNX, Category, category_of, listed
+from mho.passes.lower.reasons.operators import ONNX, Category, category_of, listed
 from mho.passes.lower.rules import explain_rules
-from mho.passes.lower.weights import DOMAINS
+from mho.passes.lower.weights.read import DOMAINS
 from mho.passes.simplify.affine import JOINED
 from mho.passes.simplify.remove_identities import EFFECTS
 

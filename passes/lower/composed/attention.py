@@ -8,19 +8,17 @@ from dataclasses import dataclass
 import numpy as np
 import onnx_ir as ir
 
-from mho.passes.lower.integer import (
+from mho.passes.lower.composed.integer import (
     ZERO_POINT_CONDITION,
     centred,
     declined_input_zero,
     declined_weights,
     whole_weights,
 )
+from mho.passes.lower.composed.sketch import Shape, Sketch
 from mho.passes.lower.layer import INPUT_CONDITION, WEIGHT_CONDITION
 from mho.passes.lower.matmul import MatMulRule
-from mho.passes.lower.rule import Declined, Lowered, Scope, dimensions, given, named, required
-from mho.passes.lower.sketch import Shape, Sketch
-from mho.passes.lower.weights import read_array, read_weights
-from mho.passes.lower.wording import (
+from mho.passes.lower.reasons.wording import (
     SHAPE_REMEDY,
     UNFUSED_REMEDY,
     input_called,
@@ -29,6 +27,8 @@ from mho.passes.lower.wording import (
     source_of,
     unknown_rank,
 )
+from mho.passes.lower.rule import Declined, Lowered, Scope, dimensions, given, named, required
+from mho.passes.lower.weights.read import read_array, read_weights
 
 _KEPT = ("num_heads", "unidirectional", "scale", "mask_filter_value")
 _SHAPES = "Its mask, past and attributes are those that MultiHeadAttention knows too."

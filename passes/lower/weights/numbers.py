@@ -9,7 +9,7 @@ import numpy as np
 import onnx_ir as ir
 
 from mho.passes.levels.recipe import Arithmetic, Cast, Centre, Norm, Quantize, Scale
-from mho.passes.lower.constant import Inputs, Weights, whole_numbers
+from mho.passes.lower.weights.constant import Inputs, Weights, whole_numbers
 
 FLOATS = (ir.DataType.FLOAT, ir.DataType.DOUBLE, ir.DataType.FLOAT16, ir.DataType.BFLOAT16)
 

@@ -9,13 +9,13 @@ from itertools import pairwise
 import numpy as np
 import onnx_ir as ir
 
+from mho.passes.lower.composed.sketch import Sketch
 from mho.passes.lower.conv import ConvRule
 from mho.passes.lower.gemm import GemmRule
 from mho.passes.lower.matmul import MatMulRule
+from mho.passes.lower.reasons.wording import UNFUSED_REMEDY, unknown_rank
 from mho.passes.lower.rule import Declined, Lowered, Scope, dimensions, given, required
-from mho.passes.lower.sketch import Sketch
-from mho.passes.lower.weights import read_weights
-from mho.passes.lower.wording import UNFUSED_REMEDY, unknown_rank
+from mho.passes.lower.weights.read import read_weights
 
 ACTIVATIONS: Mapping[str, tuple[int, tuple[str, ...]]] = {
     "Relu": (1, ()),

@@ -1,0 +1,1 @@
+"""Reasons: why a node runs where it runs, in words, and what would change that."""

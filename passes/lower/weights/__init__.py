@@ -1,0 +1,1 @@
+"""Constants: what lies between an initializer and a layer, read as a lazy recipe."""
