@@ -99,8 +99,8 @@ def _kind_of_refusal(why: str) -> str:
 REFUSALS = {
     "Could not find an implementation": "an operator without a kernel for the type or version",
     "Failed to find kernel": "an operator without a kernel for the type or version",
-    "Model::Model": "a version of the file format newer than onnxruntime reads",
-    "ValidateOpsetForDomain": "a version of the operator set newer than onnxruntime reads",
+    "Unsupported model IR version": "a version of the file format newer than onnxruntime reads",
+    "is newer than": "a version of the operator set newer than onnxruntime reads",
     "is not a registered function/op": "an operator that onnxruntime does not know",
 }
 

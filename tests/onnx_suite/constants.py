@@ -48,7 +48,8 @@ def with_constants(case: Case) -> Iterator[Constant]:
     """The case once for each choice of weights that are inputs of it, as long as others are left."""
     for choice in range(max(len(choices) for choices in WEIGHTS.values())):
         model = case.model()
-        given = [value.name for value in model.graph.input]
+        stored = {tensor.name for tensor in model.graph.initializer}
+        given = [value.name for value in model.graph.input if value.name not in stored]
         named = {name for node in model.graph.node for name in _weights(node, choice, given)}
         inputs, expected = next(case.data())
         values = dict(zip(given, inputs, strict=False))
