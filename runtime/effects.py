@@ -6,6 +6,7 @@ from dataclasses import dataclass, fields, replace
 from math import isfinite
 
 from mho.targets.errors import OptionError
+from mho.targets.target import Compensation
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -14,10 +15,16 @@ class Effects:
 
     dac: bool = True
     adc: bool = True
+    converter_spread: bool = True
     programming_noise: bool = True
     drift: bool = True
     read_noise: bool = True
+    faults: bool = True
+    asymmetry: bool = True
+    input_noise: bool = True
+    weight_noise: bool = True
     output_noise: bool = True
+    ir_drop: bool = True
     compensation: bool = True
     digital_format: bool = True
 
@@ -39,6 +46,7 @@ class Conditions:
     Attributes:
         seed: of every random draw; two runs of equal conditions are equal.
         time_s: seconds after programming.
+        compensation: of drift; None is the machine's own.
 
     Raises:
         OptionError: the time or the seed is negative, or the time is not a finite number.
@@ -47,6 +55,7 @@ class Conditions:
     effects: Effects = Effects()
     seed: int = 0
     time_s: float = 0.0
+    compensation: Compensation | None = None
 
     def __post_init__(self) -> None:
         if not (isfinite(self.time_s) and self.time_s >= 0):

@@ -10,7 +10,7 @@ from typing import Any
 
 from mho.targets.errors import TargetError, plain
 from mho.targets.files import read_bounded
-from mho.targets.schema import Problem, Table, build, keys, nearest, problems, shown
+from mho.targets.schema import Problem, Table, build, is_key, nearest, problems, shown
 from mho.targets.target import Target
 
 FOLDER = Path(__file__).parent
@@ -164,7 +164,7 @@ def _unpublished_problems(variant: Table) -> list[str]:
     listed = variant.get("unpublished", [])
     if not isinstance(listed, list):
         return [f"= {shown(listed)}: must be a list of dotted keys"]
-    unknown = [key for key in listed if key not in keys()]
+    unknown = [key for key in listed if not is_key(key)]
     return [f"names {shown(key)}, which is not a known key" for key in unknown]
 
 
@@ -196,10 +196,11 @@ def _merge(base: Mapping[str, Any], override: Mapping[str, Any]) -> Table:
 
 
 def _without(table: Table, key: str) -> Table:
-    section, _, name = key.rpartition(".")
-    if not isinstance(table.get(section), dict):
-        return table
-    return table | {section: {k: v for k, v in table[section].items() if k != name}}
+    section, _, rest = key.partition(".")
+    if not rest:
+        return {k: v for k, v in table.items() if k != key}
+    inner = table.get(section)
+    return table | {section: _without(inner, rest)} if isinstance(inner, dict) else table
 
 
 def _refuse(label: str, found: Iterator[Problem] | tuple[Problem, ...]) -> None:

@@ -64,14 +64,18 @@ def _fact(target: Target, section: str, key: str) -> Fact:
     dotted = f"{section}.{key}"
     value = attrgetter(dotted)(target)
     unit = next((unit for suffix, unit in UNITS.items() if key.endswith(suffix) and value is not None), "")
-    return Fact(section, key, _text(dotted, value), unit, target.sources.get(dotted, ""))
+    return Fact(
+        section, key, _text(dotted, value), unit, target.sources[dotted].text if dotted in target.sources else ""
+    )
 
 
 def _text(dotted: str, value: object) -> str:
     if value is None:
         return ABSENT.get(dotted, "not published")
     if isinstance(value, tuple):
-        return ", ".join(value) if value else "none"
+        return ", ".join(_text(dotted, item) for item in value) if value else "none"
+    if isinstance(value, bool):
+        return "yes" if value else "no"
     return value if isinstance(value, str) else f"{value:,}" if isinstance(value, int) else f"{value:g}"
 
 

@@ -45,7 +45,8 @@ class Load:
         scale_rows: rows of the matrix whose largest weight (per column, or of all the block's columns where the
             machine scales a whole tile) is programmed as full conductance. More than `rows` where several
             blocks add their charge before one converter.
-        row_offset, column_offset: where it lies in the crossbar.
+        row_offset, column_offset: where it lies in the crossbar, counted in the lines that are not dead.
+        devices: memory devices that make one weight; None is the machine's `devices_per_weight`.
     """
 
     __pydantic_config__ = STRICT
@@ -59,6 +60,7 @@ class Load:
     scale_rows: Span
     row_offset: int = 0
     column_offset: int = 0
+    devices: Count | None = None
 
 
 @dataclass(frozen=True, kw_only=True)

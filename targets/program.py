@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import ConfigDict, Field
 
+from mho.targets.faults import FaultMap
 from mho.targets.isa import CoreProgram, Site
 from mho.targets.steps import Port, Step
 from mho.targets.target import Count, Index, NotNegative, Target
@@ -23,7 +24,7 @@ STRICT = ConfigDict(extra="forbid")
 
 Finite = Annotated[float, Field(allow_inf_nan=False)]
 
-FORMAT_VERSION = 2
+FORMAT_VERSION = 3
 
 Array = NDArray[Any]
 JsonScalar = str | int | float | bool | None
@@ -167,6 +168,27 @@ class Slot:
     end_ns: NotNegative
 
 
+Component = Literal["mvm", "dac", "adc", "digital", "links", "chip links"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class CostLine:
+    """What one component costs a layer in one inference of one sample; None is unknown.
+
+    Attributes:
+        layer: the layer; words that belong to no layer have none.
+        time_ns: for which the component of the slowest tile is busy.
+        energy_nj: of all tiles or links together.
+    """
+
+    __pydantic_config__ = STRICT
+
+    layer: str | None
+    component: Component
+    time_ns: NotNegative | None = None
+    energy_nj: NotNegative | None = None
+
+
 @dataclass(frozen=True, kw_only=True)
 class CostFacts:
     """Totals of one inference of one sample; lower bounds where `excluded` names what nobody published.
@@ -174,7 +196,11 @@ class CostFacts:
     Attributes:
         latency_ns: from the first input to the last output.
         interval_ns: between two inferences where the layers work as a pipeline.
+        area_mm2: of the tiles that are used.
+        excluded: everything that some total leaves out.
+        missing: total ("latency", "interval", "energy", "area") → what it leaves out.
         layers_ns, layers_nj: layer → busy time of its slowest tile, and energy.
+        breakdown: the same by component.
     """
 
     __pydantic_config__ = STRICT
@@ -185,6 +211,9 @@ class CostFacts:
     excluded: tuple[str, ...]
     layers_ns: dict[str, NotNegative]
     layers_nj: dict[str, NotNegative]
+    area_mm2: NotNegative | None = None
+    missing: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    breakdown: tuple[CostLine, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -217,6 +246,7 @@ class Program:
         cores: the cores that hold weights, ordered by site.
         tensors: `matrix/NAME`, `constant/NAME` and `graph/NAME` (serialised ONNX models as bytes). Reading a
             tensor of a mapped file checks its digest first and raises `ProgramError` where it does not match.
+        faults: what is known to be broken on the chips that it was compiled for.
     """
 
     manifest: Manifest
@@ -230,6 +260,7 @@ class Program:
     cores: tuple[CoreProgram, ...]
     mapping: MappingFacts
     tensors: Mapping[str, Array] = field(repr=False, compare=False)
+    faults: FaultMap = FaultMap()
 
     def matrix(self, name: str) -> MatrixFacts:
         """The facts of a matrix by name."""

@@ -24,6 +24,7 @@ from pydantic import ConfigDict, TypeAdapter
 from pydantic_core import PydanticSerializationError
 
 from mho.targets.errors import ProgramError, plain
+from mho.targets.faults import FaultMap
 from mho.targets.files import replacing
 from mho.targets.isa import CoreProgram
 from mho.targets.mapped_tensors import (
@@ -85,6 +86,7 @@ class _Contents:
     mapping: MappingFacts
     table: dict[str, StoredTensor]
     views: dict[str, View] = field(default_factory=dict)
+    faults: FaultMap = FaultMap()
 
 
 def write_program(program: Program, path: Path) -> None:

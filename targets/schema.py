@@ -14,7 +14,7 @@ from pydantic import TypeAdapter, ValidationError
 from pydantic_core import ErrorDetails
 
 from mho.targets.errors import plain
-from mho.targets.target import Target
+from mho.targets.target import DigitalUnit, Source, Target
 
 Table = dict[str, Any]
 
@@ -58,19 +58,29 @@ def keys() -> dict[str, Any]:
     return {key: hint for key, hint in _leaves(Target, "") if key != "name"}
 
 
+def is_key(key: str) -> bool:
+    """Whether a machine can have such a dotted key; units are named by the file."""
+    section, _, name = key.rpartition(".")
+    return key in keys() or (section.startswith("units.") and name in get_type_hints(DigitalUnit))
+
+
 def allowed(hint: Any) -> str:
     """The values that a type allows, in words."""
     origin, parts = get_origin(hint), get_args(hint)
+    if Source in parts:
+        return "a text"
     if is_dataclass(hint):
         return f"a table of {', '.join(get_type_hints(hint))}"
     if origin is dict:
-        return "a table of texts"
+        return "a table of tables" if is_dataclass(parts[1]) else "a table of texts"
     if origin is Annotated:
-        return _number(parts[0], parts[1].metadata)
+        return allowed(parts[0]) if get_origin(parts[0]) is tuple else _number(parts[0], parts[1].metadata)
     if origin is Literal:
         return _alternatives([json.dumps(p) for p in parts])
     if origin in (Union, types.UnionType):
         return _alternatives([allowed(p) for p in parts if p is not types.NoneType])
+    if hint is bool:
+        return "true or false"
     if origin is tuple:
         return f"a list of {allowed(parts[0])}"
     return "a text"
@@ -126,7 +136,7 @@ def _locate(location: tuple[int | str, ...]) -> tuple[str, Any]:
         if is_dataclass(hint):
             hint = get_type_hints(hint, include_extras=True)[str(part)]
         elif get_origin(hint) is dict:
-            hint = str
+            hint = get_args(hint)[1]
         else:
             break
         path.append(str(part))
@@ -177,5 +187,5 @@ def _idle_sources(table: Table) -> Iterator[Problem]:
     """Sources of nothing: a slip in the key would leave the number that was meant without one."""
     sources = table.get("sources")
     for key in sources if isinstance(sources, dict) else ():
-        if key not in keys():
+        if not is_key(key):
             yield Problem(f"sources.{key}", _unknown(key).text)

@@ -60,7 +60,6 @@ tiles = "many"
 """
     assert problems(tmp_path, text) == [
         "title = 3: must be a text",
-        "crossbar.rows is missing; it must be a whole number of at least 1",
         "crossbar.columns = 0: must be a whole number of at least 1",
         "crossbar.devices_per_weight = 2.5: must be a whole number of at least 1",
         'crossbar.weight_scale = "tiles": must be "column" or "tile"',
@@ -104,7 +103,10 @@ def test_contradictions(tmp_path: Path) -> None:
         (GOOD + '[variants."a+b"]', "variants.a+b must have a name that is not empty and holds no + or :"),
         (GOOD + "[variants.a]\nname = 'b'", "variants.a.name is not a key"),
         (GOOD + "[variants.a]\nunpublished = 'b'", 'variants.a.unpublished = "b": must be a list of dotted keys'),
-        (GOOD + "[variants.a]\nunpublished = ['crossbar.rows']", "variants.a.crossbar.rows is missing"),
+        (
+            GOOD + "[variants.a]\nunpublished = ['crossbar.devices_per_weight']",
+            "variants.a.crossbar.devices_per_weight is missing",
+        ),
         (GOOD + "[costs]\nmvm_latency_ns = true", "costs.mvm_latency_ns = true: must be a finite number above 0"),
         (GOOD + "[adc]\nbits = '8'", 'adc.bits = "8": must be a whole number of at least 2 and at most 24'),
         (GOOD + '[adc]\nrange = "x\\u001b[2J"', 'adc.range = "x\\u001b[2J": must be'),

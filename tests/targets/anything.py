@@ -10,6 +10,7 @@ from typing import Annotated, Any, Literal, Union, get_args, get_origin, get_typ
 from hypothesis import strategies as st
 
 from mho.targets.steps import Body
+from mho.targets.target import Fraction
 
 Strategy = st.SearchStrategy[Any]
 
@@ -22,7 +23,7 @@ SCALARS: dict[Any, Strategy] = {
     Any: st.none(),
 }
 CHECKED: dict[Any, Strategy] = {int: st.integers(2, 24), float: st.floats(1e-300, 1e300)}
-"""Numbers that every limit of an annotated field allows."""
+"""Numbers that every limit of an annotated field allows but that of a fraction."""
 
 
 @cache
@@ -31,6 +32,10 @@ def anything(hint: Any) -> Strategy:
     arguments = get_args(hint)
     if hint in SCALARS:
         return SCALARS[hint]
+    if hint == Fraction:
+        return st.floats(0, 1)
+    if get_origin(hint) is Annotated and get_origin(arguments[0]) is tuple:
+        return st.lists(anything(get_args(arguments[0])[0]), min_size=1, max_size=2).map(tuple)
     if get_origin(hint) is Annotated:
         return CHECKED[arguments[0]] if arguments[0] in CHECKED else anything(arguments[0])
     if get_origin(hint) is Literal:

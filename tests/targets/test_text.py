@@ -87,7 +87,7 @@ def test_blank_lines_and_remarks_are_skipped() -> None:
         ("mvm block=0", "mvm block=" + "[" * 100_000, "the value of block cannot be read"),
         ("mvm block=0", "mvm block=" + "1" * 10_000, "the value of block cannot be read"),
         ("mvm block=0", 'mvm block="zero"', "block: Input should be a valid integer"),
-        ("mvm block=0", "mvm blocks=0", "block: Field required\nline 21: blocks: Unexpected"),
+        ("mvm block=0", "mvm blocks=0", "block: Field required\nline 22: blocks: Unexpected"),
         ("mvm block=0", "mvm !=0", "a name was expected at ' !=0"),
         ('to=["0:0,0"]', 'to=["0:0"]', 'the value of to cannot be read: a site is written "chip:x,y"'),
         ("rows=[0, 4]", "rows=[0, 0]", "rows.1: Input should be greater than or equal to 1"),
