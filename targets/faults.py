@@ -41,7 +41,7 @@ class TileFaults:
 
     Attributes:
         dead: the whole tile holds nothing.
-        rows, columns: lines of the crossbar that hold nothing. Blocks lie on the other lines as if these were not there.
+        rows, columns: lines of the crossbar that hold nothing; blocks lie on the others as if these were not there.
         stuck: single cells.
     """
 

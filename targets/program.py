@@ -260,7 +260,7 @@ class Program:
     cores: tuple[CoreProgram, ...]
     mapping: MappingFacts
     tensors: Mapping[str, Array] = field(repr=False, compare=False)
-    faults: FaultMap = FaultMap()
+    faults: FaultMap = field(default_factory=FaultMap)
 
     def matrix(self, name: str) -> MatrixFacts:
         """The facts of a matrix by name."""

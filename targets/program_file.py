@@ -86,7 +86,7 @@ class _Contents:
     mapping: MappingFacts
     table: dict[str, StoredTensor]
     views: dict[str, View] = field(default_factory=dict)
-    faults: FaultMap = FaultMap()
+    faults: FaultMap = field(default_factory=FaultMap)
 
 
 def write_program(program: Program, path: Path) -> None:

@@ -53,7 +53,7 @@ class Crossbar:
     Attributes:
         rows, columns: weights a column and a row of one tile can hold; UNLIMITED where nobody published them.
         devices_per_weight: memory devices that make one weight, both polarities, all slices, and both copies of a
-            balanced read counted.
+            balanced read counted; None is unknown.
         devices_choices: other numbers of devices that a weight can be made of. A row holds as many devices as
             before, so that half the devices a weight are twice the columns. See `with_devices`.
         capacitors_per_weight: for the short-term part of a weight that is trained in place.
@@ -73,7 +73,7 @@ class Crossbar:
 
     rows: Count = UNLIMITED
     columns: Count = UNLIMITED
-    devices_per_weight: Count
+    devices_per_weight: Count | None = None
     devices_choices: tuple[Count, ...] = ()
     capacitors_per_weight: Index = 0
     weight_scale: WeightScale
@@ -85,7 +85,8 @@ class Crossbar:
 
     def with_devices(self, devices: int) -> Crossbar:
         """The crossbar with so many devices a weight and as many devices a row as before."""
-        return replace(self, devices_per_weight=devices, columns=self.columns * self.devices_per_weight // devices)
+        own = self.devices_per_weight or devices
+        return replace(self, devices_per_weight=devices, columns=self.columns * own // devices)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -199,7 +200,8 @@ class Mesh:
         tiles: tiles a chip; None is unlimited.
         width, height: of the grid of cores; None is the smallest near-square grid that holds the tiles.
         chips: chips of the largest published system, a fact and no limit; None where there is none.
-        transport: how values travel: as digital words, or as durations of pulses, a whole vector at a time.
+        transport: how values travel: as digital words, or as durations of pulses, a whole vector at a time; None is
+            unknown.
         multicast, concatenation: whether a vector reaches several tiles at once, and whether parts of a vector from
             several tiles are joined on the way; None is unknown.
         input_ports, output_ports: vectors that enter and leave a chip at a time; None is unknown.
@@ -215,7 +217,7 @@ class Mesh:
     width: Count | None = None
     height: Count | None = None
     chips: Count | None = None
-    transport: Transport = "words"
+    transport: Transport | None = None
     multicast: bool | None = None
     concatenation: bool | None = None
     input_ports: Count | None = None
