@@ -120,7 +120,8 @@ CATEGORIES = (
             ONNX: "Attention DisentangledAttention_TRT LinearAttention",
             CONTRIB: "CDist DecoderMaskedMultiHeadAttention DynamicSparseAttention EngramGate GatedDeltaNet "
             "GatedDeltaNetStateReplay GroupQueryAttention HyperConnectionPostMix LinearAttention MultiHeadAttention "
-            "PackedMultiHeadAttention PackedSparseAttentionIndexer PagedAttention SparseAttention SparseAttentionIndexer SparsePagedAttention",
+            "PackedMultiHeadAttention PackedSparseAttentionIndexer PagedAttention SparseAttention "
+            "SparseAttentionIndexer SparsePagedAttention",
         },
     ),
     Category(
