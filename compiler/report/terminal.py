@@ -215,6 +215,8 @@ def _reference(accuracy: Accuracy) -> Text:
     text.append(f" against {plain(accuracy.against)}")
     if accuracy.reference.accuracy is not None:
         text.append(f", whose {plain(accuracy.metric)} is {q.score(accuracy.metric, accuracy.reference.accuracy)}")
+    if accuracy.circumstances:
+        text.append(f"\n{accuracy.circumstances}", "dim")
     return text
 
 
