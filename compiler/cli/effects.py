@@ -27,7 +27,7 @@ class EffectNames(click.ParamType[tuple[str, ...]]):
         for name in names:
             if name not in EFFECTS:
                 guess = nearest(name, EFFECTS)
-                meant = f"; did you mean {guess}?" if guess else ""
+                meant = f"; did you mean {guess}?" if guess else "."
                 self.fail(f"{name!r} is no effect{meant} The effects are {', '.join(EFFECTS)}.", param, ctx)
         return names
 
