@@ -57,6 +57,7 @@ def _panel(axes: Any, subject: Subject, results: Results) -> None:
     axes.set_xscale("log")
     axes.set_xticks(list(TIMES_S.values()), list(TIMES_S))
     axes.minorticks_off()
+    axes.tick_params(labelbottom=True, labelleft=True)
     axes.set_ylim(0, 102)
     axes.grid(color="#dddddd", linewidth=0.6)
     axes.set_axisbelow(True)
