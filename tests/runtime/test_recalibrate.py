@@ -123,6 +123,17 @@ def test_several_batches_correct_nearly_as_well_as_one(convolutions: Program) ->
     assert np.abs(whole - exact).max() <= np.abs(cut - exact).max()
 
 
+def test_a_fixed_batch_is_filled_up(convolutions: Program) -> None:
+    machine, test = crooked(convolutions), samples_of(convolutions, 6, 20)
+    few = replace(samples_of(convolutions, 7, 13, batch=4), fixed=True)
+    seen: list[int] = []
+    unit = recalibration(convolutions, few).corrected(machine, seen.append)
+    assert seen == [4, 4, 4, 1]
+    before = run(convolutions, AdjustedUnit(machine, untouched), test)
+    exact = run(convolutions, ExactUnit(convolutions), test)
+    assert np.abs(run(convolutions, unit, test) - exact).max() < 0.5 * np.abs(before - exact).max()
+
+
 @given(st.lists(st.integers(1, 9), min_size=1, max_size=6), st.integers(0, 1000))
 def test_pooled_moments_are_those_of_all_at_once(counts: list[int], seed: int) -> None:
     parts = [draw(seed + i, count, 3) * (1 + i) + i for i, count in enumerate(counts)]
