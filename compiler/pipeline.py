@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from mho.passes.calibrate.observe import Observe
 from mho.passes.calibrate.ranges import SetRanges
@@ -24,6 +24,7 @@ from mho.passes.tile.replicate import Replicate
 from mho.passes.tile.tile import Tile
 from mho.runtime.samples import Samples
 from mho.stages import Stages
+from mho.targets.faults import FaultMap
 from mho.targets.program import Manifest, Program
 from mho.targets.target import Target
 
@@ -56,9 +57,9 @@ class Pipeline:
         advance: Callable[[int], None] = stage.progress.advance
         return stage("observe", self.observe.run, network, samples, target, advance)
 
-    def plan(self, calibrated: Calibrated, target: Target, stage: Stages) -> Plan:
-        """Where every tile stands, what the links carry and when steps run."""
-        tiled = stage("tile", self.tile.run, calibrated, target)
+    def plan(self, calibrated: Calibrated, target: Target, faults: FaultMap, stage: Stages) -> Plan:
+        """Where every tile stands around the faults, what the links carry and when steps run."""
+        tiled = replace(stage("tile", self.tile.run, calibrated, target), faults=faults)
         replicated = stage("replicate", self.replicate.run, tiled)
         packed = stage("pack", self.pack.run, replicated)
         ranged = stage("ranges", self.ranges.run, packed)

@@ -9,7 +9,9 @@ from numpy.typing import NDArray
 
 from mho.passes.levels.plan import Partition, Ranged
 from mho.passes.levels.tiling import Tiling
-from mho.passes.place.bisect import refine_pairs
+from mho.passes.place.bisect import ChipLimits, refine_pairs
+from mho.passes.place.fill_chips import Filling, fill_fewest, members_of
+from mho.passes.place.room import Room, chip_sites, no_site, survivors
 from mho.passes.place.traffic import Floats, Indices, TileFlows, cut_words, tile_flows, tiles_of_blocks
 from mho.passes.solver import Effort, budget
 from mho.targets.errors import FitError, plain
@@ -21,6 +23,8 @@ LARGEST_SPECTRUM = 2000
 """The bound needs all eigenvalues of a matrix of this side (about a second); beyond it the bound is 0."""
 
 KNOBS = "pack several blocks into a tile (--pack sequential) or use fewer replicas (--replicate 1)."
+
+SMALLER = "or put fewer blocks into a tile (--pack none), so that tiles reach fewer lines."
 
 
 @dataclass(frozen=True)
@@ -52,21 +56,44 @@ class PartitionChips:
         capacity = tiling.target.mesh.tiles or max(len(tiling.tiles), 1)
         packed = pack_units(sizes, capacity)
         self._check(tiling, capacity, int(sizes.max(initial=0)), int(packed.max(initial=-1)) + 1)
-        flows = tile_flows(tiling)
         chips = int(packed.max(initial=0)) + 1
+        limits = ChipLimits(np.full(chips, capacity))
+        alike = tiling.target.mesh.tiles is None or not any(chip < chips for chip in tiling.faults.barred)
+        if not alike:
+            room = _room(tiling)
+            filling = self._filled(tiling, room, unit_of, chips)
+            chips, packed, limits = filling.chips, filling.chip_of, _limits(room, unit_of, filling.chips)
         if chips == 1:
             facts = SolverFacts(search="partition", status="OPTIMAL", objective=0.0, bound=0.0)
             return Partition(ranged, 1, (0,) * len(tiling.tiles), (facts,))
+        flows = tile_flows(tiling)
         between = contract(flows, unit_of)
-        start = cut_in_order(between, sizes, capacity, chips)
+        start = cut_in_order(between, sizes, capacity, chips) if alike else None
         start = packed if start is None else start
-        chip_of, proved = refine_pairs(between, sizes, start, capacity, budget(self.effort), self.seed)
+        chip_of, proved = refine_pairs(between, sizes, start, limits, budget(self.effort), self.seed)
         cut = cut_words(between, chip_of)
         bound = min(cut, max(proved, spectral_bound(flows, len(tiling.tiles), capacity)))
         facts = SolverFacts(
             search="partition", status="OPTIMAL" if cut <= bound else "FEASIBLE", objective=cut, bound=bound
         )
-        return Partition(ranged, chips, tuple(in_order(chip_of)[unit_of].tolist()), (facts,))
+        numbered = in_order(chip_of) if alike else chip_of
+        return Partition(ranged, chips, tuple(numbered[unit_of].tolist()), (facts,))
+
+    def _filled(self, tiling: Tiling, room: Room, unit_of: Indices, least: int) -> Filling:
+        """A chip for every unit, on the chips that the map names first.
+
+        Raises:
+            FitError: what the map leaves of the allowed chips does not hold all.
+        """
+        filling = fill_fewest(room, unit_of, least, self.chips)
+        if not len(filling.left):
+            return filling
+        needed = fill_fewest(room, unit_of, least, None).chips
+        live = sum(room.live(chip) for chip in range(filling.chips))
+        raise FitError(
+            f"{no_site(room, np.isin(unit_of, filling.left))}: {survivors(room, tiling, filling.chips)} "
+            f"{_heaviest(tiling)} Allow more chips (--chips {needed}), {KNOBS if live < len(unit_of) else SMALLER}"
+        )
 
     def _check(self, tiling: Tiling, capacity: int, largest: int, needed: int) -> None:
         name, count = plain(tiling.target.name), len(tiling.tiles)
@@ -91,6 +118,21 @@ class PartitionChips:
             )
         if problems:
             raise FitError(problems)
+
+
+def _room(tiling: Tiling) -> Room:
+    """The sites of a chip with a known number of tiles."""
+    mesh = tiling.target.mesh
+    return Room.of(tiling, chip_sites(mesh, mesh.grid(mesh.tiles or 0)))
+
+
+def _limits(room: Room, unit_of: Indices, chips: int) -> ChipLimits:
+    members = members_of(unit_of)
+
+    def holds(chip: int, units: Indices) -> bool:
+        return room.holds(chip, np.concatenate([members[unit] for unit in units]) if len(units) else units)
+
+    return ChipLimits(np.array([room.live(chip) for chip in range(chips)]), holds)
 
 
 def converter_units(tiling: Tiling) -> Indices:
