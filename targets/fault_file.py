@@ -20,7 +20,7 @@ from mho.targets.faults import FaultMap, StuckCell, TileFaults
 from mho.targets.files import read_bounded, replacing
 from mho.targets.isa import Site
 from mho.targets.schema import Problem, nearest, shown
-from mho.targets.target import Mesh, Target
+from mho.targets.target import UNLIMITED, Mesh, Target
 
 MOST_BYTES = 2**26
 LARGEST_INDEX = 2**31 - 1
@@ -36,9 +36,8 @@ _CELL = re.compile(r"(\d{1,10}),(\d{1,10})([+-])")
 
 @dataclass(frozen=True)
 class _Read:
-    """What could be read of a table, and what could not; `label` names the table in messages."""
+    """What could be read of a table, and what could not."""
 
-    label: str
     tile: TileFaults | None
     problems: tuple[Problem, ...]
 
@@ -52,10 +51,10 @@ def read_faults(path: str | Path, target: Target) -> FaultMap:
     label = plain(str(path))
     tables, problems = _tables(_parse(Path(path), label))
     read = [_read_table(number, table) for number, table in enumerate(tables, 1)]
-    tiles = [(r.label, r.tile) for r in read if r.tile is not None]
-    found = chain(problems, chain.from_iterable(r.problems for r in read), _contradictions(tiles, target))
+    tiles = tuple(r.tile for r in read if r.tile is not None)
+    found = chain(problems, chain.from_iterable(r.problems for r in read), contradictions(tiles, target))
     _refuse(label, found)
-    return FaultMap(tiles=tuple(tile for _, tile in tiles))
+    return FaultMap(tiles=tiles)
 
 
 def check_faults(faults: FaultMap, target: Target) -> None:
@@ -64,7 +63,7 @@ def check_faults(faults: FaultMap, target: Target) -> None:
     Raises:
         TargetError: with every mistake.
     """
-    _refuse("faults", _contradictions([(f"tile {tile.site}", tile) for tile in faults.tiles], target))
+    _refuse("faults", contradictions(faults.tiles, target))
 
 
 def write_faults(faults: FaultMap, path: str | Path) -> None:
@@ -109,7 +108,7 @@ def _tables(document: dict[str, Any]) -> tuple[list[Any], list[Problem]]:
 def _read_table(number: int, table: Any) -> _Read:
     label = f"tile number {number}"
     if not isinstance(table, dict):
-        return _Read(label, None, (Problem(label, f"= {_value(table)}: must be a table"),))
+        return _Read(None, (Problem(label, f"= {_value(table)}: must be a table"),))
     site = _site(table.get("site"))
     label = label if site is None else f"tile {site}"
     problems = [Problem(f"{label}.{plain(key)}", _unknown(key)) for key in table if key not in KEYS]
@@ -123,7 +122,7 @@ def _read_table(number: int, table: Any) -> _Read:
     rows, columns = (_numbers(table, key, label, problems) for key in ("rows", "columns"))
     stuck = tuple(chain.from_iterable(_cells(table, level, label, problems) for level in LEVELS))
     tile = None if site is None else TileFaults(site=site, dead=dead is True, rows=rows, columns=columns, stuck=stuck)
-    return _Read(label, tile, tuple(problems))
+    return _Read(tile, tuple(problems))
 
 
 def _unknown(key: str) -> str:
@@ -172,14 +171,15 @@ def _value(value: object) -> str:
         return plain(str(value))[:60]
 
 
-def _contradictions(tiles: Sequence[tuple[str, TileFaults]], target: Target) -> Iterator[Problem]:
+def contradictions(tiles: Sequence[TileFaults], target: Target) -> Iterator[Problem]:
     """What the machine does not have, and what is said twice."""
-    counts = Counter(tile.site for _, tile in tiles)
+    counts = Counter(tile.site for tile in tiles)
     yield from (
         Problem(f"tile {site}", f"is listed {n} times; list a site once") for site, n in counts.items() if n > 1
     )
     crossbar = target.crossbar
-    for label, tile in tiles:
+    for tile in tiles:
+        label = f"tile {tile.site}"
         outside = _outside(tile.site, target.mesh)
         if outside:
             yield Problem(f"{label}.site", f'= "{tile.site}": {outside}')
@@ -193,7 +193,7 @@ def _contradictions(tiles: Sequence[tuple[str, TileFaults]], target: Target) -> 
         places = Counter((cell.row, cell.column, cell.polarity) for cell in tile.stuck)
         twice = [f"{row},{column}{polarity}" for (row, column, polarity), n in places.items() if n > 1]
         if twice:
-            yield Problem(f"{label}", f"has stuck cells that are listed more than once: {_few(twice)}")
+            yield Problem(label, f"has stuck cells that are listed more than once: {_few(twice)}")
 
 
 def _outside(site: Site, mesh: Mesh) -> str | None:
@@ -218,6 +218,9 @@ def _at_most(sizes: tuple[int, int]) -> str:
 
 
 def _lines(key: str, numbers: Sequence[int], kind: str, size: int, once: bool = True) -> Iterator[Problem]:
+    if numbers and size == UNLIMITED:
+        yield Problem(key, f"must be left out: the machine names no crossbar.{kind}, only whole tiles can be dead")
+        return
     bad = [number for number in numbers if not 0 <= number < size]
     if bad:
         yield Problem(key, f"= {_few(bad)}: must be at least 0 and at most {size - 1} (crossbar.{kind} = {size})")

@@ -58,11 +58,24 @@ class TileFaults:
         """Whether blocks have less room here than on a sound tile; stuck cells take none."""
         return self.dead or bool(self.rows or self.columns)
 
-    def room(self, crossbar: Crossbar) -> tuple[int, int]:
-        """Rows and columns that are left for blocks."""
+    def room(self, crossbar: Crossbar, devices: int | None = None) -> tuple[int, int]:
+        """Rows and columns that are left for blocks whose weights are made of so many devices."""
         if self.dead:
             return 0, 0
-        return crossbar.rows - len(set(self.rows)), crossbar.columns - len(set(self.columns))
+        wide = crossbar if devices is None else crossbar.with_devices(devices)
+        return crossbar.rows - len(set(self.rows)), wide.columns - len(self.dead_columns(crossbar, devices))
+
+    def dead_columns(self, crossbar: Crossbar, devices: int | None = None) -> tuple[int, ...]:
+        """The dead columns, counted as a crossbar whose weights are made of so many devices counts its columns.
+
+        A row holds the same devices whatever makes a weight; a column is dead where one of its devices is.
+        """
+        own = crossbar.devices_per_weight
+        if devices is None or own is None or devices == own:
+            return tuple(sorted(set(self.columns)))
+        ends = ((column * own // devices, -(-(column + 1) * own // devices)) for column in self.columns)
+        limit = crossbar.with_devices(devices).columns
+        return tuple(sorted({c for first, last in ends for c in range(first, min(last, limit))}))
 
 
 @dataclass(frozen=True, kw_only=True)
