@@ -176,12 +176,7 @@ def tabu_search(
         change -= own[:, :, None]
         change -= own[:, None, :]
         itself[...] = np.inf
-        tabu = until > now
-        tabu &= tabu.transpose(0, 2, 1)
-        tabu &= change >= (best_cost - cost)[:, None, None]
-        change[tabu] = np.inf
-        if never is not None:
-            change[never | never.transpose(0, 2, 1)] = np.inf
+        _bar(change, until > now, best_cost - cost, never)
         pick = change.reshape(count, -1).argmin(axis=1)
         r, s = pick // n, pick % n
         gained = change[each, r, s]
@@ -201,6 +196,15 @@ def tabu_search(
         if now - latest > PATIENCE * n:
             break
     return best
+
+
+def _bar(change: Floats, tabu: Mask, gain: Floats, never: Mask | None) -> None:
+    """Make the exchanges infinite that are tabu and give no new best, and those that may never be."""
+    tabu &= tabu.transpose(0, 2, 1)
+    tabu &= change >= gain[:, None, None]
+    change[tabu] = np.inf
+    if never is not None:
+        change[never | never.transpose(0, 2, 1)] = np.inf
 
 
 def _exchange(

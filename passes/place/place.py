@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from dataclasses import dataclass, replace
 from time import monotonic
 
@@ -12,7 +13,7 @@ from mho.passes.levels.tiling import Tiling
 from mho.passes.place.assignment import Assignment, cost_of, solve_qaps
 from mho.passes.place.few import FEW, place_few
 from mho.passes.place.matching import Mask, Matching
-from mho.passes.place.partition import converter_units
+from mho.passes.place.partition import KNOBS, converter_units
 from mho.passes.place.room import Room, chip_sites, no_site, survivors
 from mho.passes.place.traffic import Floats, Indices, tile_flows
 from mho.passes.place.windows import improve
@@ -57,9 +58,7 @@ class PlaceCores:
         sites = chip_sites(tiling.target.mesh, grid)
         flows = tile_flows(tiling)
         inner = [flows.among(tiles).symmetric(len(tiles)) / 2 for tiles in members]
-        room = Room.of(tiling, sites)
-        allowed = [room.allowed(chip, tiles) for chip, tiles in enumerate(members)]
-        answers = place_chips(inner, sites, budget(self.effort), self.seed, allowed)
+        answers = place_chips(inner, sites, budget(self.effort), self.seed, allowed_sites(tiling, sites, members))
         site_of: list[Site] = [Site(0, 0, 0)] * len(chip_of)
         for chip, (tiles, answer) in enumerate(zip(members, answers, strict=True)):
             for tile, site in zip(tiles.tolist(), answer.site_of.tolist(), strict=True):
@@ -74,20 +73,31 @@ def grid_for(tiling: Tiling, members: list[Indices]) -> tuple[int, int]:
         members: the tiles of each chip.
 
     Raises:
-        FitError: the grid has a size of its own, and what a fault map leaves of it does not hold the tiles.
+        FitError: the grid has a size of its own, and what a fault map leaves of the one chip does not hold the tiles.
     """
-    mesh = tiling.target.mesh
+    mesh, barred = tiling.target.mesh, tiling.faults.barred
     count = max((len(tiles) for tiles in members), default=1)
-    while True:
-        grid = mesh.grid(count)
-        room = Room.of(tiling, chip_sites(mesh, grid))
-        full = [chip for chip, tiles in enumerate(members) if not room.holds(chip, tiles)]
-        if not full:
-            return grid
-        if mesh.grid(2 * len(room.sites)) == grid:
-            left = room.left(full[0], members[full[0]])
-            raise FitError(f"{no_site(room, left)} on chip {full[0]}: {survivors(room, tiling, len(members))}")
-        count = len(room.sites) + 1
+    if mesh.tiles is not None or not barred:
+        return mesh.grid(count)
+
+    def holds(sites: int) -> bool:
+        room = Room.of(tiling, chip_sites(mesh, mesh.grid(sites)))
+        return all(room.holds(chip, tiles) for chip, tiles in enumerate(members))
+
+    counts = range(count, count + sum(map(len, barred.values())) + 1)
+    least = bisect_left(counts, True, key=holds)
+    if least == len(counts):
+        room = Room.of(tiling, chip_sites(mesh, mesh.grid(count)))
+        raise FitError(f"{no_site(room, room.left(0, members[0]))}: {survivors(room, tiling, 1)} To fit it, {KNOBS}")
+    return mesh.grid(counts[least])
+
+
+def allowed_sites(tiling: Tiling, sites: Indices, members: list[Indices]) -> list[Mask | None]:
+    """Which tiles of a chip may stand where, one mask [tiles, sites] a chip; None where every site will do."""
+    if not tiling.faults.barred:
+        return [None] * len(members)
+    room = Room.of(tiling, sites)
+    return [room.allowed(chip, tiles) for chip, tiles in enumerate(members)]
 
 
 def place_chips(
