@@ -168,14 +168,8 @@ def tabu_search(
     best, site_of, best_cost = start.copy(), start.copy(), cost.copy()
     change = np.empty_like(product)
     latest = 0
-    own, itself = np.einsum("bii->bi", product), np.einsum("bii->bi", change)
     for now in range(1, iterations + 1):
-        np.multiply(double, near, out=change)
-        change += product
-        change += product.transpose(0, 2, 1)
-        change -= own[:, :, None]
-        change -= own[:, None, :]
-        itself[...] = np.inf
+        _weigh(change, double, near, product)
         _bar(change, until > now, best_cost - cost, never)
         pick = change.reshape(count, -1).argmin(axis=1)
         r, s = pick // n, pick % n
@@ -196,6 +190,17 @@ def tabu_search(
         if now - latest > PATIENCE * n:
             break
     return best
+
+
+def _weigh(change: Floats, double: Floats, near: Floats, product: Floats) -> None:
+    """What the exchange of each two tiles changes; of a tile with itself, infinity."""
+    own, itself = np.einsum("bii->bi", product), np.einsum("bii->bi", change)
+    np.multiply(double, near, out=change)
+    change += product
+    change += product.transpose(0, 2, 1)
+    change -= own[:, :, None]
+    change -= own[:, None, :]
+    itself[...] = np.inf
 
 
 def _bar(change: Floats, tabu: Mask, gain: Floats, never: Mask | None) -> None:
