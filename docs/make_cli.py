@@ -7,18 +7,12 @@ Needs the installed `mho` and a clone; runs everything in a temporary folder on 
 
 from __future__ import annotations
 
-import os
-import shlex
-import shutil
-import subprocess
-import sys
 import tempfile
 from pathlib import Path
 
-from mho.examples import digits
+from console import block, lay_out
 
 ROOT = Path(__file__).resolve().parents[1]
-LONGEST = 60
 
 INTRO = """# The command line
 
@@ -124,9 +118,7 @@ bitts = 8
 def main() -> None:
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        example = digits()
-        for path in (example.model, example.test_data, example.calibration_data):
-            shutil.copy(path, folder)
+        lay_out(folder)
         (folder / "mine.toml").write_text(MINE, encoding="utf-8")
         parts = [INTRO]
         for title, text, commands in SECTIONS:
@@ -140,14 +132,7 @@ def _block(command: str, folder: Path) -> str:
         data = bytearray((folder / "digits.mho").read_bytes())
         data[len(data) // 2] ^= 1
         (folder / "damaged.mho").write_bytes(bytes(data))
-    arguments = [str(Path(sys.executable).with_name("mho")), *shlex.split(command)[1:]]
-    environment = os.environ | {"COLUMNS": "100"}
-    result = subprocess.run(arguments, cwd=folder, capture_output=True, text=True, check=False, env=environment)
-    lines = [line.rstrip() for line in (result.stdout + result.stderr).splitlines()]
-    if len(lines) > LONGEST:
-        lines = [*lines[: LONGEST // 2], f"… {len(lines) - LONGEST // 2} more lines …"]
-    code = f"\n(exit code {result.returncode})" if result.returncode else ""
-    return f"\n```console\n$ {command}\n" + "\n".join(lines) + f"{code}\n```\n"
+    return "\n" + block(command, folder)
 
 
 if __name__ == "__main__":

@@ -18,6 +18,7 @@ from mho.examples.matrices import matrices
 from mho.examples.ptb_lstm import ptb_lstm
 from mho.examples.resnet9 import resnet9
 from mho.examples.rnnt import encoder, joint, prediction
+from mho.examples.transfer_head import transfer_head
 from mho.examples.vit import vit
 
 NETWORKS: dict[str, Callable[[int], onnx.ModelProto]] = {
@@ -27,6 +28,7 @@ NETWORKS: dict[str, Callable[[int], onnx.ModelProto]] = {
     "rnnt-prediction": prediction,
     "rnnt-joint": joint,
     "kws-mlp": kws_mlp,
+    "transfer-head": transfer_head,
     "vit": vit,
     "bert": bert,
     "gpt2": gpt2,

@@ -17,6 +17,7 @@ columns = 4
 devices_per_weight = 2
 weight_scale = "tile"
 """
+KNOWN = "Known are analog34, hermes64, ideal256, mesh2d, training3t1c"
 GOOD = 'title = "bench"\n' + CROSSBAR
 
 
@@ -104,8 +105,8 @@ def test_contradictions(tmp_path: Path) -> None:
         (GOOD + "[variants.a]\nname = 'b'", "variants.a.name is not a key"),
         (GOOD + "[variants.a]\nunpublished = 'b'", 'variants.a.unpublished = "b": must be a list of dotted keys'),
         (
-            GOOD + "[variants.a]\nunpublished = ['crossbar.devices_per_weight']",
-            "variants.a.crossbar.devices_per_weight is missing",
+            GOOD + "[variants.a]\nunpublished = ['crossbar.weight_scale']",
+            "variants.a.crossbar.weight_scale is missing",
         ),
         (GOOD + "[costs]\nmvm_latency_ns = true", "costs.mvm_latency_ns = true: must be a finite number above 0"),
         (GOOD + "[adc]\nbits = '8'", 'adc.bits = "8": must be a whole number of at least 2 and at most 24'),
@@ -133,8 +134,14 @@ def test_variants_that_only_clash_together(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("name", "expected"),
     [
-        ("hermes", "hermes: no such target. Did you mean hermes64? Known are analog34, hermes64, ideal256; a path"),
-        ("zzz", "zzz: no such target. Known are analog34, hermes64, ideal256; a path to a .toml file works as well."),
+        (
+            "hermes",
+            f"hermes: no such target. Did you mean hermes64? {KNOWN}; a path",
+        ),
+        (
+            "zzz",
+            f"zzz: no such target. {KNOWN}; a path to a .toml file works as well.",
+        ),
         ("\x1b[2J", "\\x1b[2J: no such target. "),
         ("", ": no such target. "),
         ("no/such.toml", "no/such.toml: cannot be read: No such file or directory"),

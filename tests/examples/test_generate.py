@@ -95,6 +95,13 @@ def test_rnnt_prediction_and_joint_have_the_published_matrices() -> None:
     assert _run(joint(), encoding=_normal(2, 1024), prediction=_normal(2, 320)).shape == (2, 29)
 
 
+def test_transfer_head_adds_its_biases_as_weights() -> None:
+    model = generate.NETWORKS["transfer-head"](0)
+    assert matrices(model) == [(2049, 100)]
+    weight = next(onnx.numpy_helper.to_array(t) for t in model.graph.initializer if t.name == "weight")
+    np.testing.assert_allclose(_run(model, features=np.zeros((2, 2048), np.float32)), [weight[-1]] * 2, atol=1e-6)
+
+
 def test_kws_mlp_runs() -> None:
     model = generate.NETWORKS["kws-mlp"](0)
     assert matrices(model) == [(1024, 512), (512, 512), (512, 512), (512, 12)]

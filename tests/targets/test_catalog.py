@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from operator import attrgetter
 from pathlib import Path
 
 import pytest
@@ -10,7 +9,7 @@ import pytest
 from mho.targets.catalog import load_target, target_names, variant_names
 from mho.targets.describe import describe, facts
 from mho.targets.schema import keys
-from mho.targets.target import Source, Target
+from mho.targets.target import UNLIMITED, Source
 
 DOCS = Path(__file__).parents[2] / "docs" / "targets.md"
 
@@ -22,6 +21,10 @@ EVERY = [
     "hermes64:one-phase+one-device",
     "analog34",
     "analog34:two-device",
+    "analog34:balanced",
+    "mesh2d",
+    "mesh2d:1024",
+    "training3t1c",
 ]
 
 MINIMAL = """
@@ -35,8 +38,9 @@ weight_scale = "tile"
 
 
 def test_names() -> None:
-    assert target_names() == ("analog34", "hermes64", "ideal256")
+    assert target_names() == ("analog34", "hermes64", "ideal256", "mesh2d", "training3t1c")
     assert variant_names("hermes64") == ("one-phase", "one-device")
+    assert variant_names("analog34") == ("two-device", "balanced")
     assert {name for name in EVERY if ":" not in name} == set(target_names())
 
 
@@ -44,16 +48,9 @@ def test_names() -> None:
 def test_every_number_has_a_source(name: str) -> None:
     target = load_target(name)
     assert target.name == name
-    defaults = Target(name="", title="", crossbar=target.crossbar)
-    for key in keys():
-        value = attrgetter(key)(target)
-        stated = key in ("crossbar.rows", "crossbar.columns", "crossbar.devices_per_weight") or value != attrgetter(
-            key
-        )(defaults)
-        if stated and isinstance(value, int | float):
-            assert len(target.sources[key].text) > 10, key
-    for source in target.sources.values():
-        assert any(word in source.text for word in ("published", "digest")), source
+    for fact in facts(target):
+        assert len(fact.source.text) > 10 or not fact.given, fact
+    assert all(source.certainty for source in target.sources.values())
 
 
 def test_hermes64_numbers() -> None:
@@ -76,10 +73,10 @@ def test_variants_combine() -> None:
 
 
 def test_analog34_counts_its_devices() -> None:
-    for name in ("analog34", "analog34:two-device"):
+    for name in ("analog34", "analog34:two-device", "analog34:balanced"):
         target = load_target(name)
         crossbar, tiles = target.crossbar, target.mesh.tiles
-        assert tiles is not None
+        assert tiles is not None and crossbar.devices_per_weight is not None
         assert crossbar.rows * crossbar.columns * crossbar.devices_per_weight * tiles == 35_651_584
         assert crossbar.analog_rows == 2048
     assert load_target("analog34").costs.mvm_energy_nj == pytest.approx(2 * 512 * 512 / 12.4e3, rel=1e-3)
@@ -95,6 +92,39 @@ def test_ideal256_is_exact() -> None:
         "column",
     )
     assert target.mesh.tiles is None
+
+
+def test_mesh2d_has_the_published_tiles() -> None:
+    for name, side in (("mesh2d", 512), ("mesh2d:1024", 1024)):
+        target = load_target(name)
+        assert (target.crossbar.rows, target.crossbar.columns) == (side, side)
+        assert target.costs.mvm_latency_ns == 40 and target.costs.mvm_energy_nj and target.costs.tile_area_mm2
+        operations = 2 * side * side
+        assert operations / target.costs.mvm_energy_nj / 1e3 == pytest.approx(100)
+        assert operations / 40 / 1e3 / target.costs.tile_area_mm2 == pytest.approx(10.9, rel=1e-3)
+        assert target.unit_of("Softmax") == "light"
+
+
+def test_training3t1c_states_its_projections_and_no_size() -> None:
+    target = load_target("training3t1c")
+    assert (target.crossbar.rows, target.crossbar.columns) == (UNLIMITED, UNLIMITED)
+    assert (target.stated.efficiency_tops_w, target.stated.density_tops_mm2) == (28.065, 3.6)
+    assert "every matrix has an array of its own" in next(f.value for f in facts(target) if f.key == "rows")
+    assert "what follows" not in describe(target)
+
+
+def test_hermes64_shares_units_for_lstm_cells() -> None:
+    target = load_target("hermes64")
+    assert (target.unit_of("LSTM"), target.unit_of("Softmax")) == ("gdpu", None)
+    assert target.units["gdpu"].count == 8
+
+
+def test_a_source_names_its_certainty(tmp_path: Path) -> None:
+    path = tmp_path / "bench.toml"
+    path.write_text(MINIMAL + '[sources]\ncrossbar.rows = "digest: a paper: rows"\ncrossbar.columns = "us: we"\n')
+    sources = load_target(path).sources
+    assert sources["crossbar.rows"] == Source(text="a paper: rows", certainty="digest")
+    assert sources["crossbar.columns"] == Source(text="us: we")
 
 
 def test_a_path_works_like_a_name(tmp_path: Path) -> None:
@@ -126,7 +156,7 @@ def test_the_docs_name_every_key() -> None:
 def test_description_tells_every_value(name: str) -> None:
     target = load_target(name)
     told = {f"{fact.section}.{fact.key}": fact for fact in facts(target)}
-    assert set(told) == set(keys()) - {"title"}
+    assert {key for key in told if not key.startswith("units.")} == set(keys()) - {"title"}
     text = describe(target)
     assert all(source.text in text for source in target.sources.values())
     assert told["costs.digital_energy_nj"].value == "not published"

@@ -42,10 +42,11 @@ CATEGORIES = (
             "BitwiseNot BitwiseOr BitwiseXor Cast CastLike Ceil Celu Clip Cos Cosh Div Dropout Elu Equal Erf Exp Floor "
             "Gelu Greater GreaterOrEqual HardSigmoid HardSwish Identity IsInf IsNaN LeakyRelu Less LessOrEqual Log "
             "Max Mean Min Mish Mod Mul Neg Not Or PRelu ParametricSoftplus Pow Reciprocal Relu Round ScaledTanh Selu "
-            "Shrink Sigmoid Sign Sin Sinh Softplus Softsign Sqrt Sub Sum Swish Tan Tanh ThresholdedRelu Where Xor "
-            "Affine ImageScaler Scale",
+            "Shrink Sigmoid Sign Sin Sinh Softplus Softsign Sqrt Sub Sum SwiGLU Swish Tan Tanh ThresholdedRelu Where "
+            "Xor Affine ImageScaler Scale",
             CONTRIB: "BiasAdd BiasDropout BiasGelu BiasSplitGelu BitmaskBiasDropout BitmaskDropout ComplexMul "
-            "ComplexMulConj FastGelu GatedAdd Gelu IsAllFinite LinearAttentionGate QuickGelu ScaledSiLU",
+            "ComplexMulConj FastGelu GatedAdd Gelu IsAllFinite LinearAttentionGate QuickGelu ScaledSiLU "
+            "SwiGLU",
         },
     ),
     Category(
@@ -55,7 +56,8 @@ CATEGORIES = (
             "Expand EyeLike Flatten Gather GatherElements GatherND GivenTensorFill MemcpyFromHost MemcpyToHost NonZero "
             "OneHot Pad Range Reshape ReverseSequence Scatter ScatterElements ScatterND Shape Size Slice SpaceToDepth "
             "Split Squeeze TensorScatter Tile TopK Transpose Trilu Unique Unsqueeze",
-            CONTRIB: "ExpandDims GatherND Pad Range RemovePadding RestorePadding Trilu UnfoldTensor Unique",
+            CONTRIB: "ConvStateReplay ExpandDims GatherND Pad Range RemovePadding RestorePadding Trilu UnfoldTensor "
+            "Unique",
             BLOCKED: "ReorderInput ReorderOutput",
             CHANNELS_LAST: "DepthToSpace SpaceToDepth",
         },
@@ -78,7 +80,7 @@ CATEGORIES = (
         {
             ONNX: "ArgMax ArgMin CumProd CumSum ReduceL1 ReduceL2 ReduceLogSum ReduceLogSumExp ReduceMax ReduceMean "
             "ReduceMin ReduceProd ReduceSum ReduceSumSquare",
-            CONTRIB: "HyperConnectionPreMix",
+            CONTRIB: "HyperConnectionPreMix MoEGroupRouter",
         },
     ),
     Category(
@@ -96,16 +98,16 @@ CATEGORIES = (
         {
             ONNX: "GroupNormalization Hardmax InstanceNormalization LRN LayerNormalization LogSoftmax LpNormalization "
             "MeanVarianceNormalization RMSNormalization SimplifiedLayerNormalization Softmax",
-            CONTRIB: "BiasSoftmax BranchwiseRMSNorm GatedRMSNorm GroupNorm SkipGroupNorm SkipLayerNormalization "
-            "SkipSimplifiedLayerNormalization",
+            CONTRIB: "BiasSoftmax BranchwiseRMSNorm GatedRMSNorm GroupNorm RMSNormRotary SkipGroupNorm "
+            "SkipLayerNormalization SkipSimplifiedLayerNormalization",
             CHANNELS_LAST: "BatchNormalization InstanceNormalization LRN",
         },
     ),
     Category(
         "a look-up: it picks rows of a table and multiplies nothing",
         {
-            CONTRIB: "EmbedLayerNormalization GatherBlockQuantized QEmbedLayerNormalization RelativePositionBias "
-            "TorchEmbedding",
+            CONTRIB: "EmbedLayerNormalization GatherBlockQuantized GatherPacked QEmbedLayerNormalization "
+            "RelativePositionBias TorchEmbedding",
         },
     ),
     Category(
@@ -117,8 +119,9 @@ CATEGORIES = (
         {
             ONNX: "Attention DisentangledAttention_TRT LinearAttention",
             CONTRIB: "CDist DecoderMaskedMultiHeadAttention DynamicSparseAttention EngramGate GatedDeltaNet "
-            "GroupQueryAttention HyperConnectionPostMix LinearAttention MultiHeadAttention PackedMultiHeadAttention "
-            "PackedSparseAttentionIndexer PagedAttention SparseAttention SparseAttentionIndexer SparsePagedAttention",
+            "GatedDeltaNetStateReplay GroupQueryAttention HyperConnectionPostMix LinearAttention MultiHeadAttention "
+            "PackedMultiHeadAttention PackedSparseAttentionIndexer PagedAttention SparseAttention "
+            "SparseAttentionIndexer SparsePagedAttention",
         },
     ),
     Category(
@@ -133,14 +136,14 @@ CATEGORIES = (
         "a fused product, for which mho has no rule",
         {
             CONTRIB: "AttnLSTM CausalConvWithState ConvTransposeWithDynamicPads FusedMatMulActivation GemmFastGelu "
-            "VarlenCausalConvWithState WordConvEmbedding",
+            "HyperConnectionLowRankMix Mamba2Verify RouterGateUpProj VarlenCausalConvWithState WordConvEmbedding",
             ONNX: "CausalConvWithState",
         },
         UNFUSED_REMEDY,
     ),
     Category(
         "a router chooses its weights at run time",
-        {CONTRIB: "MoE QMoE"},
+        {CONTRIB: "MoE MoEPacked QMoE"},
         UNFUSED_REMEDY,
     ),
     Category(
@@ -167,7 +170,7 @@ CATEGORIES = (
         "a product with weights in a packed format, for which mho has no rule",
         {
             CONTRIB: "GemmFloat8 MatMulBlockQuantizedFp4Weight MatMulBlockQuantizedFp8Weight MatMulFpQ4 "
-            "MatMulNBitsMlp MatMulNBitsQkv SparseToDenseMatMul",
+            "MatMulNBitsMlp MatMulNBitsQLoRA MatMulNBitsQkv MatMulPacked SparseToDenseMatMul",
         },
         UNPACKED_REMEDY,
     ),
@@ -223,7 +226,7 @@ CATEGORIES = (
         "bookkeeping of tokens, hashes or paths",
         {
             CONTRIB: "BifurcationDetector DynamicTimeWarping MurmurHash3 NGramHashMapping NGramRepeatBlock "
-            "VarlenNGramHashMapping",
+            "PackedSparseAttentionIndexerMerge SpeculativePrefixCommit VarlenNGramHashMapping",
         },
     ),
     Category("compiled for another machine: its contents are not ONNX", {CONTRIB: "EPContext Snpe"}, _STANDARD),

@@ -22,7 +22,7 @@ from mho.targets.program import (
     SolverFacts,
 )
 from mho.targets.steps import Analog, Digital, Port, Step
-from mho.targets.target import Converter, Costs, Crossbar, Mesh, Target
+from mho.targets.target import Converter, Costs, Crossbar, Mesh, Source, Target
 from mho.targets.unfolding import Dense
 
 MVM_NS = 133.0
@@ -52,7 +52,7 @@ def machine(tiles: int | None = 64, side: int = 256) -> Target:
         adc=Converter(bits=8, range=10.0),
         mesh=Mesh(tiles=tiles),
         costs=Costs(mvm_latency_ns=MVM_NS, mvm_energy_nj=MVM_NJ),
-        sources={"crossbar.rows": "made up for a test", "costs.mvm_latency_ns": "made up for a test"},
+        sources=dict.fromkeys(("crossbar.rows", "costs.mvm_latency_ns"), Source(text="made up for a test")),
     )
 
 

@@ -18,6 +18,7 @@ from mho.report import render, write_html
 from mho.report.html import look
 from mho.report.summary import summarise
 from mho.targets.program import Program
+from mho.targets.target import Source
 from tests.compiler.report.crowd import Shape, crowd, mobile, resnet9, stack
 from tests.compiler.report.outcomes import OUTCOME, outcome_of
 
@@ -46,7 +47,7 @@ def elements(page: str) -> Elements:
 def hostile() -> Program:
     program = crowd((Shape(HOSTILE, 300, 300, operator=HOSTILE), Shape("fc", 4, 4)), name=HOSTILE)
     manifest = replace(program.manifest, warnings=(HOSTILE,), versions={HOSTILE: HOSTILE}, options={HOSTILE: HOSTILE})
-    target = replace(program.target, title=HOSTILE, sources={HOSTILE: HOSTILE})
+    target = replace(program.target, title=HOSTILE, sources={HOSTILE: Source(text=HOSTILE)})
     return replace(program, manifest=manifest, target=target)
 
 
