@@ -43,6 +43,8 @@ SUFFIX = ".mho"
 @click.option(
     "--faults", type=click.Path(path_type=Path), help="A TOML file of what is broken on the chips; see 'mho faults'."
 )
+@click.option("--spare-rows", type=click.IntRange(0), help="Rows of each crossbar to leave spare.  [default: 0]")
+@click.option("--spare-columns", type=click.IntRange(0), help="Columns to leave spare.  [default: 0]")
 @click.option("--config", type=click.Path(path_type=Path), help="A TOML file with a table of options for each pass.")
 @click.option("--digital", multiple=True, metavar="NODE", help="Leave a node or layer digital; may be repeated.")
 @click.option("--explain", is_flag=True, help="List every ONNX node: where it runs, why, and what would change that.")
@@ -101,6 +103,8 @@ def pipeline_flags(flags: dict[str, Any]) -> dict[str, dict[str, Any]]:
         "tiles": ("partition.tiles", "replicate.tiles"),
         "pack": ("pack.mode",),
         "replicate": ("replicate.replicas",),
+        "spare_rows": ("spare.rows",),
+        "spare_columns": ("spare.columns",),
         "effort": ("pack.effort", "partition.effort", "place.effort"),
         "seed": ("pack.seed", "partition.seed", "place.seed"),
     }

@@ -11,7 +11,7 @@ from mho.passes.levels.plan import Partition, Ranged
 from mho.passes.levels.tiling import Tiling
 from mho.passes.place.bisect import ChipLimits, refine_pairs
 from mho.passes.place.fill_chips import Filling, fill_fewest, members_of
-from mho.passes.place.room import Room, chip_sites, no_site, survivors
+from mho.passes.place.room import Room, chip_sites, no_site, smaller_tiles, survivors
 from mho.passes.place.traffic import Floats, Indices, TileFlows, cut_words, tile_flows, tiles_of_blocks
 from mho.passes.solver import Effort, budget
 from mho.targets.errors import FitError, plain
@@ -23,8 +23,6 @@ LARGEST_SPECTRUM = 2000
 """The bound needs all eigenvalues of a matrix of this side (about a second); beyond it the bound is 0."""
 
 KNOBS = "pack several blocks into a tile (--pack sequential) or use fewer replicas (--replicate 1)."
-
-SMALLER = "or put fewer blocks into a tile (--pack none), so that tiles reach fewer lines."
 
 
 @dataclass(frozen=True)
@@ -90,9 +88,10 @@ class PartitionChips:
             return filling
         needed = fill_fewest(room, unit_of, least, None).chips
         live = sum(room.live(chip) for chip in range(filling.chips))
+        advice = KNOBS if live < len(unit_of) else f"or {smaller_tiles(room, filling.chips)}"
         raise FitError(
             f"{no_site(room, np.isin(unit_of, filling.left))}: {survivors(room, tiling, filling.chips)} "
-            f"{_heaviest(tiling)} Allow more chips (--chips {needed}), {KNOBS if live < len(unit_of) else SMALLER}"
+            f"{_heaviest(tiling)} Allow more chips (--chips {needed}), {advice}"
         )
 
     def _check(self, tiling: Tiling, capacity: int, largest: int, needed: int) -> None:

@@ -14,7 +14,7 @@ from mho.passes.place.assignment import Assignment, cost_of, solve_qaps
 from mho.passes.place.few import FEW, place_few
 from mho.passes.place.matching import Mask, Matching
 from mho.passes.place.partition import KNOBS, converter_units
-from mho.passes.place.room import Room, chip_sites, no_site, survivors
+from mho.passes.place.room import Room, chip_sites, no_site, smaller_tiles, survivors
 from mho.passes.place.traffic import Floats, Indices, tile_flows
 from mho.passes.place.windows import improve
 from mho.passes.solver import Budget, Effort, budget
@@ -88,7 +88,8 @@ def grid_for(tiling: Tiling, members: list[Indices]) -> tuple[int, int]:
     least = bisect_left(counts, True, key=holds)
     if least == len(counts):
         room = Room.of(tiling, chip_sites(mesh, mesh.grid(count)))
-        raise FitError(f"{no_site(room, room.left(0, members[0]))}: {survivors(room, tiling, 1)} To fit it, {KNOBS}")
+        advice = KNOBS if room.live(0) < count else smaller_tiles(room, 1)
+        raise FitError(f"{no_site(room, room.left(0, members[0]))}: {survivors(room, tiling, 1)} To fit, {advice}")
     return mesh.grid(counts[least])
 
 

@@ -137,3 +137,10 @@ def survivors(room: Room, tiling: Tiling, chips: int) -> str:
         f"{plain(tiling.target.name)}, {whole} of them with all {room.crossbar.rows} rows and {room.crossbar.columns} "
         f"columns, and the network needs {len(room.kind_of)}."
     )
+
+
+def smaller_tiles(room: Room, chips: int) -> str:
+    """What makes every tile fit every site that is not dead."""
+    offers = np.concatenate([room.offers(chip) for chip in range(chips)])
+    rows, columns = (room.crossbar.rows, room.crossbar.columns) - offers[(offers > 0).all(axis=1)].min(axis=0)
+    return f"leave as many lines of every tile spare as the map takes (--spare-rows {rows} --spare-columns {columns})."

@@ -176,7 +176,7 @@ def test_what_the_map_leaves_is_too_little() -> None:
     assert str(caught.value) == (
         "1 tile (1 of 4 × 4) found no site: the fault map leaves 2 of the 3 tiles of 1 chip of bench, 0 of them with "
         "all 4 rows and 4 columns, and the network needs 2. Most tiles go to l0 (2). Allow more chips (--chips 2), "
-        "or put fewer blocks into a tile (--pack none), so that tiles reach fewer lines."
+        "or leave as many lines of every tile spare as the map takes (--spare-rows 1 --spare-columns 2)."
     )
 
 
