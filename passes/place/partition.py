@@ -66,7 +66,7 @@ class PartitionChips:
             return Partition(ranged, 1, (0,) * len(tiling.tiles), (facts,))
         flows = tile_flows(tiling)
         between = contract(flows, unit_of)
-        start = cut_in_order(between, sizes, capacity, chips) if alike else None
+        start = _cut_within(between, sizes, limits)
         start = packed if start is None else start
         chip_of, proved = refine_pairs(between, sizes, start, limits, budget(self.effort), self.seed)
         cut = cut_words(between, chip_of)
@@ -123,6 +123,15 @@ def _room(tiling: Tiling) -> Room:
     """The sites of a chip with a known number of tiles."""
     mesh = tiling.target.mesh
     return Room.of(tiling, chip_sites(mesh, mesh.grid(mesh.tiles or 0)))
+
+
+def _cut_within(flows: TileFlows, sizes: Indices, limits: ChipLimits) -> Indices | None:
+    """The best contiguous cut over the chips that take any tile; None where one of them does not take its run."""
+    chips = np.flatnonzero(limits.capacities)
+    cut = cut_in_order(flows, sizes, limits.capacities[chips])
+    if cut is None or not all(limits.holds(int(c), np.flatnonzero(cut == i)) for i, c in enumerate(chips)):
+        return None
+    return chips[cut]
 
 
 def _limits(room: Room, unit_of: Indices, chips: int) -> ChipLimits:
@@ -187,35 +196,43 @@ def pack_units(sizes: Indices, capacity: int) -> Indices:
     return chip_of
 
 
-def cut_in_order(flows: TileFlows, sizes: Indices, capacity: int, chips: int) -> Indices | None:
-    """The contiguous cut of the units into at most `chips` runs that cuts the fewest words; None where none fits.
+def cut_in_order(flows: TileFlows, sizes: Indices, capacities: Indices) -> Indices | None:
+    """The cut of the units into runs on the first chips, in order, that cuts the fewest words; None where none fits.
 
     kept[i] is the most words that stay inside runs over the units from i on, for a number of runs that grows by
     one in each round. A round looks only at the units that can begin a run there: those behind them fill no more
     than the chips left, and those before them no more than the other chips.
+
+    Args:
+        capacities: tiles of each chip, at least one.
     """
-    units = len(sizes)
-    span = min(capacity, units)
+    units, chips = len(sizes), len(capacities)
+    span = min(int(capacities.max(initial=0)), units)
     inside = _words_inside(flows, units, span)
     start = np.concatenate([[0], np.cumsum(sizes)])
     after = np.minimum(np.arange(units)[:, None] + np.arange(1, span + 1), units)
-    fits = (start[after] - start[:-1, None] <= capacity) & (after > np.arange(units)[:, None] + np.arange(span))
+    filled = start[after] - start[:-1, None]
+    runs = after > np.arange(units)[:, None] + np.arange(span)
     kept = np.full(units + 1, -np.inf)
     kept[units] = 0.0
     choices: list[tuple[int, Indices]] = []
     before = slice(0, 0)
     for left in range(1, chips + 1):
-        first = int(np.searchsorted(start, start[-1] - left * capacity))
-        last = int(np.searchsorted(start, (chips - left) * capacity, side="right"))
+        first = int(np.searchsorted(start, start[-1] - capacities[chips - left :].sum()))
+        last = int(np.searchsorted(start, capacities[: chips - left].sum(), side="right"))
         here = slice(first, min(last, units))
-        gain = np.where(fits[here], inside[here] + kept[after[here]], -np.inf)
+        fits = runs[here] & (filled[here] <= capacities[chips - left])
+        gain = np.where(fits, inside[here] + kept[after[here]], -np.inf)
         choice = gain.argmax(axis=1)
         kept[before] = -np.inf
         kept[here] = gain[np.arange(len(choice)), choice]
         choices.append((first, choice))
         before = here
-    if not np.isfinite(kept[0]):
-        return None
+    return _cut(choices, units) if np.isfinite(kept[0]) else None
+
+
+def _cut(choices: list[tuple[int, Indices]], units: int) -> Indices:
+    """Unit → chip, from the choices of the rounds: the first unit looked at, and how many more its run has."""
     chip_of = np.zeros(units, np.int64)
     unit = 0
     for chip, (first, choice) in enumerate(reversed(choices)):
