@@ -56,9 +56,29 @@ def fill_chips(room: Room, unit_of: Indices, chips: int) -> Filling:
     sizes = np.bincount(unit_of, minlength=1)
     if (sizes[filling.left] > 1).any():
         filling, matchings = _filled(room, unit_of, chips, largest_first=True)
-    if len(filling.left) and (sizes[filling.left] == 1).all():
-        return _moved(room, unit_of, filling, matchings)
-    return filling
+    return _moved(room, unit_of, filling, matchings)
+
+
+def fill_near(room: Room, unit_of: Indices, chips: int, wanted: Indices) -> Filling:
+    """Units on the chips that they want, else on the nearest one with room; single tiles then move as in `fill_chips`.
+
+    Args:
+        wanted: unit → chip.
+    """
+    members, chip_of = members_of(unit_of), np.full(len(wanted), -1)
+    matchings = [room.matching(chip) for chip in range(chips)]
+    failed: set[tuple[int, ...]] = set()
+    for most in (0, chips):
+        for unit in np.flatnonzero(chip_of < 0).tolist():
+            tiles, first = members[unit], int(wanted[unit])
+            kinds = sorted(room.kind_of[tiles].tolist())
+            for chip in sorted(range(chips), key=lambda chip: abs(chip - first))[: 1 + most]:
+                tried = (chip, *kinds)
+                if tried not in failed and matchings[chip].add_all(tiles.tolist(), room.kind_of[tiles].tolist()):
+                    chip_of[unit] = chip
+                    break
+                failed.add(tried)
+    return _moved(room, unit_of, Filling(chips, chip_of), matchings)
 
 
 def _filled(room: Room, unit_of: Indices, chips: int, largest_first: bool) -> tuple[Filling, list[Matching]]:
@@ -84,8 +104,13 @@ def _filled(room: Room, unit_of: Indices, chips: int, largest_first: bool) -> tu
 
 
 def _moved(room: Room, unit_of: Indices, filling: Filling, matchings: list[Matching]) -> Filling:
-    """The filling with as many of the single tiles as there can be beside the larger units, which stay."""
-    size, sizes = len(room.sites), np.bincount(unit_of)
+    """The filling with as many of the single tiles as there can be beside the larger units, which stay.
+
+    Where a larger unit has no chip the filling fails anyway, and stays as it is.
+    """
+    size, sizes = len(room.sites), np.bincount(unit_of, minlength=1)
+    if not len(filling.left) or (sizes[filling.left] > 1).any():
+        return filling
     chips = range(filling.chips)
     closed = np.zeros(size * filling.chips, bool)
     offers = np.concatenate([room.offers(chip) for chip in chips])

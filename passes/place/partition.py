@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from mho.passes.levels.plan import Partition, Ranged
 from mho.passes.levels.tiling import Tiling
 from mho.passes.place.bisect import ChipLimits, refine_pairs
-from mho.passes.place.fill_chips import Filling, fill_fewest, members_of
+from mho.passes.place.fill_chips import Filling, fill_fewest, fill_near, members_of
 from mho.passes.place.room import Room, chip_sites, no_site, smaller_tiles, survivors
 from mho.passes.place.traffic import Floats, Indices, TileFlows, cut_words, tile_flows, tiles_of_blocks
 from mho.passes.solver import Effort, budget
@@ -57,8 +57,8 @@ class PartitionChips:
         chips = int(packed.max(initial=0)) + 1
         limits = ChipLimits(np.full(chips, capacity))
         alike = tiling.target.mesh.tiles is None or not any(chip < chips for chip in tiling.faults.barred)
-        if not alike:
-            room = _room(tiling)
+        room = None if alike else _room(tiling)
+        if room is not None:
             filling = self._filled(tiling, room, unit_of, chips)
             chips, packed, limits = filling.chips, filling.chip_of, _limits(room, unit_of, filling.chips)
         if chips == 1:
@@ -66,7 +66,11 @@ class PartitionChips:
             return Partition(ranged, 1, (0,) * len(tiling.tiles), (facts,))
         flows = tile_flows(tiling)
         between = contract(flows, unit_of)
-        start = _cut_within(between, sizes, limits)
+        start = (
+            cut_in_order(between, sizes, limits.capacities)
+            if room is None
+            else _cut_around(between, sizes, limits, room, unit_of)
+        )
         start = packed if start is None else start
         chip_of, proved = refine_pairs(between, sizes, start, limits, budget(self.effort), self.seed)
         cut = cut_words(between, chip_of)
@@ -74,7 +78,7 @@ class PartitionChips:
         facts = SolverFacts(
             search="partition", status="OPTIMAL" if cut <= bound else "FEASIBLE", objective=cut, bound=bound
         )
-        numbered = in_order(chip_of) if alike else chip_of
+        numbered = in_order(chip_of) if room is None else chip_of
         return Partition(ranged, chips, tuple(numbered[unit_of].tolist()), (facts,))
 
     def _filled(self, tiling: Tiling, room: Room, unit_of: Indices, least: int) -> Filling:
@@ -125,13 +129,14 @@ def _room(tiling: Tiling) -> Room:
     return Room.of(tiling, chip_sites(mesh, mesh.grid(mesh.tiles or 0)))
 
 
-def _cut_within(flows: TileFlows, sizes: Indices, limits: ChipLimits) -> Indices | None:
-    """The best contiguous cut over the chips that take any tile; None where one of them does not take its run."""
+def _cut_around(flows: TileFlows, sizes: Indices, limits: ChipLimits, room: Room, unit_of: Indices) -> Indices | None:
+    """A cut in the order of the layers over the chips that take any tile, tiles that find no site there moved on."""
     chips = np.flatnonzero(limits.capacities)
     cut = cut_in_order(flows, sizes, limits.capacities[chips])
-    if cut is None or not all(limits.holds(int(c), np.flatnonzero(cut == i)) for i, c in enumerate(chips)):
+    if cut is None:
         return None
-    return chips[cut]
+    filling = fill_near(room, unit_of, len(limits.capacities), chips[cut])
+    return None if len(filling.left) else filling.chip_of
 
 
 def _limits(room: Room, unit_of: Indices, chips: int) -> ChipLimits:
