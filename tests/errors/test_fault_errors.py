@@ -138,3 +138,13 @@ def test_maps_made_in_python_are_checked_as_well() -> None:
     )
     with pytest.raises(TargetError, match="must be at least 0 and at most 255"):
         mho.compile("no.onnx", "hermes64", faults=FaultMap(tiles=(TileFaults(site=Site(0, 0, 0), rows=(256,)),)))
+
+
+def test_the_file_of_the_docs(tmp_path: Path) -> None:
+    text = (Path(__file__).parents[2] / "docs" / "faults.md").read_text(encoding="utf-8")
+    blocks = re.findall(r"```toml\n# file: \S+\n(.*?)```", text, re.S)
+    (tmp_path / "map.toml").write_text(blocks[0], encoding="utf-8")
+    read = read_faults(tmp_path / "map.toml", mho.load_target("hermes64"))
+    assert read.by_site[Site(0, 0, 0)].dead
+    assert len(read.by_site[Site(0, 1, 0)].stuck) == 3
+    assert len(problems(tmp_path, blocks[1], mho.load_target("hermes64"))) == 3
