@@ -134,6 +134,11 @@ def test_a_tile_takes_the_site_that_still_suits_it() -> None:
     assert found.site_of == (Site(0, 0, 0), Site(0, 2, 0))
 
 
+def test_a_tile_moves_on_where_a_later_one_needs_its_site_more() -> None:
+    worn = FaultMap(tiles=(TileFaults(site=Site(1, 0, 0), rows=(1, 2)),))
+    assert placed(with_faults([(2, 4), (4, 4)], 1, worn), chips=2).partition.chip_of == (1, 0)
+
+
 def test_stuck_cells_keep_nothing_away() -> None:
     stuck = (StuckCell(row=0, column=0, polarity="+", level="low"),)
     faults = FaultMap(tiles=(TileFaults(site=Site(0, 0, 0), stuck=stuck),))
