@@ -30,7 +30,8 @@ class PartitionChips:
     """Spread the tiles over the fewest chips that hold them, with little traffic between chips.
 
     Tiles that add their charge before one converter stay together. A contiguous cut in the order of the layers,
-    the best of its kind, is improved between pairs of chips.
+    the best of its kind, is improved between pairs of chips. Where a fault map takes lines or tiles away, every chip
+    gets only tiles that find a site of their own there, and chips keep the numbers that they have in the map.
 
     Attributes:
         chips: the most chips to use; None is as many as needed, even if no system of so many was published.

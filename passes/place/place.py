@@ -42,7 +42,7 @@ class PlaceCores:
 
     A few tiles on a chip have the best sites of all. For more a tabu search starts from their order in the layers,
     laid along the best of some snakes, and CP-SAT then betters what it found, the tiles of a few sites at a time.
-    Words to and from other chips count nothing.
+    Words to and from other chips count nothing. No tile stands where the fault map leaves fewer lines than it reaches.
     """
 
     effort: Effort = "normal"
