@@ -22,6 +22,8 @@ from mho.runtime.samples import Samples
 from mho.stages import Stages
 from mho.targets.catalog import load_target
 from mho.targets.errors import ModelError, OptionError, ProgramError
+from mho.targets.fault_file import check_faults, read_faults
+from mho.targets.faults import FaultMap
 from mho.targets.program import JsonScalar, Manifest
 from mho.targets.steps import layers
 from mho.targets.target import Target
@@ -45,6 +47,7 @@ def compile(
     data: Data | None = None,
     *,
     pipeline: Pipeline | None = None,
+    faults: FaultMap | str | Path | None = None,
     dimensions: Mapping[str, int] | None = None,
     state: Mapping[str, str] | None = None,
     keep_inputs: bool = False,
@@ -59,6 +62,7 @@ def compile(
         data: calibration inputs: one array an input by name, an array for the only input, or an .npz file;
             the first axis counts the samples. Without it the ranges come from random inputs, with a warning.
         pipeline: the passes and their options.
+        faults: what is broken on the chips, or a TOML file that lists it; tiles are placed around it.
         dimensions: numbers for symbolic dimensions of the inputs.
         state: output → input: carried from one sample to the next while observing.
         keep_inputs: an initializer that is also an input stays an input.
@@ -72,6 +76,7 @@ def compile(
     pipeline = pipeline or Pipeline()
     stage = stages or Stages()
     machine = target if isinstance(target, Target) else load_target(target)
+    fault_map = _fault_map(faults, machine)
     imported = stage("import", load_model, model, keep_inputs=keep_inputs)
     with _naming(imported):
         bound = bind_dimensions(imported, dimensions or {})
@@ -80,9 +85,16 @@ def compile(
     observed = min(samples.count, pipeline.observe.samples)
     with _naming(imported, "" if data is not None else MADE_UP):
         calibrated = pipeline.calibrated(network, machine, samples, stage.of(observed))
-    plan = pipeline.plan(calibrated, machine, stage)
+    plan = pipeline.plan(calibrated, machine, fault_map, stage)
     manifest = _manifest(bound, pipeline, seed, (*warnings, *calibrated.warnings, *_unpublished(plan)))
     return Compiled(pipeline.program(plan, manifest, stage))
+
+
+def _fault_map(faults: FaultMap | str | Path | None, machine: Target) -> FaultMap:
+    if isinstance(faults, str | Path):
+        return read_faults(faults, machine)
+    check_faults(faults or FaultMap(), machine)
+    return faults or FaultMap()
 
 
 @contextmanager

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from mho.passes.calibrate.observe import Observe
 from mho.passes.calibrate.ranges import SetRanges
@@ -21,9 +21,11 @@ from mho.passes.schedule.schedule import Schedule
 from mho.passes.simplify import Simplify
 from mho.passes.tile.pack import Pack
 from mho.passes.tile.replicate import Replicate
+from mho.passes.tile.spare import KeepSpare
 from mho.passes.tile.tile import Tile
 from mho.runtime.samples import Samples
 from mho.stages import Stages
+from mho.targets.faults import FaultMap
 from mho.targets.program import Manifest, Program
 from mho.targets.target import Target
 
@@ -35,6 +37,7 @@ class Pipeline:
     simplify: Simplify = field(default_factory=Simplify)
     lower: Lower = field(default_factory=Lower)
     observe: Observe = field(default_factory=Observe)
+    spare: KeepSpare = field(default_factory=KeepSpare)
     tile: Tile = field(default_factory=Tile)
     replicate: Replicate = field(default_factory=Replicate)
     pack: Pack = field(default_factory=Pack)
@@ -56,12 +59,12 @@ class Pipeline:
         advance: Callable[[int], None] = stage.progress.advance
         return stage("observe", self.observe.run, network, samples, target, advance)
 
-    def plan(self, calibrated: Calibrated, target: Target, stage: Stages) -> Plan:
-        """Where every tile stands, what the links carry and when steps run."""
-        tiled = stage("tile", self.tile.run, calibrated, target)
+    def plan(self, calibrated: Calibrated, target: Target, faults: FaultMap, stage: Stages) -> Plan:
+        """Where every tile stands around the faults, what the links carry and when steps run."""
+        tiled = replace(stage("tile", self.tile.run, calibrated, self.spare.run(target)), faults=faults)
         replicated = stage("replicate", self.replicate.run, tiled)
         packed = stage("pack", self.pack.run, replicated)
-        ranged = stage("ranges", self.ranges.run, packed)
+        ranged = stage("ranges", self.ranges.run, replace(packed, target=target))
         partition = stage("partition", self.partition.run, ranged)
         placement = stage("place", self.place.run, partition)
         routing = stage("route", self.route.run, placement)

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
+from mho.targets.check_faults import check_faults
 from mho.targets.isa import Load, Span
 from mho.targets.program import MatrixFacts, Program
 from mho.targets.target import Crossbar
@@ -17,6 +18,7 @@ def check_tiles(program: Program) -> Iterator[str]:
     yield from _sites(program)
     yield from _chips(program)
     yield from _numbers(program)
+    yield from check_faults(program)
     for core in program.cores:
         yield from (f"core {core.site}: {problem}" for problem in _crossbar(program.target.crossbar, core.loads))
     yield from _copies(program)

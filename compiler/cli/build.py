@@ -40,6 +40,11 @@ SUFFIX = ".mho"
     "--effort", type=Effort(), metavar="fast|normal|max|SECONDS", help="How hard to search.  [default: normal]"
 )
 @click.option("--seed", type=click.IntRange(0), help="Of every random draw and search.  [default: 0]")
+@click.option(
+    "--faults", type=click.Path(path_type=Path), help="A TOML file of what is broken on the chips; see 'mho faults'."
+)
+@click.option("--spare-rows", type=click.IntRange(0), help="Rows of each crossbar to leave spare.  [default: 0]")
+@click.option("--spare-columns", type=click.IntRange(0), help="Columns to leave spare.  [default: 0]")
 @click.option("--config", type=click.Path(path_type=Path), help="A TOML file with a table of options for each pass.")
 @click.option("--digital", multiple=True, metavar="NODE", help="Leave a node or layer digital; may be repeated.")
 @click.option("--explain", is_flag=True, help="List every ONNX node: where it runs, why, and what would change that.")
@@ -57,7 +62,7 @@ def compile_command(model: Path, target: str, output: Path | None, as_json: bool
     from mho.stages import StoppedError
 
     path = output or Path(model.stem + SUFFIX)
-    refuse_output(path, model, flags["data"], flags["config"])
+    refuse_output(path, model, flags["data"], flags["config"], flags["faults"])
     with console.progress() as progress:
         try:
             compiled = _compile(model, target, progress, flags)
@@ -80,6 +85,7 @@ def _compile(model: Path, target: str, progress: Any, flags: dict[str, Any]) -> 
         target,
         flags["data"],
         pipeline=build_pipeline(config, pipeline_flags(flags)),
+        faults=flags["faults"],
         dimensions=merged(flags["dim"]),
         state=merged(flags["state"]),
         keep_inputs=flags["keep_inputs"],
@@ -97,6 +103,8 @@ def pipeline_flags(flags: dict[str, Any]) -> dict[str, dict[str, Any]]:
         "tiles": ("partition.tiles", "replicate.tiles"),
         "pack": ("pack.mode",),
         "replicate": ("replicate.replicas",),
+        "spare_rows": ("spare.rows",),
+        "spare_columns": ("spare.columns",),
         "effort": ("pack.effort", "partition.effort", "place.effort"),
         "seed": ("pack.seed", "partition.seed", "place.seed"),
     }

@@ -60,6 +60,7 @@ function drawChip(chip, width) {
     { viewBox: box.join(" "), role: "img", "aria-label": `chip ${chip}: ${tiles.length} tiles hold weights` },
     node("rect", shape),
     drawFree(tiles, across, down),
+    drawDead(chip),
     ...tiles.map((tile) => drawTile(tile, smallest)),
     node("g", { class: "wedges" }, ...(linksOf.get(chip) || []).map(drawLink)),
   );
@@ -74,6 +75,17 @@ function drawFree(tiles, across, down) {
     path += `M${at.x.toFixed(2)} ${at.y.toFixed(2)}h${SIDE}v${SIDE}h${-SIDE}z`;
   }
   return node("path", { class: "free", d: path });
+}
+
+// Sites that the fault map calls dead are crossed out.
+function drawDead(chip) {
+  let path = "";
+  for (const site of (data.faults || { dead_sites: [] }).dead_sites) {
+    if (site.chip !== chip) continue;
+    const at = corner(site);
+    path += `M${at.x.toFixed(2)} ${at.y.toFixed(2)}l${SIDE} ${SIDE}m${-SIDE} 0l${SIDE} ${-SIDE}`;
+  }
+  return node("path", { class: "dead", d: path });
 }
 
 function drawTile(tile, smallest) {

@@ -35,7 +35,7 @@ PATTERNS = 4
 COLOURS = 10
 
 _SCRIPTS = ("floor.js", "nodes.js", "page.js")
-_PAGE_DATA = ("layers", "tiles", "grid", "links", "target")
+_PAGE_DATA = ("layers", "tiles", "grid", "links", "target", "faults")
 
 
 @dataclass(frozen=True)

@@ -8,6 +8,7 @@ from functools import cached_property
 from math import isclose
 
 from mho.report.accuracy import Accuracy, read_accuracy
+from mho.report.faults import FaultLine, fault_line
 from mho.report.lines import UNITS, BlockLine, LayerLine, Reason, StepLine, Summary, TileLine
 from mho.targets.errors import DataError, plain
 from mho.targets.isa import CoreProgram, Load, Site
@@ -38,6 +39,7 @@ class Report:
         solvers: every search, in the order of the pipeline.
         layers_of: ONNX node → the layers that compute it, or whose weights it is part of, where there are any.
         accuracy: None where nobody validated.
+        faults: what was avoided; None where the program has no fault map.
     """
 
     manifest: Manifest
@@ -52,6 +54,7 @@ class Report:
     layers_of: Mapping[str, tuple[str, ...]]
     solvers: tuple[SolverFacts, ...]
     accuracy: Accuracy | None
+    faults: FaultLine | None = None
 
     @cached_property
     def reasons(self) -> tuple[Reason, ...]:
@@ -114,6 +117,7 @@ def summarise(program: Program, accuracy: object = None) -> Report:
         layers_of=_layers_of(program),
         solvers=solvers,
         accuracy=None if accuracy is None else _own(read_accuracy(accuracy), program),
+        faults=fault_line(program),
     )
 
 

@@ -111,6 +111,8 @@ def _total_lines(report: Report) -> Iterator[tuple[str, Text]]:
     summary = report.summary
     bound = "at least " if summary.excluded else ""
     yield "tiles", Text(_tiles_line(report))
+    if report.faults is not None:
+        yield "faults", Text(str(report.faults))
     yield "utilisation", Text(f"{q.percent(summary.utilisation)} of their cells hold a weight")
     yield "weights", Text(f"{q.whole(summary.weights)}; {q.short(summary.macs)} multiplications an inference")
     yield "latency", Text(_bounded(bound, q.duration(summary.latency_ns)))

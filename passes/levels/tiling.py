@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from mho.passes.levels.network import Calibrated
+from mho.targets.faults import FaultMap
 from mho.targets.isa import Span
 from mho.targets.program import SolverFacts
 from mho.targets.target import Target
@@ -54,6 +55,7 @@ class Tiling:
         replicas: matrix → number of copies.
         tiles_lower_bound: no tiling of these blocks in this packing mode needs fewer tiles.
         solvers: what the searches found and proved.
+        faults: what is broken on the chips; tiles are placed around it.
     """
 
     calibrated: Calibrated
@@ -63,3 +65,4 @@ class Tiling:
     replicas: Mapping[str, int]
     tiles_lower_bound: int
     solvers: tuple[SolverFacts, ...] = ()
+    faults: FaultMap = field(default_factory=FaultMap)
