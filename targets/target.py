@@ -24,7 +24,7 @@ UNLIMITED = 2**31 - 1
 
 STRICT = ConfigDict(extra="forbid")
 
-DeviceModel = Literal["ideal", "pcm", "hermes-one-device", "hermes-two-device", "state-independent", "reram"]
+DeviceModel = Literal["ideal", "pcm", "hermes-one-device", "hermes-two-device"]
 NumberFormat = Literal["float32", "float16"]
 WeightScale = Literal["column", "tile"]
 Compensation = Literal["none", "global", "column"]
