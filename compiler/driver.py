@@ -152,6 +152,8 @@ def options_of(pipeline: Pipeline) -> dict[str, JsonScalar]:
 def _scalar(value: Any) -> JsonScalar:
     if value is None or isinstance(value, str | int | float | bool):
         return value
+    if isinstance(value, Mapping):
+        return ", ".join(f"{key}={item}" for key, item in value.items())
     return ", ".join(map(str, value))
 
 

@@ -19,6 +19,7 @@ from mho.passes.place.place import PlaceCores
 from mho.passes.place.route import RouteWords
 from mho.passes.schedule.schedule import Schedule
 from mho.passes.simplify import Simplify
+from mho.passes.tile.choose_devices import ChooseDevices
 from mho.passes.tile.pack import Pack
 from mho.passes.tile.replicate import Replicate
 from mho.passes.tile.tile import Tile
@@ -36,6 +37,7 @@ class Pipeline:
     lower: Lower = field(default_factory=Lower)
     observe: Observe = field(default_factory=Observe)
     tile: Tile = field(default_factory=Tile)
+    devices: ChooseDevices = field(default_factory=ChooseDevices)
     replicate: Replicate = field(default_factory=Replicate)
     pack: Pack = field(default_factory=Pack)
     ranges: SetRanges = field(default_factory=SetRanges)
@@ -59,7 +61,8 @@ class Pipeline:
     def plan(self, calibrated: Calibrated, target: Target, stage: Stages) -> Plan:
         """Where every tile stands, what the links carry and when steps run."""
         tiled = stage("tile", self.tile.run, calibrated, target)
-        replicated = stage("replicate", self.replicate.run, tiled)
+        chosen = stage("devices", self.devices.run, tiled)
+        replicated = stage("replicate", self.replicate.run, chosen)
         packed = stage("pack", self.pack.run, replicated)
         ranged = stage("ranges", self.ranges.run, packed)
         partition = stage("partition", self.partition.run, ranged)
@@ -80,6 +83,7 @@ STAGES = (
     "fuse",
     "observe",
     "tile",
+    "devices",
     "replicate",
     "pack",
     "ranges",

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from mho.cli import console
-from mho.cli.options import Copies, Effort, Pairs, data_help, json_option, merged, refuse_output, state_option
+from mho.cli.options import Copies, Devices, Effort, Pairs, data_help, json_option, merged, refuse_output, state_option
 
 if TYPE_CHECKING:
     from mho.compiled import Compiled
@@ -32,6 +32,22 @@ SUFFIX = ".mho"
     type=click.Choice(["none", "pipelined", "sequential"]),
     help="Which blocks may share a tile: none; those that share neither rows nor columns, so that they may fire at "
     "once; any that do not overlap.  [default: pipelined]",
+)
+@click.option(
+    "--devices",
+    type=Devices(),
+    metavar="N|auto",
+    help="Memory devices that make a weight; auto makes as many weights as the chips or tiles hold of the most "
+    "devices.  [default: the machine's]",
+)
+@click.option(
+    "--devices-of", type=Pairs("=", int), multiple=True, metavar="LAYER=N,…", help="Devices of a layer's weights."
+)
+@click.option(
+    "--sensitive",
+    multiple=True,
+    metavar="LAYER",
+    help="A layer that --devices auto gives many devices before all others; may be repeated, the most sensitive first.",
 )
 @click.option(
     "--replicate", type=Copies(), metavar="N|fill", help="Copies of each matrix, or fill the chips.  [default: 1]"
@@ -93,16 +109,20 @@ def pipeline_flags(flags: dict[str, Any]) -> dict[str, dict[str, Any]]:
     options = {
         "calibrate": ("observe.rule", "ranges.rule"),
         "digital": ("lower.digital",),
-        "chips": ("partition.chips",),
-        "tiles": ("partition.tiles", "replicate.tiles"),
+        "chips": ("partition.chips", "devices.chips"),
+        "tiles": ("partition.tiles", "replicate.tiles", "devices.tiles"),
+        "devices": ("devices.devices",),
+        "devices_of": ("devices.devices_of",),
+        "sensitive": ("devices.sensitive",),
         "pack": ("pack.mode",),
-        "replicate": ("replicate.replicas",),
-        "effort": ("pack.effort", "partition.effort", "place.effort"),
-        "seed": ("pack.seed", "partition.seed", "place.seed"),
+        "replicate": ("replicate.replicas", "devices.replicas"),
+        "effort": ("devices.effort", "pack.effort", "partition.effort", "place.effort"),
+        "seed": ("devices.seed", "pack.seed", "partition.seed", "place.seed"),
     }
+    flags = flags | {"devices_of": merged(flags["devices_of"])}
     tables: dict[str, dict[str, Any]] = {}
     for flag, keys in options.items():
-        for key in keys if flags[flag] not in (None, ()) else ():
+        for key in keys if flags[flag] not in (None, (), {}) else ():
             name, _, option = key.partition(".")
             tables.setdefault(name, {})[option] = flags[flag]
     return tables
