@@ -19,6 +19,7 @@ from mho.passes.place.place import PlaceCores
 from mho.passes.place.route import RouteWords
 from mho.passes.schedule.schedule import Schedule
 from mho.passes.simplify import Simplify
+from mho.passes.simplify.expand_weights import ExpandWeights
 from mho.passes.tile.choose_devices import ChooseDevices
 from mho.passes.tile.pack import Pack
 from mho.passes.tile.replicate import Replicate
@@ -34,6 +35,7 @@ class Pipeline:
     """All passes with their options; the fields are the tables of `--config FILE.toml`."""
 
     simplify: Simplify = field(default_factory=Simplify)
+    expand: ExpandWeights = field(default_factory=ExpandWeights)
     lower: Lower = field(default_factory=Lower)
     observe: Observe = field(default_factory=Observe)
     tile: Tile = field(default_factory=Tile)
@@ -49,7 +51,8 @@ class Pipeline:
     def network(self, model: Model, target: Target, stage: Stages) -> Network:
         """The model as steps over matrices, with all that rides along in the cores' digital units."""
         simple = stage("simplify", self.simplify.run, model)
-        lowered = stage("lower", self.lower.run, simple)
+        expanded = stage("expand", self.expand.run, simple)
+        lowered = stage("lower", self.lower.run, expanded)
         checked = stage("check_weights", CheckWeights().run, lowered)
         return stage("fuse", FuseEpilogues(target.core.functions).run, checked)
 
@@ -78,6 +81,7 @@ class Pipeline:
 STAGES = (
     "import",
     "simplify",
+    "expand",
     "lower",
     "check_weights",
     "fuse",

@@ -57,6 +57,13 @@ SUFFIX = ".mho"
 )
 @click.option("--seed", type=click.IntRange(0), help="Of every random draw and search.  [default: 0]")
 @click.option("--config", type=click.Path(path_type=Path), help="A TOML file with a table of options for each pass.")
+@click.option(
+    "--expand",
+    type=Pairs("=", float),
+    multiple=True,
+    metavar="NODE=FACTOR,…",
+    help="Spread a node's weights over FACTOR times its rows with a random matrix, which is digital.",
+)
 @click.option("--digital", multiple=True, metavar="NODE", help="Leave a node or layer digital; may be repeated.")
 @click.option("--explain", is_flag=True, help="List every ONNX node: where it runs, why, and what would change that.")
 @click.option("--verify", is_flag=True, help="Check every level that a pass returns.")
@@ -109,6 +116,7 @@ def pipeline_flags(flags: dict[str, Any]) -> dict[str, dict[str, Any]]:
     options = {
         "calibrate": ("observe.rule", "ranges.rule"),
         "digital": ("lower.digital",),
+        "expand": ("expand.layers",),
         "chips": ("partition.chips", "devices.chips"),
         "tiles": ("partition.tiles", "replicate.tiles", "devices.tiles"),
         "devices": ("devices.devices",),
@@ -117,9 +125,9 @@ def pipeline_flags(flags: dict[str, Any]) -> dict[str, dict[str, Any]]:
         "pack": ("pack.mode",),
         "replicate": ("replicate.replicas", "devices.replicas"),
         "effort": ("devices.effort", "pack.effort", "partition.effort", "place.effort"),
-        "seed": ("devices.seed", "pack.seed", "partition.seed", "place.seed"),
+        "seed": ("expand.seed", "devices.seed", "pack.seed", "partition.seed", "place.seed"),
     }
-    flags = flags | {"devices_of": merged(flags["devices_of"])}
+    flags = flags | {name: merged(flags[name]) for name in ("devices_of", "expand")}
     tables: dict[str, dict[str, Any]] = {}
     for flag, keys in options.items():
         for key in keys if flags[flag] not in (None, (), {}) else ():
