@@ -35,16 +35,18 @@ def fill_fewest(room: Room, unit_of: Indices, least: int, most: int | None) -> F
     It is the fewest there can be where every unit is a single tile. A chip that the map does not name is sound.
     """
     chips, live = 0, 0
-    while chips < least or live < len(unit_of):
-        if chips == most:
-            break
+    while (chips < least or live < len(unit_of)) and chips != most:
         live += room.live(chips) if chips in room.faults.barred else len(room.sites)
         chips += 1
-    while True:
-        filling = fill_chips(room, unit_of, chips)
-        if not len(filling.left) or chips == most:
-            return filling
-        chips += 1
+    short, step = chips - 1, 1
+    filling = fill_chips(room, unit_of, chips)
+    while len(filling.left) and filling.chips != most:
+        short, step = filling.chips, 2 * step
+        filling = fill_chips(room, unit_of, min(short + step, most or short + step))
+    while not len(filling.left) and filling.chips - short > 1:
+        middle = fill_chips(room, unit_of, (short + filling.chips) // 2)
+        short, filling = (middle.chips, filling) if len(middle.left) else (short, middle)
+    return filling
 
 
 def fill_chips(room: Room, unit_of: Indices, chips: int) -> Filling:

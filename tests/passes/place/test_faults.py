@@ -225,3 +225,9 @@ def test_a_few_tiles_are_moved_to_where_they_may_stand() -> None:
     assert 0 not in found.site_of
     assert (found.cost, found.bound) == (free.cost, free.bound)
     assert place_few(flow, sites, np.zeros((4, 6), bool)) is None
+
+
+@pytest.mark.parametrize(("bad", "chips"), [(5, 11), (40, 46)])
+def test_the_fewest_chips_are_found_far_beyond_the_first_guess(bad: int, chips: int) -> None:
+    worn = FaultMap(tiles=tuple(TileFaults(site=Site(c, 0, 0), rows=(0,)) for c in range(bad)))
+    assert placed(with_faults([(4, 24)], 1, worn)).partition.chips == chips
