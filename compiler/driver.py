@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import asdict, fields
+from dataclasses import asdict, fields, replace
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -16,6 +16,7 @@ from mho.passes.levels.model import Model
 from mho.passes.levels.network import Network
 from mho.passes.levels.plan import Plan
 from mho.passes.simplify import bind_dimensions
+from mho.passes.tile.fit_arrays import fitted, unpublished_sides
 from mho.pipeline import Pipeline
 from mho.runtime.matching import match_samples
 from mho.runtime.samples import Samples
@@ -81,12 +82,14 @@ def compile(
     with _naming(imported):
         bound = bind_dimensions(imported, dimensions or {})
         network = pipeline.network(bound, machine, stage)
+    pipeline, arrays = _own_arrays(pipeline, machine, network)
+    machine = fitted(machine, network)
     samples, warnings = _samples(network, data, state, seed)
     observed = min(samples.count, pipeline.observe.samples)
     with _naming(imported, "" if data is not None else MADE_UP):
         calibrated = pipeline.calibrated(network, machine, samples, stage.of(observed))
     plan = pipeline.plan(calibrated, machine, fault_map, stage)
-    manifest = _manifest(bound, pipeline, seed, (*warnings, *calibrated.warnings, *_unpublished(plan)))
+    manifest = _manifest(bound, pipeline, seed, (*arrays, *warnings, *calibrated.warnings, *_unpublished(plan)))
     return Compiled(pipeline.program(plan, manifest, stage))
 
 
@@ -128,6 +131,19 @@ def _samples(
     return samples, ()
 
 
+def _own_arrays(pipeline: Pipeline, machine: Target, network: Network) -> tuple[Pipeline, tuple[str, ...]]:
+    """The pipeline without packing where nobody published how large an array is: every block has one of its own."""
+    keys = unpublished_sides(machine)
+    if not keys:
+        return pipeline, ()
+    crossbar = fitted(machine, network).crossbar
+    warning = (
+        f"{machine.name}: {' and '.join(keys)} {'is' if len(keys) == 1 else 'are'} not published, so every matrix has "
+        f"arrays of its own, {crossbar.rows} × {crossbar.columns} like the largest; tiles and utilisation are of these"
+    )
+    return replace(pipeline, pack=replace(pipeline.pack, mode="none")), (warning,)
+
+
 def _unpublished(plan: Plan) -> tuple[str, ...]:
     """A warning where the program needs more chips than any published system has."""
     partition = plan.routing.placement.partition
@@ -164,6 +180,8 @@ def options_of(pipeline: Pipeline) -> dict[str, JsonScalar]:
 def _scalar(value: Any) -> JsonScalar:
     if value is None or isinstance(value, str | int | float | bool):
         return value
+    if isinstance(value, Mapping):
+        return ", ".join(f"{key}={item}" for key, item in value.items())
     return ", ".join(map(str, value))
 
 

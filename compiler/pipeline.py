@@ -19,6 +19,8 @@ from mho.passes.place.place import PlaceCores
 from mho.passes.place.route import RouteWords
 from mho.passes.schedule.schedule import Schedule
 from mho.passes.simplify import Simplify
+from mho.passes.simplify.expand_weights import ExpandWeights
+from mho.passes.tile.choose_devices import ChooseDevices
 from mho.passes.tile.pack import Pack
 from mho.passes.tile.replicate import Replicate
 from mho.passes.tile.spare import KeepSpare
@@ -35,10 +37,12 @@ class Pipeline:
     """All passes with their options; the fields are the tables of `--config FILE.toml`."""
 
     simplify: Simplify = field(default_factory=Simplify)
+    expand: ExpandWeights = field(default_factory=ExpandWeights)
     lower: Lower = field(default_factory=Lower)
     observe: Observe = field(default_factory=Observe)
     spare: KeepSpare = field(default_factory=KeepSpare)
     tile: Tile = field(default_factory=Tile)
+    devices: ChooseDevices = field(default_factory=ChooseDevices)
     replicate: Replicate = field(default_factory=Replicate)
     pack: Pack = field(default_factory=Pack)
     ranges: SetRanges = field(default_factory=SetRanges)
@@ -50,7 +54,8 @@ class Pipeline:
     def network(self, model: Model, target: Target, stage: Stages) -> Network:
         """The model as steps over matrices, with all that rides along in the cores' digital units."""
         simple = stage("simplify", self.simplify.run, model)
-        lowered = stage("lower", self.lower.run, simple)
+        expanded = stage("expand", self.expand.run, simple)
+        lowered = stage("lower", self.lower.run, expanded)
         checked = stage("check_weights", CheckWeights().run, lowered)
         return stage("fuse", FuseEpilogues(target.core.functions).run, checked)
 
@@ -62,7 +67,8 @@ class Pipeline:
     def plan(self, calibrated: Calibrated, target: Target, faults: FaultMap, stage: Stages) -> Plan:
         """Where every tile stands around the faults, what the links carry and when steps run."""
         tiled = replace(stage("tile", self.tile.run, calibrated, self.spare.run(target)), faults=faults)
-        replicated = stage("replicate", self.replicate.run, tiled)
+        chosen = stage("devices", self.devices.run, tiled)
+        replicated = stage("replicate", self.replicate.run, chosen)
         packed = stage("pack", self.pack.run, replicated)
         ranged = stage("ranges", self.ranges.run, replace(packed, target=target))
         partition = stage("partition", self.partition.run, ranged)
@@ -78,11 +84,13 @@ class Pipeline:
 STAGES = (
     "import",
     "simplify",
+    "expand",
     "lower",
     "check_weights",
     "fuse",
     "observe",
     "tile",
+    "devices",
     "replicate",
     "pack",
     "ranges",

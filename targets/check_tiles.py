@@ -60,8 +60,16 @@ def _numbers(program: Program) -> Iterator[str]:
     yield from (f"block {block} is loaded {count} times" for block, count in counts.items() if count > 1)
 
 
-def _crossbar(crossbar: Crossbar, loads: Sequence[Load]) -> Iterator[str]:
-    """Each block inside the crossbar, and none over another."""
+def _crossbar(machine: Crossbar, loads: Sequence[Load]) -> Iterator[str]:
+    """Each block inside the crossbar, and none over another; all of one number of devices a weight."""
+    numbers = sorted({load.devices or machine.devices_per_weight for load in loads})
+    strange = [n for n in numbers if n not in machine.devices_allowed]
+    if strange:
+        yield f"weights of {_list(strange)} devices; the machine allows {_list(machine.devices_allowed)}"
+        return
+    if len(numbers) > 1:
+        yield f"weights of {_list(numbers)} devices in one tile"
+    crossbar = machine.with_devices(numbers[-1]) if numbers else machine
     boxes = [_seat(load) for load in loads]
     for box in boxes:
         if not (0 <= box.rows[0] < box.rows[1] <= crossbar.rows and 0 <= box.columns[0] < box.columns[1]):
@@ -129,6 +137,10 @@ def _overlaps(boxes: Sequence[_Box]) -> Iterator[tuple[_Box, _Box, _Box]]:
                 rows = (box.rows[0], min(box.rows[1], other.rows[1]))
                 yield other, box, _Box(box.block, rows, (left, right))
         reached.append(box)
+
+
+def _list(numbers: Sequence[int]) -> str:
+    return ", ".join(map(str, numbers))
 
 
 def _text(span: Span) -> str:

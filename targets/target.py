@@ -83,6 +83,11 @@ class Crossbar:
     wire_ohm: Positive | None = None
     cell_us: Positive | None = None
 
+    @property
+    def devices_allowed(self) -> tuple[int, ...]:
+        """The numbers of devices that a weight can be made of, the most first."""
+        return tuple(sorted({self.devices_per_weight, *self.devices_choices}, reverse=True))
+
     def with_devices(self, devices: int) -> Crossbar:
         """The crossbar with so many devices a weight and as many devices a row as before."""
         own = self.devices_per_weight or devices

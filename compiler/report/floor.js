@@ -93,12 +93,13 @@ function drawTile(tile, smallest) {
   const cells = node("rect", { class: "cells", x: at.x, y: at.y, width: SIDE, height: SIDE, rx: 0.35 });
   const group = node("g", { class: "tile" }, cells);
   group.tile = tile;
-  for (const block of tile.blocks) group.append(drawBlock(block, at, smallest, tile.blocks.length === 1));
+  for (const block of tile.blocks) group.append(drawBlock(block, at, tile, smallest));
   return group;
 }
 
-function drawBlock(block, at, smallest, alone) {
-  const { rows, columns } = data.target.crossbar;
+function drawBlock(block, at, tile, smallest) {
+  const { rows, columns } = tile;
+  const alone = tile.blocks.length === 1;
   const layer = layersOf.get(block.matrix);
   const area = {
     x: at.x + (block.column_offset / columns) * SIDE,

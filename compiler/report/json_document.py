@@ -59,6 +59,7 @@ def _target(target: Target) -> Json:
 def _summary(summary: Summary) -> Json:
     return {
         "weights": summary.weights,
+        "devices": summary.devices,
         "macs": number(summary.macs),
         "tiles": summary.tiles,
         "tiles_lower_bound": summary.tiles_lower_bound,
@@ -95,7 +96,14 @@ def _site(site: Site) -> Json:
 
 def _tile(tile: TileLine) -> Json:
     blocks = [_block(block) for block in tile.blocks]
-    return {**_site(tile.site), "utilisation": number(tile.utilisation), "blocks": blocks}
+    return {
+        **_site(tile.site),
+        "devices_per_weight": tile.devices_per_weight,
+        "rows": tile.rows,
+        "columns": tile.columns,
+        "utilisation": number(tile.utilisation),
+        "blocks": blocks,
+    }
 
 
 def _block(block: BlockLine) -> Json:

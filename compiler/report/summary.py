@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
 from math import isclose
@@ -174,10 +174,10 @@ def _summary(
     program: Program, layers: tuple[LayerLine, ...], tiles: tuple[TileLine, ...], solvers: tuple[SolverFacts, ...]
 ) -> Summary:
     costs = program.mapping.costs
-    crossbar = program.target.crossbar
-    cells = len(tiles) * crossbar.rows * crossbar.columns
+    cells = sum(t.rows * t.columns for t in tiles)
     return Summary(
         weights=sum(m.weights for m in program.matrices),
+        devices=sum(b.weights * t.devices_per_weight for t in tiles for b in t.blocks),
         macs=sum(layer.macs for layer in layers),
         tiles=len(tiles),
         tiles_lower_bound=program.mapping.tiles_lower_bound,
@@ -208,8 +208,20 @@ def _tile(
     core: CoreProgram, target: Target, matrices: Mapping[str, MatrixFacts], layer_of: Mapping[str, str]
 ) -> TileLine:
     blocks = tuple(_block(load, matrices[load.matrix], layer_of.get(load.matrix, load.matrix)) for load in core.loads)
-    cells = target.crossbar.rows * target.crossbar.columns
-    return TileLine(site=core.site, blocks=blocks, utilisation=sum(b.weights for b in blocks) / cells)
+    crossbar = target.crossbar.with_devices(_devices(core.loads, target))
+    return TileLine(
+        site=core.site,
+        devices_per_weight=crossbar.devices_per_weight,
+        rows=crossbar.rows,
+        columns=crossbar.columns,
+        blocks=blocks,
+        utilisation=sum(b.weights for b in blocks) / (crossbar.rows * crossbar.columns),
+    )
+
+
+def _devices(loads: Iterable[Load], target: Target) -> int:
+    """The devices of a weight of blocks that agree in it."""
+    return next((load.devices for load in loads if load.devices), target.crossbar.devices_per_weight)
 
 
 def _block(load: Load, matrix: MatrixFacts, layer: str) -> BlockLine:
@@ -247,6 +259,8 @@ def _layer(
     program: Program, facts: LayerFacts, matrix: MatrixFacts, loads: list[tuple[Site, Load]], colour: int
 ) -> LayerLine:
     costs = program.mapping.costs
+    devices = _devices((load for _, load in loads), program.target)
+    replicas = len({load.replica for _, load in loads})
     return LayerLine(
         name=facts.name,
         matrix=facts.matrix,
@@ -256,10 +270,12 @@ def _layer(
         columns=matrix.columns,
         groups=matrix.groups,
         weights=matrix.weights,
+        devices_per_weight=devices,
+        devices=matrix.weights * devices * replicas,
         macs=matrix.weights * facts.fires,
         blocks=len(loads),
         tiles=len({site for site, _ in loads}),
-        replicas=len({load.replica for _, load in loads}),
+        replicas=replicas,
         fires=facts.fires,
         input_range=facts.input_range,
         busy_ns=costs.layers_ns.get(facts.name),

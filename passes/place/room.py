@@ -26,6 +26,12 @@ def chip_sites(mesh: Mesh, grid: tuple[int, int]) -> Indices:
     return every[: mesh.tiles]
 
 
+def tile_devices(tiling: Tiling) -> Indices:
+    """Devices of a weight of each tile, 0 where they are the machine's own number: [tiles]."""
+    first = [tiling.blocks[seats[0].block].matrix if seats else "" for seats in tiling.tiles]
+    return np.array([tiling.devices.get(matrix, 0) for matrix in first], np.int64)
+
+
 def tile_needs(tiling: Tiling) -> Indices:
     """Rows and columns that the blocks of each tile reach: [tiles, 2]."""
     needs = np.zeros((len(tiling.tiles), 2), np.int64)
@@ -43,7 +49,7 @@ class Room:
     """Needs of tiles, by kind, and what the sites of a chip offer.
 
     Attributes:
-        kinds: the different needs, rows and columns: [kinds, 2].
+        kinds: the different needs: rows, columns and devices of a weight, as in `tile_devices`: [kinds, 3].
         kind_of: tile → kind.
         sites: (x, y) of the sites of a chip: [sites, 2].
     """
@@ -56,27 +62,29 @@ class Room:
 
     @staticmethod
     def of(tiling: Tiling, sites: Indices) -> Room:
-        kinds, kind_of = np.unique(tile_needs(tiling), axis=0, return_inverse=True)
+        needs = np.column_stack([tile_needs(tiling), tile_devices(tiling)])
+        kinds, kind_of = np.unique(needs, axis=0, return_inverse=True)
         return Room(tiling.target.crossbar, tiling.faults, kinds, kind_of.reshape(-1), sites)
 
     @cached_property
     def _place_of(self) -> Mapping[tuple[int, int], int]:
         return {(x, y): place for place, (x, y) in enumerate(self.sites.tolist())}
 
-    def offers(self, chip: int) -> Indices:
-        """Rows and columns that each site has left: [sites, 2]."""
-        offers = np.full(self.sites.shape, (self.crossbar.rows, self.crossbar.columns), np.int64)
+    def offers(self, chip: int, devices: int = 0) -> Indices:
+        """Rows and columns that each site has left for weights of so many devices: [sites, 2]."""
+        crossbar = self.crossbar.with_devices(devices) if devices else self.crossbar
+        offers = np.full(self.sites.shape, (crossbar.rows, crossbar.columns), np.int64)
         for tile in self.faults.barred.get(chip, ()):
             place = self._place_of.get((tile.site.x, tile.site.y))
             if place is not None:
-                offers[place] = tile.room(self.crossbar)
+                offers[place] = tile.room(self.crossbar, devices or None)
         return offers
 
     def fits(self, chip: int) -> Mask:
         """Whether a site offers enough to a kind of tiles: [kinds, sites]."""
-        enough = self.kinds[:, None, :] <= self.offers(chip)[None, :, :]
-        fits: Mask = enough[:, :, 0] & enough[:, :, 1]
-        return fits
+        offers = {devices: self.offers(chip, devices) for devices in set(self.kinds[:, 2].tolist())}
+        rows = [(kind[:2] <= offers[int(kind[2])]).all(axis=1) for kind in self.kinds]
+        return np.array(rows, bool).reshape(len(self.kinds), len(self.sites))
 
     def live(self, chip: int) -> int:
         """Sites of a chip that hold anything at all."""
@@ -120,7 +128,7 @@ def no_site(room: Room, left: Mask) -> str:
     """
     kinds, counts = np.unique(room.kind_of[left], return_counts=True)
     ranked = sorted(zip(room.kinds[kinds].tolist(), counts.tolist(), strict=True), reverse=True)
-    listed = ", ".join(f"{count} of {rows} × {columns}" for (rows, columns), count in ranked[:MOST_KINDS])
+    listed = ", ".join(f"{count} of {rows} × {columns}" for (rows, columns, _), count in ranked[:MOST_KINDS])
     rest = sum(count for _, count in ranked[MOST_KINDS:])
     more = f" and {rest} smaller ones" if rest else ""
     total = int(left.sum())

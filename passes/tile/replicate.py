@@ -9,8 +9,8 @@ from heapq import heapify, heappop, heappush
 from typing import Literal
 
 from mho.passes.levels.network import Calibrated
-from mho.passes.levels.tiling import Seat, Tiling
-from mho.passes.tile.tile import blocks_by_matrix, renumber, volume_bound
+from mho.passes.levels.tiling import Tiling
+from mho.passes.tile.tile import blocks_by_matrix, with_blocks
 from mho.targets.errors import OptionError
 from mho.targets.faults import FaultMap
 from mho.targets.program import SolverFacts
@@ -114,16 +114,10 @@ def fill(fires: Mapping[str, float], tiles: Mapping[str, int], budget: int) -> d
 def copied(tiling: Tiling, replicas: Mapping[str, int]) -> Tiling:
     """The tiling with that many copies of each matrix, every block in its own tile."""
     first = blocks_by_matrix(b for b in tiling.blocks if b.replica == 0)
-    blocks = renumber(
+    blocks = (
         replace(b, replica=replica)
         for name, copies in replicas.items()
         for replica in range(copies)
         for b in first[name]
     )
-    return replace(
-        tiling,
-        blocks=blocks,
-        tiles=tuple((Seat(b.number),) for b in blocks),
-        replicas=dict(replicas),
-        tiles_lower_bound=volume_bound(blocks, tiling.target.crossbar),
-    )
+    return with_blocks(replace(tiling, replicas=dict(replicas)), blocks)

@@ -68,9 +68,9 @@ def _faults(placement: Placement) -> Iterator[str]:
         faults = tiling.faults.by_site.get(site)
         if faults is None or tile >= len(tiling.tiles):
             continue
-        rows, columns = faults.room(tiling.target.crossbar)
         for seat in tiling.tiles[tile]:
             block = tiling.blocks[seat.block]
+            rows, columns = faults.room(tiling.target.crossbar, tiling.devices.get(block.matrix))
             bottom = seat.row_offset + block.rows[1] - block.rows[0]
             right = seat.column_offset + block.columns[1] - block.columns[0]
             if bottom > rows or right > columns:

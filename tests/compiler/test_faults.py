@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 import mho
 from mho.examples import digits
+from mho.passes.tile.choose_devices import ChooseDevices
 from mho.pipeline import Pipeline
 from mho.stages import Stages
 from mho.targets.check import check_program
@@ -123,3 +125,14 @@ def test_a_map_that_leaves_too_little(tmp_path: Path) -> None:
             pipeline=mho.Pipeline(partition=pipeline().partition.__class__(chips=1)),
             faults=FaultMap(tiles=dead),
         )
+
+
+def test_dead_columns_among_weights_of_fewer_devices() -> None:
+    target = mho.load_target("analog34")
+    faults = mho.draw_faults(target, mho.FaultRates(dead_columns=0.3), seed=2)
+    files, options = digits(), replace(pipeline("pipelined", 1), devices=ChooseDevices(devices=2))
+    program = mho.compile(
+        files.model, target, files.calibration_data, pipeline=options, faults=faults, stages=Stages(verify=True)
+    ).program
+    assert {load.devices for core in program.cores for load in core.loads} == {2}
+    assert check_program(program) == ()
