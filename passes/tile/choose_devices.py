@@ -38,8 +38,8 @@ class ChooseDevices:
         replicas: copies of every matrix that the budget pays; "fill" copies later, from what is left.
     """
 
-    devices: Count | Literal["auto"] | None = None
-    devices_of: Mapping[str, Count] = field(default_factory=dict)
+    devices: int | Literal["auto"] | None = None
+    devices_of: Mapping[str, int] = field(default_factory=dict)
     sensitive: tuple[str, ...] = ()
     chips: Count | None = None
     tiles: Count | None = None
