@@ -87,6 +87,8 @@ def _copies(program: Program) -> Iterator[str]:
     yield from (f"blocks are loaded of the unknown matrix {name}" for name in copies if name not in matrices)
     for name, matrix in matrices.items():
         replicas = copies[name]
+        if len({load.devices for loads in replicas.values() for load in loads}) > 1:
+            yield f"matrix {name} is loaded with different numbers of devices a weight"
         if sorted(replicas) != list(range(len(replicas))) or not replicas:
             yield f"matrix {name} is loaded as the replicas {sorted(replicas)}"
         for replica, loads in replicas.items():

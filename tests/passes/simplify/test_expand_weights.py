@@ -19,7 +19,7 @@ from mho.runtime.effects import Effects
 Array = npt.NDArray[Any]
 Run = Callable[[Model, Mapping[str, Array]], dict[str, Array]]
 
-MODELS = {
+MODELS: dict[str, tuple[str, str, dict[str, tuple[int, ...]]]] = {
     "matmul": ("float[3,6] x", "y = MatMul (x, W)", {"W": (6, 5)}),
     "matmul of rank 3": ("float[3,2,6] x", "y = MatMul (x, W)", {"W": (6, 5)}),
     "matmul of matrices": ("float[3,2,6] x", "y = MatMul (x, W)", {"W": (1, 6, 5)}),
@@ -65,7 +65,8 @@ def model_of(name: str) -> onnx.ModelProto:
 
 def feeds(model: Model) -> dict[str, Array]:
     value = model.ir.graph.inputs[0]
-    return {"x": np.random.default_rng(1).standard_normal([int(d) for d in value.shape or ()], dtype=np.float32)}
+    shape = [d for d in value.shape or () if isinstance(d, int)]
+    return {"x": np.random.default_rng(1).standard_normal(shape, dtype=np.float32)}
 
 
 @pytest.mark.parametrize("draw", ["orthonormal", "normal"])
