@@ -62,7 +62,8 @@ def _numbers(program: Program) -> Iterator[str]:
 
 def _crossbar(machine: Crossbar, loads: Sequence[Load]) -> Iterator[str]:
     """Each block inside the crossbar, and none over another; all of one number of devices a weight."""
-    numbers = sorted({load.devices or machine.devices_per_weight for load in loads})
+    given = {load.devices or machine.devices_per_weight for load in loads}
+    numbers = sorted(number for number in given if number is not None)
     strange = [n for n in numbers if n not in machine.devices_allowed]
     if strange:
         yield f"weights of {_list(strange)} devices; the machine allows {_list(machine.devices_allowed)}"
@@ -89,6 +90,8 @@ def _copies(program: Program) -> Iterator[str]:
     yield from (f"blocks are loaded of the unknown matrix {name}" for name in copies if name not in matrices)
     for name, matrix in matrices.items():
         replicas = copies[name]
+        if len({load.devices for loads in replicas.values() for load in loads}) > 1:
+            yield f"matrix {name} is loaded with different numbers of devices a weight"
         if sorted(replicas) != list(range(len(replicas))) or not replicas:
             yield f"matrix {name} is loaded as the replicas {sorted(replicas)}"
         for replica, loads in replicas.items():

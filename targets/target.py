@@ -85,11 +85,14 @@ class Crossbar:
 
     @property
     def devices_allowed(self) -> tuple[int, ...]:
-        """The numbers of devices that a weight can be made of, the most first."""
-        return tuple(sorted({self.devices_per_weight, *self.devices_choices}, reverse=True))
+        """The numbers of devices that a weight can be made of, the most first; none where they are unknown."""
+        own = () if self.devices_per_weight is None else (self.devices_per_weight,)
+        return tuple(sorted({*own, *self.devices_choices}, reverse=True))
 
-    def with_devices(self, devices: int) -> Crossbar:
-        """The crossbar with so many devices a weight and as many devices a row as before."""
+    def with_devices(self, devices: int | None) -> Crossbar:
+        """The crossbar with so many devices a weight and as many devices a row as before; None changes nothing."""
+        if devices is None:
+            return self
         own = self.devices_per_weight or devices
         return replace(self, devices_per_weight=devices, columns=self.columns * own // devices)
 

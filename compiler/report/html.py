@@ -76,7 +76,7 @@ def html_page(report: Report) -> str:
 
 def _tile_sizes(report: Report) -> str:
     """Rows and columns of the tiles, one size for each number of devices a weight."""
-    sizes = sorted({(-tile.devices_per_weight, tile.rows, tile.columns) for tile in report.tiles})
+    sizes = sorted({(-(tile.devices_per_weight or 0), tile.rows, tile.columns) for tile in report.tiles})
     return " or ".join(f"{rows} × {columns}" for _, rows, columns in sizes)
 
 

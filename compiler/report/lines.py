@@ -24,7 +24,7 @@ class Summary:
 
     Attributes:
         weights: stored weights, every matrix once, whatever its replicas.
-        devices: memory devices of the weights of all replicas.
+        devices: memory devices of the weights of all replicas; None is unknown.
         macs: products of a weight and an input.
         tiles: tiles that hold weights.
         utilisation: cells that hold a weight / cells of those tiles.
@@ -33,7 +33,7 @@ class Summary:
     """
 
     weights: int
-    devices: int
+    devices: int | None
     macs: float
     tiles: int
     tiles_lower_bound: int
@@ -51,7 +51,7 @@ class LayerLine:
     """A use of a matrix.
 
     Attributes:
-        devices_per_weight: memory devices that make one of its weights.
+        devices_per_weight: memory devices that make one of its weights; None is unknown.
         devices: of the weights of all replicas together, and so are blocks and tiles.
         busy_ns: time its slowest tile works; energy_nj: of all its tiles. None is unknown.
         colour: number of the first layer that uses the matrix; layers that share one look alike.
@@ -65,8 +65,8 @@ class LayerLine:
     columns: int
     groups: int
     weights: int
-    devices_per_weight: int
-    devices: int
+    devices_per_weight: int | None
+    devices: int | None
     macs: float
     blocks: int
     tiles: int
@@ -112,7 +112,7 @@ class TileLine:
     """
 
     site: Site
-    devices_per_weight: int
+    devices_per_weight: int | None
     rows: int
     columns: int
     blocks: tuple[BlockLine, ...]

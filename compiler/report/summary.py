@@ -177,7 +177,7 @@ def _summary(
     cells = sum(t.rows * t.columns for t in tiles)
     return Summary(
         weights=sum(m.weights for m in program.matrices),
-        devices=sum(b.weights * t.devices_per_weight for t in tiles for b in t.blocks),
+        devices=_total([_times(b.weights, t.devices_per_weight) for t in tiles for b in t.blocks]),
         macs=sum(layer.macs for layer in layers),
         tiles=len(tiles),
         tiles_lower_bound=program.mapping.tiles_lower_bound,
@@ -219,8 +219,17 @@ def _tile(
     )
 
 
-def _devices(loads: Iterable[Load], target: Target) -> int:
-    """The devices of a weight of blocks that agree in it."""
+def _times(weights: int, devices: int | None) -> int | None:
+    return None if devices is None else weights * devices
+
+
+def _total(counts: list[int | None]) -> int | None:
+    known = [count for count in counts if count is not None]
+    return sum(known) if len(known) == len(counts) else None
+
+
+def _devices(loads: Iterable[Load], target: Target) -> int | None:
+    """The devices of a weight of blocks that agree in it; None is unknown."""
     return next((load.devices for load in loads if load.devices), target.crossbar.devices_per_weight)
 
 
@@ -271,7 +280,7 @@ def _layer(
         groups=matrix.groups,
         weights=matrix.weights,
         devices_per_weight=devices,
-        devices=matrix.weights * devices * replicas,
+        devices=_times(matrix.weights * replicas, devices),
         macs=matrix.weights * facts.fires,
         blocks=len(loads),
         tiles=len({site for site, _ in loads}),

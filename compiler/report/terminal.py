@@ -144,7 +144,9 @@ def _tiles_line(report: Report) -> str:
 
 
 def _devices_line(report: Report) -> str:
-    counts = sorted({layer.devices_per_weight for layer in report.layers}, reverse=True)
+    if report.summary.devices is None:
+        return "not known"
+    counts = sorted({n for layer in report.layers if (n := layer.devices_per_weight)}, reverse=True)
     each = f", {' or '.join(map(str, counts))} a weight" if counts else ""
     return f"{q.whole(report.summary.devices)}{each}"
 
@@ -188,7 +190,7 @@ def _room(headings: tuple[str, ...], rows: list[tuple[str, ...]]) -> int:
 def _layer(layer: LayerLine, choice: bool) -> tuple[str, ...]:
     return (
         f"{layer.rows} × {layer.columns}",
-        *((q.whole(layer.devices_per_weight),) if choice else ()),
+        *((str(layer.devices_per_weight or "–"),) if choice else ()),
         q.whole(layer.tiles),
         q.whole(layer.replicas),
         q.short(layer.fires),

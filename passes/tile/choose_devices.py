@@ -38,8 +38,8 @@ class ChooseDevices:
         replicas: copies of every matrix that the budget pays; "fill" copies later, from what is left.
     """
 
-    devices: Count | Literal["auto"] | None = None
-    devices_of: Mapping[str, Count] = field(default_factory=dict)
+    devices: int | Literal["auto"] | None = None
+    devices_of: Mapping[str, int] = field(default_factory=dict)
     sensitive: tuple[str, ...] = ()
     chips: Count | None = None
     tiles: Count | None = None
@@ -65,16 +65,20 @@ class ChooseDevices:
             kinds = self._kinds(tiling, names, fixed)
             choice = best_choice(kinds, self.sensitive, self._room(tiling), self.effort, self.seed)
         else:
-            own = self.devices or tiling.target.crossbar.devices_per_weight
-            choice = Choice({name: fixed.get(name, own) for name in tiling.calibrated.network.matrices})
+            every = {} if self.devices is None else dict.fromkeys(tiling.calibrated.network.matrices, self.devices)
+            choice = Choice(every | fixed)
         return recut(tiling, choice)
 
     def _numbers(self, tiling: Tiling) -> Iterator[str]:
         allowed = tiling.target.crossbar.devices_allowed
-        asked = {"devices (--devices)": self.devices} if isinstance(self.devices, int) else {}
+        asked: dict[str, int | str] = {"devices (--devices)": self.devices} if isinstance(self.devices, int) else {}
         asked |= {f"devices_of (--devices-of) {plain(name)}": n for name, n in self.devices_of.items()}
+        if self.devices == "auto" and not allowed:
+            asked |= {"devices (--devices)": self.devices}
         for key, count in asked.items():
-            if count not in allowed:
+            if not allowed:
+                yield f"{key} = {count}: what a weight of {plain(tiling.target.name)} is made of is not published"
+            elif count not in allowed:
                 yield (
                     f"{key} = {count}: a weight of {plain(tiling.target.name)} is made of "
                     f"{' or '.join(map(str, allowed))} devices"

@@ -130,7 +130,8 @@ def _seats(tiling: Tiling, mode: Mode) -> Iterator[str]:
         boxes = [_box(seat, tiling.blocks[seat.block]) for seat in seats]
         kinds = {tiling.crossbar_of(tiling.blocks[seat.block].matrix) for seat in seats}
         if len(kinds) > 1:
-            yield f"tile {tile}: weights of {_words(c.devices_per_weight for c in kinds)} devices"
+            numbers = _words(c.devices_per_weight for c in kinds if c.devices_per_weight)
+            yield f"tile {tile}: weights of {numbers} devices"
         crossbar = min(kinds, key=lambda c: c.columns, default=tiling.target.crossbar)
         yield from (f"tile {tile}: {problem}" for problem in _tile_problems(boxes, crossbar, mode))
 
