@@ -89,11 +89,14 @@ def rounds(fires: float, replicas: int) -> int:
     return ceil(fires / replicas - 1e-9)
 
 
-def firing_ns(target: Target, count: int, together: int = 1) -> float | None:
-    """From the first MVM to the last result, for `count` positions of `together` blocks that take turns in a tile.
+def firing_ns(target: Target, count: int, work: Work) -> float | None:
+    """From the first MVM to the last result of a tile, for `count` positions of `work` each.
 
-    MVMs follow each other without a gap; the digital unit works on one vector while the next is made and holds the
-    row up where it is slower. An unknown digital latency counts 0.
+    MVMs follow each other without a gap. The digital unit works on one vector while the next is made: it is done
+    with what the last MVM gave, and with the partial sums that are added to it, after the last MVM; where it is
+    slower than the MVMs it holds them up. An unknown digital latency counts 0:
+
+        max(count · mvms · mvm + after · digital, mvm + count · vectors · digital)
     """
     mvm = target.costs.mvm_latency_ns
     if mvm is None:
@@ -101,7 +104,8 @@ def firing_ns(target: Target, count: int, together: int = 1) -> float | None:
     if count == 0:
         return 0.0
     digital = target.costs.digital_latency_ns or 0.0
-    return mvm + (count * together - 1) * max(mvm, digital) + digital
+    after = min(1.0, work.converted) + work.added
+    return max(count * work.mvms * mvm + after * digital, mvm + count * work.vectors * digital)
 
 
 def transport_ns(target: Target, hops: int, crosses: bool) -> float:
@@ -152,26 +156,3 @@ def _energy_figures(target: Target, work: Work) -> Iterator[tuple[Component, str
         ("chip links", "mesh.chip_energy_nj", work.chip_words),
     )
     return ((component, key, count, known(target, key)) for component, key, count in counts if count > 0)
-
-
-def firing_nj(target: Target, fires: float, blocks: int) -> float | None:
-    """`fires` positions of a layer of so many blocks, each vector through its core's digital unit once."""
-    mvm = target.costs.mvm_energy_nj
-    if mvm is None:
-        return None
-    return fires * blocks * (mvm + (target.costs.digital_energy_nj or 0.0))
-
-
-def unpublished(target: Target, chips: int) -> tuple[str, ...]:
-    """The keys of the costs that nobody published and that totals therefore leave out."""
-    known = {
-        "costs.mvm_latency_ns": target.costs.mvm_latency_ns,
-        "costs.mvm_energy_nj": target.costs.mvm_energy_nj,
-        "costs.digital_latency_ns": target.costs.digital_latency_ns,
-        "costs.digital_energy_nj": target.costs.digital_energy_nj,
-        "mesh.hop_latency_ns": target.mesh.hop_latency_ns,
-        "mesh.hop_energy_nj": target.mesh.hop_energy_nj,
-    }
-    if chips > 1:
-        known["mesh.chip_latency_ns"] = target.mesh.chip_latency_ns
-    return tuple(key for key, value in known.items() if value is None)
