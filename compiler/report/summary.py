@@ -8,10 +8,13 @@ from functools import cached_property
 from math import isclose
 
 from mho.report.accuracy import Accuracy, read_accuracy
-from mho.report.lines import UNITS, BlockLine, LayerLine, Reason, StepLine, Summary, TileLine
+from mho.report.costs import area_mm2, components, missing, ratio
+from mho.report.lines import UNITS, BlockLine, ComponentLine, LayerLine, Reason, StepLine, Summary, TileLine
 from mho.targets.errors import DataError, plain
 from mho.targets.isa import CoreProgram, Load, Site
 from mho.targets.program import (
+    Component,
+    CostLine,
     Decision,
     LayerFacts,
     LinkTraffic,
@@ -36,6 +39,7 @@ class Report:
     Attributes:
         grid: width and height of a chip's grid of cores.
         solvers: every search, in the order of the pipeline.
+        breakdown: the costs by layer and component; empty where the program has none.
         layers_of: ONNX node → the layers that compute it, or whose weights it is part of, where there are any.
         accuracy: None where nobody validated.
     """
@@ -51,6 +55,7 @@ class Report:
     decisions: tuple[Decision, ...]
     layers_of: Mapping[str, tuple[str, ...]]
     solvers: tuple[SolverFacts, ...]
+    breakdown: tuple[CostLine, ...]
     accuracy: Accuracy | None
 
     @cached_property
@@ -62,6 +67,25 @@ class Report:
         lines = [Reason(unit=u, reason=r, remedy=m, decisions=tuple(d)) for (u, r, m), d in groups.items()]
         order = tuple(UNITS)
         return tuple(sorted(lines, key=lambda g: (order.index(g.unit), -len(g.decisions))))
+
+    @cached_property
+    def components(self) -> tuple[ComponentLine, ...]:
+        """The breakdown by component."""
+        return components(self.breakdown)
+
+    @property
+    def energy_components(self) -> tuple[Component, ...]:
+        """The components of which the energy of some layer is known."""
+        return tuple(line.component for line in self.components if line.energy_nj is not None)
+
+    @cached_property
+    def _costs(self) -> Mapping[tuple[str | None, Component], CostLine]:
+        return {(line.layer, line.component): line for line in self.breakdown}
+
+    def energy_of(self, layer: str, component: Component) -> float | None:
+        """What a component of a layer uses; None where it is unknown, or where the layer has none."""
+        line = self._costs.get((layer, component))
+        return None if line is None else line.energy_nj
 
     def text(self) -> str:
         """The report as plain text of 80 columns."""
@@ -113,6 +137,7 @@ def summarise(program: Program, accuracy: object = None) -> Report:
         decisions=program.decisions,
         layers_of=_layers_of(program),
         solvers=solvers,
+        breakdown=program.mapping.costs.breakdown,
         accuracy=None if accuracy is None else _own(read_accuracy(accuracy), program),
     )
 
@@ -172,9 +197,12 @@ def _summary(
     costs = program.mapping.costs
     crossbar = program.target.crossbar
     cells = len(tiles) * crossbar.rows * crossbar.columns
+    macs = sum(layer.macs for layer in layers)
+    tops = ratio(2 * macs / 1000, costs.interval_ns)
+    area = area_mm2(costs, program.target, len(tiles))
     return Summary(
         weights=sum(m.weights for m in program.matrices),
-        macs=sum(layer.macs for layer in layers),
+        macs=macs,
         tiles=len(tiles),
         tiles_lower_bound=program.mapping.tiles_lower_bound,
         chips=program.mapping.chips,
@@ -182,7 +210,12 @@ def _summary(
         latency_ns=costs.latency_ns,
         interval_ns=costs.interval_ns,
         energy_nj=costs.energy_nj,
+        area_mm2=area,
+        tops=tops,
+        tops_per_w=ratio(2 * macs / 1000, costs.energy_nj),
+        tops_per_mm2=ratio(tops, area),
         excluded=costs.excluded,
+        missing=missing(costs, program.target),
         solver=_weakest(solvers),
     )
 

@@ -46,12 +46,12 @@ def costs(machine: Machine, slots: Iterable[Slot]) -> CostFacts:
     target = machine.target
     layers = [LayerCost(machine, layer) for layer in machine.traffic.layers]
     total = sum((layer.work for layer in layers), Work())
-    missing = _missing(target, total, tuple(digital_places(target, machine.network.steps)))
+    missing = _missing(machine, total)
     return CostFacts(
         latency_ns=max((slot.end_ns for slot in slots), default=0.0) if machine.timed else None,
         interval_ns=max(_busiest_ns(layers), ports_ns(machine)) if machine.timed else None,
         energy_nj=None if energy_nj(target, total) is None else sum(layer.energy_nj or 0.0 for layer in layers),
-        area_mm2=None if target.costs.tile_area_mm2 is None else len(machine.tiling.tiles) * target.costs.tile_area_mm2,
+        area_mm2=_area_mm2(target, len(machine.tiling.tiles)),
         excluded=_union(missing),
         missing=missing,
         layers_ns={layer.name: layer.busy_ns for layer in layers if layer.busy_ns is not None},
@@ -148,20 +148,26 @@ def _busiest_ns(layers: Iterable[LayerCost]) -> float:
     return max(busy.values(), default=0.0)
 
 
-def _missing(target: Target, total: Work, places: tuple[str, ...]) -> dict[str, tuple[str, ...]]:
+def _area_mm2(target: Target, tiles: int) -> float | None:
+    area = target.costs.tile_area_mm2
+    return tiles * area if area is not None else None if tiles else 0.0
+
+
+def _missing(machine: Machine, total: Work) -> dict[str, tuple[str, ...]]:
     """Total → what it leaves out of what the network uses."""
 
     def unknown(*used: tuple[str, bool]) -> tuple[str, ...]:
-        return tuple(key for key, uses in used if uses and known(target, key) is None)
+        return tuple(key for key, uses in used if uses and known(machine.target, key) is None)
 
-    works = (MVM_LATENCY, total.mvms > 0), (DIGITAL_LATENCY, total.vectors > 0)
+    places = tuple(digital_places(machine.target, machine.network.steps))
+    tiles = bool(machine.tiling.tiles)
+    works = (MVM_LATENCY, tiles), (DIGITAL_LATENCY, total.vectors > 0)
     ways = (HOP_LATENCY, total.hop_words > 0), (CHIP_LATENCY, total.chip_words > 0)
-    energy = missing_energies(target, total)
     return {
         "latency": (*unknown(*works, *ways), *places),
         "interval": (*unknown(*works), *places),
-        "energy": (*energy, *places),
-        "area": unknown((TILE_AREA, True)),
+        "energy": (*missing_energies(machine.target, total), *places),
+        "area": unknown((TILE_AREA, tiles)),
     }
 
 
