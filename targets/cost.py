@@ -17,6 +17,7 @@ from collections.abc import Iterator
 from dataclasses import astuple, dataclass
 from math import ceil
 from operator import attrgetter
+from typing import get_args
 
 from mho.targets.isa import Accumulate, Add, Convert, Kernel, Mvm
 from mho.targets.program import Component
@@ -27,6 +28,9 @@ DIGITAL_LATENCY = "costs.digital_latency_ns"
 HOP_LATENCY = "mesh.hop_latency_ns"
 CHIP_LATENCY = "mesh.chip_latency_ns"
 TILE_AREA = "costs.tile_area_mm2"
+
+COMPONENTS: tuple[Component, ...] = get_args(Component)
+"""In the order in which a vector meets them."""
 
 OPTIONAL: tuple[Component, ...] = ("dac", "adc")
 """Components that are part of the MVM's figure where they have none of their own."""

@@ -6,8 +6,8 @@ from collections.abc import Iterable, Mapping
 from math import isfinite
 
 from mho.report.lines import ComponentLine, Total
-from mho.targets.cost import TILE_AREA
-from mho.targets.program import Component, CostFacts, CostLine
+from mho.targets.cost import COMPONENTS, TILE_AREA
+from mho.targets.program import CostFacts, CostLine
 from mho.targets.target import Target
 
 _NEEDS: Mapping[Total, tuple[str, ...]] = {
@@ -49,14 +49,13 @@ def ratio(amount: float | None, by: float | None) -> float | None:
 def components(breakdown: Iterable[CostLine]) -> tuple[ComponentLine, ...]:
     """What each component costs in all layers, in the order in which they work; None where no layer's is known."""
     lines = list(breakdown)
-    order: tuple[Component, ...] = ("mvm", "dac", "adc", "digital", "links", "chip links")
     return tuple(
         ComponentLine(
             component=component,
             time_ns=_sum(line.time_ns for line in lines if line.component == component),
             energy_nj=_sum(line.energy_nj for line in lines if line.component == component),
         )
-        for component in order
+        for component in COMPONENTS
         if any(line.component == component for line in lines)
     )
 

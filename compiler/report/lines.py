@@ -56,6 +56,11 @@ class Summary:
     solver: SolverFacts | None
 
     @property
+    def uncounted(self) -> tuple[str, ...]:
+        """What some time or energy leaves out."""
+        return tuple(dict.fromkeys(key for _, keys in self.left_out for key in keys))
+
+    @property
     def left_out(self) -> tuple[tuple[tuple[Total, ...], tuple[str, ...]], ...]:
         """Times and energies that leave out the same, and what that is; rates follow from them, an area is whole."""
         groups: dict[tuple[str, ...], list[Total]] = {}

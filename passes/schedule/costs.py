@@ -11,6 +11,7 @@ from mho.passes.schedule.machine import Machine
 from mho.passes.schedule.ports import ports_ns
 from mho.targets.cost import (
     CHIP_LATENCY,
+    COMPONENTS,
     DIGITAL_LATENCY,
     HOP_LATENCY,
     MVM_LATENCY,
@@ -37,8 +38,6 @@ _ORDER = (
     "mesh.chip_energy_nj",
     TILE_AREA,
 )
-
-COMPONENTS: tuple[Component, ...] = ("mvm", "dac", "adc", "digital", "links", "chip links")
 
 
 def costs(machine: Machine, slots: Iterable[Slot]) -> CostFacts:
