@@ -46,9 +46,10 @@ def costs(machine: Machine, slots: Iterable[Slot]) -> CostFacts:
     layers = [LayerCost(machine, layer) for layer in machine.traffic.layers]
     total = sum((layer.work for layer in layers), Work())
     missing = _missing(machine, total)
+    least_ns = ports_ns(machine)
     return CostFacts(
-        latency_ns=max((slot.end_ns for slot in slots), default=0.0) if machine.timed else None,
-        interval_ns=max(_busiest_ns(layers), ports_ns(machine)) if machine.timed else None,
+        latency_ns=max((least_ns, *(slot.end_ns for slot in slots))) if machine.timed else None,
+        interval_ns=max(_busiest_ns(layers), least_ns) if machine.timed else None,
         energy_nj=None if energy_nj(target, total) is None else sum(layer.energy_nj or 0.0 for layer in layers),
         area_mm2=_area_mm2(target, len(machine.tiling.tiles)),
         excluded=_union(missing),

@@ -21,7 +21,9 @@ Vectors = set[tuple[int, object]]
 
 
 def ports_ns(machine: Machine) -> float:
-    """The least time between two inferences that the ports of the busiest chip allow; 0 where ports are unknown.
+    """The least time of an inference that the ports of the busiest chip allow; 0 where ports are unknown.
+
+    It bounds the time between two inferences as well as that of one:
 
     vectors of an inference / ports · MVM time: a port takes or gives one vector in the time of an MVM.
     """

@@ -82,6 +82,8 @@ def test_the_interval_waits_for_the_ports() -> None:
     assert interval(None, None) == interval(2, 3) == 1000.0
     assert interval(1, None) == 2000.0
     assert interval(1, 1) == 3000.0
+    alone = plan(tiling(net, chip(6, 1, 1), {"l0": 10.0})).costs
+    assert alone.latency_ns == 3000.0, "its own vectors pass the same ports"
     assert interval(None, 2) == 1500.0
 
 
