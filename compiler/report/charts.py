@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from math import ceil, floor, isfinite, log10
+from math import ceil, floor, inf, isfinite, log10
 
 from mho.report import quantities as q
 from mho.report.accuracy import Accuracy, moments
-from mho.report.lines import LayerLine
+from mho.report.lines import ComponentLine, LayerLine
 from mho.report.summary import Report
+from mho.targets.program import Component
 
 
 @dataclass(frozen=True)
@@ -28,6 +29,24 @@ class Stack:
     title: str
     total: str
     parts: tuple[Part, ...]
+
+
+@dataclass(frozen=True)
+class Piece:
+    """A component's piece of a stacked bar; `share` is of the whole."""
+
+    component: Component
+    share: float
+    text: str
+
+
+@dataclass(frozen=True)
+class Components:
+    """A stacked bar of components: what it counts, and its total in words."""
+
+    title: str
+    total: str
+    pieces: tuple[Piece, ...]
 
 
 @dataclass(frozen=True)
@@ -113,6 +132,30 @@ def _stack(
     if total <= 0:
         return None
     return Stack(title, words(total), tuple(Part(layer, value / total, words(value)) for layer, value in known))
+
+
+def component_stacks(report: Report) -> tuple[Components, ...]:
+    """The time and the energy of each component, as far as they are known."""
+    wanted: tuple[tuple[str, Callable[[ComponentLine], float | None], Callable[[float], str]], ...] = (
+        ("time", lambda line: line.time_ns, q.duration),
+        ("energy", lambda line: line.energy_nj, q.energy),
+    )
+    found = (_component_stack(report.components, *line) for line in wanted)
+    return tuple(stack for stack in found if stack is not None)
+
+
+def _component_stack(
+    lines: tuple[ComponentLine, ...],
+    title: str,
+    amount: Callable[[ComponentLine], float | None],
+    words: Callable[[float], str],
+) -> Components | None:
+    known = [(line, value) for line in lines if (value := amount(line)) is not None]
+    total = sum(value for _, value in known)
+    if not 0 < total < inf:
+        return None
+    pieces = tuple(Piece(line.component, value / total, words(value)) for line, value in known)
+    return Components(title, words(total), pieces)
 
 
 def steps_of(low: float, high: float, most: int = 6) -> Iterator[float]:

@@ -25,7 +25,9 @@ from mho.report.json_document import as_json
 from mho.report.lines import UNITS, TileLine
 from mho.report.names import shortened
 from mho.report.summary import Report
+from mho.targets.cost import COMPONENTS
 from mho.targets.errors import plain
+from mho.targets.program import Component
 
 MOST_TILES = 3000
 """Above this many tiles the page shows chips, and a chip's tiles on demand."""
@@ -91,10 +93,13 @@ def _environment() -> Environment:
     environment.filters |= {
         "duration": q.duration,
         "energy": q.energy,
+        "rate": q.rate,
+        "area": q.area,
         "short": q.short,
         "whole": q.whole,
         "percent": q.percent,
         "look": look,
+        "paint": paint,
     }
     environment.globals |= {
         "score": q.score,
@@ -115,6 +120,11 @@ def _printable(value: object) -> object:
 def look(colour: int | None) -> str:
     """The classes that paint a layer: ten hues, then the same hues hatched."""
     return "digital" if colour is None else f"c{colour % COLOURS} p{colour // COLOURS % PATTERNS}"
+
+
+def paint(component: Component) -> str:
+    """The class that paints a component: shades of one hue for the crossbar, of grey for what lies around it."""
+    return f"k{COMPONENTS.index(component)}"
 
 
 def _embedded(report: Report) -> str:

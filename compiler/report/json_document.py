@@ -7,10 +7,10 @@ from dataclasses import asdict
 from typing import Any
 
 from mho.report.jsonable import jsonable, number
-from mho.report.lines import BlockLine, LayerLine, StepLine, Summary, TileLine
+from mho.report.lines import BlockLine, ComponentLine, LayerLine, StepLine, Summary, TileLine
 from mho.report.summary import Report
 from mho.targets.isa import Site
-from mho.targets.program import Decision, LinkTraffic, Manifest, SolverFacts
+from mho.targets.program import CostLine, Decision, LinkTraffic, Manifest, SolverFacts
 from mho.targets.target import Target
 
 SCHEMA = "mho-report-1"
@@ -25,6 +25,8 @@ def as_json(report: Report) -> Json:
         "model": {"name": report.manifest.model, "digest": report.manifest.model_digest},
         "target": _target(report.target),
         "summary": _summary(report.summary),
+        "costs": [_cost(line) for line in report.breakdown],
+        "components": [_cost(line) for line in report.components],
         "layers": [_layer(layer) for layer in report.layers],
         "tiles": [_tile(tile) for tile in report.tiles],
         "grid": {"width": report.grid[0], "height": report.grid[1]},
@@ -68,7 +70,12 @@ def _summary(summary: Summary) -> Json:
         "latency_ns": number(summary.latency_ns),
         "interval_ns": number(summary.interval_ns),
         "energy_nj": number(summary.energy_nj),
+        "area_mm2": number(summary.area_mm2),
+        "tops": number(summary.tops),
+        "tops_per_w": number(summary.tops_per_w),
+        "tops_per_mm2": number(summary.tops_per_mm2),
         "excluded": list(summary.excluded),
+        "missing": {total: list(keys) for total, keys in summary.missing.items()},
         "solver": _solver(summary.solver),
     }
 
@@ -87,6 +94,11 @@ def _solver(solver: SolverFacts | None) -> Json:
 
 def _layer(layer: LayerLine) -> Json:
     facts: Json = jsonable(asdict(layer))
+    return facts
+
+
+def _cost(line: CostLine | ComponentLine) -> Json:
+    facts: Json = jsonable(asdict(line))
     return facts
 
 

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Literal
 
 from mho.targets.isa import Site
-from mho.targets.program import Decision, SolverFacts, Unit
+from mho.targets.program import Component, Decision, SolverFacts, Unit
+
+Total = Literal["latency", "interval", "energy", "area", "tops", "tops_per_w", "tops_per_mm2"]
 
 UNITS: Mapping[Unit, str] = {
     "digital": "digital",
@@ -28,7 +31,11 @@ class Summary:
         macs: products of a weight and an input.
         tiles: tiles that hold weights.
         utilisation: cells that hold a weight / cells of those tiles.
-        excluded: what nobody published; where it names anything, times and energies are lower bounds.
+        area_mm2: of the tiles that are used.
+        tops: operations that the pipeline does, two a multiplication: 2 · macs / interval.
+        tops_per_w: 2 · macs / energy. tops_per_mm2: tops / area.
+        excluded: everything that some total leaves out because nobody published it.
+        missing: total → what it leaves out: times and energies are then lower bounds, rates upper ones.
         solver: the search that proved least: the worst status, then the largest gap.
     """
 
@@ -42,8 +49,36 @@ class Summary:
     latency_ns: float | None
     interval_ns: float | None
     energy_nj: float | None
+    area_mm2: float | None
+    tops: float | None
+    tops_per_w: float | None
+    tops_per_mm2: float | None
     excluded: tuple[str, ...]
+    missing: Mapping[Total, tuple[str, ...]]
     solver: SolverFacts | None
+
+    @property
+    def uncounted(self) -> tuple[str, ...]:
+        """What some time or energy leaves out."""
+        return tuple(dict.fromkeys(key for _, keys in self.left_out for key in keys))
+
+    @property
+    def left_out(self) -> tuple[tuple[tuple[Total, ...], tuple[str, ...]], ...]:
+        """Times and energies that leave out the same, and what that is; rates follow from them, an area is whole."""
+        groups: dict[tuple[str, ...], list[Total]] = {}
+        for total in ("latency", "interval", "energy"):
+            if self.missing[total]:
+                groups.setdefault(self.missing[total], []).append(total)
+        return tuple((tuple(totals), keys) for keys, totals in groups.items())
+
+
+@dataclass(frozen=True, kw_only=True)
+class ComponentLine:
+    """What a kind of component costs in all layers of one inference; None is unknown."""
+
+    component: Component
+    time_ns: float | None
+    energy_nj: float | None
 
 
 @dataclass(frozen=True, kw_only=True)

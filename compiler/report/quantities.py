@@ -36,6 +36,21 @@ def energy(nj: float | None) -> str:
     return UNKNOWN if nj is None or not isfinite(nj) else f"{prefixed(nj, -9)}J"
 
 
+def rate(tops: float | None) -> str:
+    """Tera-operations a second: `16.1 TOPS`, `840 GOPS`."""
+    return UNKNOWN if tops is None or not isfinite(tops) else f"{prefixed(tops, 12)}OPS"
+
+
+def area(mm2: float | None) -> str:
+    """Square millimetres: `25.2 mm²`."""
+    return UNKNOWN if mm2 is None or not isfinite(mm2) else f"{mm2:,.4g} mm²"
+
+
+def per(value: str, unit: str) -> str:
+    """A rate for each of a unit: `2.48 TOPS/W`."""
+    return value if value == UNKNOWN else f"{value}/{unit}"
+
+
 def short(number: float) -> str:
     """A count that may be large: `64`, `1.87 M`; counts below ten thousand are whole where they are."""
     return whole(number) if abs(number) < 10_000 else prefixed(number).rstrip()

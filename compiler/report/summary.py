@@ -8,11 +8,14 @@ from functools import cached_property
 from math import isclose
 
 from mho.report.accuracy import Accuracy, read_accuracy
+from mho.report.costs import area_mm2, components, missing, ratio
 from mho.report.faults import FaultLine, fault_line
-from mho.report.lines import UNITS, BlockLine, LayerLine, Reason, StepLine, Summary, TileLine
+from mho.report.lines import UNITS, BlockLine, ComponentLine, LayerLine, Reason, StepLine, Summary, TileLine
 from mho.targets.errors import DataError, plain
 from mho.targets.isa import CoreProgram, Load, Site
 from mho.targets.program import (
+    Component,
+    CostLine,
     Decision,
     LayerFacts,
     LinkTraffic,
@@ -37,6 +40,7 @@ class Report:
     Attributes:
         grid: width and height of a chip's grid of cores.
         solvers: every search, in the order of the pipeline.
+        breakdown: the costs by layer and component; empty where the program has none.
         layers_of: ONNX node → the layers that compute it, or whose weights it is part of, where there are any.
         accuracy: None where nobody validated.
         faults: what was avoided; None where the program has no fault map.
@@ -53,6 +57,7 @@ class Report:
     decisions: tuple[Decision, ...]
     layers_of: Mapping[str, tuple[str, ...]]
     solvers: tuple[SolverFacts, ...]
+    breakdown: tuple[CostLine, ...]
     accuracy: Accuracy | None
     faults: FaultLine | None = None
 
@@ -65,6 +70,25 @@ class Report:
         lines = [Reason(unit=u, reason=r, remedy=m, decisions=tuple(d)) for (u, r, m), d in groups.items()]
         order = tuple(UNITS)
         return tuple(sorted(lines, key=lambda g: (order.index(g.unit), -len(g.decisions))))
+
+    @cached_property
+    def components(self) -> tuple[ComponentLine, ...]:
+        """The breakdown by component."""
+        return components(self.breakdown)
+
+    @property
+    def energy_components(self) -> tuple[Component, ...]:
+        """The components of which the energy of some layer is known."""
+        return tuple(line.component for line in self.components if line.energy_nj is not None)
+
+    @cached_property
+    def _costs(self) -> Mapping[tuple[str | None, Component], CostLine]:
+        return {(line.layer, line.component): line for line in self.breakdown}
+
+    def energy_of(self, layer: str, component: Component) -> float | None:
+        """What a component of a layer uses; None where it is unknown, or where the layer has none."""
+        line = self._costs.get((layer, component))
+        return None if line is None else line.energy_nj
 
     def text(self) -> str:
         """The report as plain text of 80 columns."""
@@ -116,6 +140,7 @@ def summarise(program: Program, accuracy: object = None) -> Report:
         decisions=program.decisions,
         layers_of=_layers_of(program),
         solvers=solvers,
+        breakdown=program.mapping.costs.breakdown,
         accuracy=None if accuracy is None else _own(read_accuracy(accuracy), program),
         faults=fault_line(program),
     )
@@ -175,10 +200,13 @@ def _summary(
 ) -> Summary:
     costs = program.mapping.costs
     cells = sum(t.rows * t.columns for t in tiles)
+    macs = sum(layer.macs for layer in layers)
+    tops = ratio(2 * macs / 1000, costs.interval_ns)
+    area = area_mm2(costs, program.target, len(tiles))
     return Summary(
         weights=sum(m.weights for m in program.matrices),
         devices=_total([_times(b.weights, t.devices_per_weight) for t in tiles for b in t.blocks]),
-        macs=sum(layer.macs for layer in layers),
+        macs=macs,
         tiles=len(tiles),
         tiles_lower_bound=program.mapping.tiles_lower_bound,
         chips=program.mapping.chips,
@@ -186,7 +214,12 @@ def _summary(
         latency_ns=costs.latency_ns,
         interval_ns=costs.interval_ns,
         energy_nj=costs.energy_nj,
+        area_mm2=area,
+        tops=tops,
+        tops_per_w=ratio(2 * macs / 1000, costs.energy_nj),
+        tops_per_mm2=ratio(tops, area),
         excluded=costs.excluded,
+        missing=missing(costs, program.target),
         solver=_weakest(solvers),
     )
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from io import StringIO
 
 from rich.console import Console, Group, RenderableType
@@ -12,7 +12,7 @@ from rich.text import Text
 
 from mho.report import quantities as q
 from mho.report.accuracy import Accuracy, headings, moments
-from mho.report.lines import UNITS, LayerLine, Reason
+from mho.report.lines import UNITS, ComponentLine, LayerLine, Reason, Summary, Total
 from mho.report.names import MOST_CHARACTERS, shortened
 from mho.report.summary import Report
 from mho.targets.errors import plain
@@ -84,8 +84,12 @@ def as_text(renderable: RenderableType, width: int = WIDTH) -> str:
 
 
 def report_text(report: Report) -> str:
-    """The whole report as plain text: every layer listed, and the accuracy where there is one."""
-    parts = [compile_summary(report, most_layers=len(report.layers))]
+    """The whole report as plain text: every layer and component listed, and the accuracy where there is one."""
+    parts: list[RenderableType] = [compile_summary(report, most_layers=len(report.layers))]
+    if report.components:
+        parts += [Text(), _components(report.components)]
+    if len(report.energy_components) > 1:
+        parts += [Text(), _energies(report)]
     if report.accuracy is not None:
         parts += [Text(), accuracy_summary(report.accuracy, most_layers=len(report.accuracy.layers))]
     return as_text(Group(*parts))
@@ -96,7 +100,7 @@ def _title(report: Report) -> Text:
     return Text.assemble((model, "bold"), " on ", (machine, "bold"))
 
 
-def _pairs(pairs: Iterator[tuple[str, Text]]) -> Table:
+def _pairs(pairs: Iterable[tuple[str, RenderableType]]) -> Table:
     table = Table.grid(padding=(0, 2))
     table.add_column(style="dim", no_wrap=True)
     table.add_column(overflow="fold")
@@ -109,30 +113,61 @@ def _totals(report: Report) -> RenderableType:
     return Padding(_pairs(_total_lines(report)), (0, 0, 0, 2))
 
 
-def _total_lines(report: Report) -> Iterator[tuple[str, Text]]:
+def _total_lines(report: Report) -> Iterator[tuple[str, RenderableType]]:
     summary = report.summary
-    bound = "at least " if summary.excluded else ""
     yield "tiles", Text(_tiles_line(report))
     if report.faults is not None:
         yield "faults", Text(str(report.faults))
     yield "utilisation", Text(f"{q.percent(summary.utilisation)} of their cells hold a weight")
     yield "weights", Text(f"{q.whole(summary.weights)}; {q.short(summary.macs)} multiplications an inference")
     yield "devices", Text(_devices_line(report))
-    yield "latency", Text(_bounded(bound, q.duration(summary.latency_ns)))
-    yield "interval", Text(_interval(bound, q.duration(summary.interval_ns)))
-    yield "energy", Text(_bounded(bound, q.energy(summary.energy_nj)))
-    if summary.excluded:
-        yield "not counted", Text(plain(", ".join(summary.excluded)))
+    yield "latency", Text(_least(summary, "latency", q.duration(summary.latency_ns)))
+    yield "interval", Text(_interval(_least(summary, "interval", q.duration(summary.interval_ns))))
+    yield "energy", Text(_least(summary, "energy", q.energy(summary.energy_nj)))
+    yield "area", Text(_area(summary))
+    if summary.macs:
+        yield "rate", Text(_rates(summary))
+    if summary.left_out:
+        yield "not counted", _left_out(summary)
     for solver in report.solvers:
         yield "search", _solver(solver)
 
 
-def _bounded(bound: str, value: str) -> str:
-    return value if value == q.UNKNOWN else bound + value
+def _least(summary: Summary, total: Total, value: str) -> str:
+    return value if value == q.UNKNOWN or not summary.missing[total] else f"at least {value}"
 
 
-def _interval(bound: str, value: str) -> str:
-    return value if value == q.UNKNOWN else f"{bound}{value} where layers work as a pipeline"
+def _interval(value: str) -> str:
+    return value if value == q.UNKNOWN else f"{value} where layers work as a pipeline"
+
+
+def _area(summary: Summary) -> str:
+    if summary.area_mm2 is None:
+        return f"{q.UNKNOWN}: {plain(', '.join(summary.missing['area']))}"
+    return f"{q.area(summary.area_mm2)} of tiles"
+
+
+def _rates(summary: Summary) -> str:
+    """The rates that are known, "at most" before those that leave something out: once where all do."""
+    rates = (
+        (summary.missing["tops"], q.rate(summary.tops)),
+        (summary.missing["tops_per_w"], q.per(q.rate(summary.tops_per_w), "W")),
+        (summary.missing["tops_per_mm2"], q.per(q.rate(summary.tops_per_mm2), "mm²")),
+    )
+    known = [(missing, rate) for missing, rate in rates if rate != q.UNKNOWN]
+    if not known:
+        return q.UNKNOWN
+    if all(missing for missing, _ in known):
+        return f"at most {', '.join(rate for _, rate in known)}"
+    return ", ".join(f"at most {rate}" if missing else rate for missing, rate in known)
+
+
+def _left_out(summary: Summary) -> RenderableType:
+    """What each total leaves out; without the totals' names where all times and energies leave out the same."""
+    groups = [(totals, Text(plain(", ".join(keys)))) for totals, keys in summary.left_out]
+    if [totals for totals, _ in groups] == [("latency", "interval", "energy")]:
+        return groups[0][1]
+    return _pairs((", ".join(totals), keys) for totals, keys in groups)
 
 
 def _tiles_line(report: Report) -> str:
@@ -180,6 +215,37 @@ def _layers(report: Report, most: int) -> RenderableType:
     return Padding(Group(table, *more), (0, 0, 0, 2))
 
 
+def _components(lines: tuple[ComponentLine, ...]) -> RenderableType:
+    table = Table(box=None, padding=(0, 1), header_style="dim", pad_edge=False)
+    table.add_column("component")
+    for heading in ("time", "energy"):
+        table.add_column(heading, justify="right", no_wrap=True)
+    for line in lines:
+        table.add_row(line.component, _or_dash(line.time_ns, q.duration), _or_dash(line.energy_nj, q.energy))
+    return Padding(table, (0, 0, 0, 2))
+
+
+def _energies(report: Report) -> RenderableType:
+    """The energy of each layer by component."""
+    headings = report.energy_components
+    rows = [
+        tuple(_or_dash(report.energy_of(layer.name, component), q.energy) for component in headings)
+        for layer in report.layers
+    ]
+    names = shortened((layer.name for layer in report.layers), _room(tuple(headings), rows))
+    table = Table(box=None, padding=(0, 1), header_style="dim", pad_edge=False)
+    table.add_column("energy of layer", overflow="fold")
+    for heading in headings:
+        table.add_column(heading, justify="right", no_wrap=True)
+    for layer, row in zip(report.layers, rows, strict=True):
+        table.add_row(Text(names[layer.name]), *row)
+    return Padding(table, (0, 0, 0, 2))
+
+
+def _or_dash(value: float | None, words: Callable[[float], str]) -> str:
+    return "–" if value is None else words(value)
+
+
 def _room(headings: tuple[str, ...], rows: list[tuple[str, ...]]) -> int:
     """Characters for a name beside the numbers, each with its space, and the margin."""
     numbers = zip(headings, *rows, strict=True)
@@ -194,8 +260,8 @@ def _layer(layer: LayerLine, choice: bool) -> tuple[str, ...]:
         q.whole(layer.tiles),
         q.whole(layer.replicas),
         q.short(layer.fires),
-        "–" if layer.busy_ns is None else q.duration(layer.busy_ns),
-        "–" if layer.energy_nj is None else q.energy(layer.energy_nj),
+        _or_dash(layer.busy_ns, q.duration),
+        _or_dash(layer.energy_nj, q.energy),
     )
 
 

@@ -95,4 +95,6 @@ def _json(text: str) -> str:
 def _tables(value: Any) -> Any:
     if is_dataclass(value):
         return {f.name: _tables(getattr(value, f.name)) for f in fields(value)}
+    if isinstance(value, tuple):
+        return [_tables(item) for item in value]
     return value.item() if isinstance(value, np.generic) else value

@@ -2,20 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
-from functools import cached_property
 
-import numpy as np
-
-from mho.passes.levels.network import Network
 from mho.passes.levels.plan import Plan, Routing
-from mho.passes.levels.tiling import Tiling
-from mho.passes.place.route import as_array, distances
-from mho.passes.place.traffic import Indices, TileFlows, Traffic
-from mho.passes.schedule.lanes import lanes
-from mho.targets.cost import firing_nj, firing_ns, rounds, transport_ns, unpublished
-from mho.targets.program import CostFacts, Slot
+from mho.passes.schedule.costs import costs
+from mho.passes.schedule.machine import Machine
+from mho.targets.cost import Work, firing_ns, rounds
+from mho.targets.program import Slot
 from mho.targets.steps import (
     Analog,
     Body,
@@ -28,7 +22,6 @@ from mho.targets.steps import (
     bodies,
     captures,
     reads,
-    walk,
     writes,
 )
 
@@ -38,7 +31,7 @@ class Schedule:
     """Start every step as soon as its values are there and its tiles are free, in the order of the steps.
 
     A layer starts when the layers it reads have finished; layers that do not depend on each other overlap. Digital
-    steps outside the cores take no time, which is said in the costs' `excluded`. All trips of a loop are taken
+    steps outside the cores take no time, which is said in what the costs are `missing`. All trips of a loop are taken
     together, and both branches of an `If` at the rate that each was seen to fire.
     """
 
@@ -46,77 +39,9 @@ class Schedule:
         """Schedule one inference of one sample; without a published MVM latency there is no schedule."""
         machine = Machine(routing)
         timeline = Timeline(machine)
-        if routing.placement.partition.ranged.tiling.target.costs.mvm_latency_ns is not None:
+        if machine.timed:
             timeline.steps(machine.network.steps, {})
         return Plan(routing, tuple(timeline.slots), costs(machine, timeline.slots))
-
-
-@dataclass(frozen=True)
-class Machine:
-    """A placed network as the schedule sees it."""
-
-    routing: Routing
-
-    @cached_property
-    def traffic(self) -> Traffic:
-        return Traffic(self.tiling)
-
-    @cached_property
-    def lane_of(self) -> Indices:
-        return lanes(self.tiling)
-
-    @cached_property
-    def place(self) -> Indices:
-        """Chip, column and row of every tile: [tiles, 3]."""
-        return as_array(self.routing.placement.site_of)
-
-    @cached_property
-    def transport(self) -> dict[str, float]:
-        """Layer → the longest way of a vector to one of its tiles, partial sums included, in ns."""
-        found = {layer: self._longest_ns(self.traffic.partial_sums(layer)) for layer in self.traffic.layers}
-        arrival = dict.fromkeys(found, 0.0)
-        for flow in self.traffic.flows:
-            arrival[flow.consumer] = max(arrival[flow.consumer], self._longest_ns(self.traffic.between(flow)))
-        return {layer: found[layer] + arrival[layer] for layer in found}
-
-    @property
-    def tiling(self) -> Tiling:
-        return self.routing.placement.partition.ranged.tiling
-
-    @property
-    def network(self) -> Network:
-        return self.tiling.calibrated.network
-
-    def layer_lanes(self, layer: str) -> tuple[Indices, Indices]:
-        """The lanes that a layer fires in, and how many of its blocks take turns in each."""
-        blocks = self.traffic.blocks_of[self.traffic.layers[layer].matrix]
-        return np.unique(self.lane_of[[b.number for b in blocks]], return_counts=True)
-
-    def step_lanes(self, layer: str) -> tuple[Indices, Indices]:
-        """The lanes of a layer, and the most blocks of one replica in each: what takes turns in one firing."""
-        blocks = self.traffic.blocks_of[self.traffic.layers[layer].matrix]
-        seats = [(self.lane_of[b.number], b.replica) for b in blocks]
-        shared, together = np.unique(seats, axis=0, return_counts=True)
-        used, place = np.unique(shared[:, 0], return_inverse=True)
-        most = np.zeros(len(used), np.int64)
-        np.maximum.at(most, place, together)
-        return used, most
-
-    def positions(self, layer: str) -> int:
-        """Positions that one replica of a layer takes."""
-        matrix = self.traffic.layers[layer].matrix
-        return rounds(self.tiling.calibrated.layers[layer].fires, self.tiling.replicas[matrix])
-
-    def _longest_ns(self, flows: TileFlows) -> float:
-        moved = (flows.words > 0) & (flows.source != flows.target)
-        source, target = flows.source[moved], flows.target[moved]
-        hops = distances(self.place, self.routing.placement.grid, source, target)
-        crosses = self.place[source, 0] != self.place[target, 0]
-        ways = [
-            transport_ns(self.tiling.target, int(h), bool(c))
-            for h, c in set(zip(hops.tolist(), crosses.tolist(), strict=True))
-        ]
-        return max(ways, default=0.0)
 
 
 @dataclass(frozen=True)
@@ -158,10 +83,10 @@ class Timeline:
 
     def _fire(self, step: Analog, begin: float) -> float:
         machine = self.machine
-        used, together = machine.layer_lanes(step.name)
-        busy = firing_ns(machine.tiling.target, machine.positions(step.name), int(together.max())) or 0.0
-        way = machine.transport[step.name] if busy else 0.0
-        return self._occupy(step.name, used, begin, busy + way)
+        work = machine.lane_work(step.name)
+        busy = self._longest_ns(machine.positions(step.name), work)
+        way = machine.transport_ns(step.name) if busy else 0.0
+        return self._occupy(step.name, work, begin, busy + way)
 
     def _recur(self, step: Recurrent, begin: float) -> float:
         """Time steps one after another; in each the x and h matrices fire at once, those of r ⊙ h after them.
@@ -175,52 +100,28 @@ class Timeline:
         for phase in ({"x", "h"}, {"rh"}):
             names = [g.name for g in gates if g.operand in phase]
             if names:
-                used = np.concatenate([np.repeat(*machine.step_lanes(name)) for name in names])
-                turns = int(np.unique(used, return_counts=True)[1].max())
-                once += firing_ns(machine.tiling.target, 1, turns) or 0.0
-                once += max(machine.transport[name] for name in names)
-        every = np.concatenate([machine.layer_lanes(g.name)[0] for g in gates])
+                once += self._longest_ns(1, _together(machine.step_work(name) for name in names))
+                once += max(machine.transport_ns(name) for name in names)
+        every = [lane for g in gates for lane in machine.lane_work(g.name)]
         return self._occupy(step.name, every, begin, trips * once)
 
-    def _occupy(self, name: str, used: Indices, begin: float, time_ns: float) -> float:
-        start = max([begin, *(self.free.get(lane, 0.0) for lane in used.tolist())])
+    def _longest_ns(self, positions: int, work: Mapping[int, Work]) -> float:
+        """How long the slowest of some lanes works."""
+        target = self.machine.target
+        return max((firing_ns(target, positions, each) or 0.0 for each in work.values()), default=0.0)
+
+    def _occupy(self, name: str, lanes: Collection[int], begin: float, time_ns: float) -> float:
+        start = max([begin, *(self.free.get(lane, 0.0) for lane in lanes)])
         end = start + time_ns
-        self.free.update(dict.fromkeys(used.tolist(), end))
+        self.free.update(dict.fromkeys(lanes, end))
         self.slots.append(Slot(step=name, start_ns=start, end_ns=end))
         return end
 
 
-def costs(machine: Machine, slots: list[Slot]) -> CostFacts:
-    """Totals of one inference; what nobody published is left out and named."""
-    tiling, target = machine.tiling, machine.tiling.target
-    layers_ns: dict[str, float] = {}
-    layers_nj: dict[str, float] = {}
-    busy: dict[int, float] = {}
-    for layer in machine.traffic.layers:
-        used, together = machine.layer_lanes(layer)
-        times = [firing_ns(target, machine.positions(layer), count) for count in together.tolist()]
-        known = [time for time in times if time is not None]
-        if known:
-            layers_ns[layer] = max(known)
-        for lane, time in zip(used.tolist(), known, strict=False):
-            busy[lane] = busy.get(lane, 0.0) + time
-        blocks = int(together.sum()) // tiling.replicas[machine.traffic.layers[layer].matrix]
-        energy = firing_nj(target, tiling.calibrated.layers[layer].fires, blocks)
-        if energy is not None:
-            layers_nj[layer] = energy
-    chips = machine.routing.placement.partition.chips
-    outside = any(isinstance(step, Digital) for step in walk(machine.network.steps))
-    timed = target.costs.mvm_latency_ns is not None
-    return CostFacts(
-        latency_ns=max((slot.end_ns for slot in slots), default=0.0) if timed else None,
-        interval_ns=max(busy.values(), default=0.0) if timed else None,
-        energy_nj=None if target.costs.mvm_energy_nj is None else sum(layers_nj.values()) + _links_nj(machine),
-        excluded=(*unpublished(target, chips), *(("digital steps",) if outside else ())),
-        layers_ns=layers_ns,
-        layers_nj=layers_nj,
-    )
-
-
-def _links_nj(machine: Machine) -> float:
-    words = sum(link.words for link in machine.routing.links if link.source.chip == link.target.chip)
-    return words * (machine.tiling.target.mesh.hop_energy_nj or 0.0)
+def _together(works: Iterable[Mapping[int, Work]]) -> dict[int, Work]:
+    """What several layers do in each lane."""
+    total: dict[int, Work] = {}
+    for work in works:
+        for lane, each in work.items():
+            total[lane] = total.get(lane, Work()) + each
+    return total

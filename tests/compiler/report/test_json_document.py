@@ -21,6 +21,7 @@ def test_stable_keys() -> None:
     assert data["target"]["name"] == "grid"
     totals = {"weights", "macs", "tiles", "tiles_lower_bound", "chips", "utilisation", "latency_ns", "interval_ns"}
     assert totals | {"energy_nj", "excluded", "solver"} <= data["summary"].keys()
+    assert {"area_mm2", "tops", "tops_per_w", "tops_per_mm2", "missing"} <= data["summary"].keys()
     assert {"status", "bound", "gap"} <= data["summary"]["solver"].keys()
     assert {"name", "rows", "columns", "blocks", "tiles", "replicas", "fires"} <= data["layers"][0].keys()
     assert {"chip", "x", "y", "blocks"} <= data["tiles"][0].keys()

@@ -34,7 +34,8 @@ def test_layers_that_depend_wait_and_others_overlap() -> None:
         "costs.digital_energy_nj",
         "mesh.hop_latency_ns",
         "mesh.hop_energy_nj",
-        "digital steps",
+        "costs.tile_area_mm2",
+        "digital steps beside the chip",
     )
 
 
@@ -98,11 +99,14 @@ def test_loops_span_their_bodies() -> None:
 
 
 def test_published_latencies_and_energies_count() -> None:
-    costs = Costs(mvm_latency_ns=100.0, mvm_energy_nj=2.0, digital_latency_ns=10.0, digital_energy_nj=1.0)
-    mesh = Mesh(tiles=1, hop_latency_ns=3.0, hop_energy_nj=0.5, chip_latency_ns=50.0)
+    costs = Costs(
+        mvm_latency_ns=100.0, mvm_energy_nj=2.0, digital_latency_ns=10.0, digital_energy_nj=1.0, tile_area_mm2=0.5
+    )
+    mesh = Mesh(tiles=1, hop_latency_ns=3.0, hop_energy_nj=0.5, chip_latency_ns=50.0, chip_energy_nj=7.0)
     made = plan(tiling(chain((4, 4), (4, 4)), machine(mesh, costs)))
     assert slots(made) == ["l0 0-110", "l1 110-270"]
     assert made.costs.excluded == ()
+    assert made.costs.energy_nj == 2 * 3.0 + 4 * 7.0
     near = plan(tiling(chain((4, 4), (4, 4)), machine(replace(mesh, tiles=2), costs)))
     assert slots(near) == ["l0 0-110", "l1 110-223"]
     assert near.costs.energy_nj == 2 * 3.0 + 4 * 0.5
