@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import fields
 from pathlib import Path
 from typing import get_args
 
 from mho.data import Data, read_data, refuse_useless
-from mho.runtime.effects import Conditions, Effects
+from mho.runtime.effects import Conditions, Effects, effects_of, impossible
 from mho.runtime.matching import match_samples
 from mho.runtime.recalibrate import Recalibration
 from mho.runtime.simulator import Simulator
@@ -25,7 +25,7 @@ def require_possible(program: Program, conditions: Conditions, recalibrates: boo
     Raises:
         OptionError: effects, compensation and recalibration contradict each other or the machine; all problems at once.
     """
-    problems = [*contradictions(conditions, recalibrates), *_absurdities(program, conditions)]
+    problems = [*contradictions(conditions, recalibrates), *impossible(program.target, conditions)]
     if problems:
         raise OptionError(problems)
 
@@ -45,15 +45,6 @@ def contradictions(conditions: Conditions, recalibrates: bool) -> Iterator[str]:
         yield "without any effect the machine is exact, so there is nothing to recalibrate: leave one of them out"
 
 
-def _absurdities(program: Program, conditions: Conditions) -> Iterator[str]:
-    target = program.target
-    if target.device.model == "ideal" and conditions.compensation in ("global", "column"):
-        yield (
-            f"{conditions.compensation} compensation does not suit {plain(target.name)}: its device.model is ideal, "
-            "whose weights do not drift; the only compensation there is none"
-        )
-
-
 def compensation_of(program: Program, conditions: Conditions) -> Compensation | None:
     """The compensation of drift that acts under conditions; None where nothing drifts."""
     device, effects = program.target.device, conditions.effects
@@ -69,43 +60,8 @@ def effects_off(conditions: Conditions) -> tuple[str, ...]:
 
 def lacked(program: Program, names: Iterable[str]) -> tuple[str, ...]:
     """Those of the effects that the program's machine does not have, so that their switch changes nothing."""
-    return tuple(name for name in names if not _PRESENT[name](program))
-
-
-def _varies(program: Program) -> bool:
-    return program.target.device.model != "ideal"
-
-
-def _spreads(program: Program) -> bool:
-    return any(c.gain_spread or c.offset_spread for c in (program.target.dac, program.target.adc))
-
-
-def _faulty(program: Program) -> bool:
-    device = program.target.device
-    return bool(device.stuck_low or device.stuck_high or program.faults.tiles)
-
-
-def _rounds(program: Program) -> bool:
-    formats = {program.target.core.digital_format, *(u.digital_format for u in program.target.units.values())}
-    return formats != {"float32"}
-
-
-_PRESENT: Mapping[str, Callable[[Program], bool]] = {
-    "dac": lambda p: p.target.dac.bits is not None,
-    "adc": lambda p: p.target.adc.bits is not None,
-    "converter_spread": _spreads,
-    "programming_noise": _varies,
-    "drift": _varies,
-    "read_noise": _varies,
-    "faults": _faulty,
-    "asymmetry": lambda p: p.target.device.asymmetry > 0,
-    "input_noise": lambda p: p.target.noise.input > 0,
-    "weight_noise": lambda p: p.target.noise.weight > 0,
-    "output_noise": lambda p: p.target.noise.output > 0,
-    "ir_drop": lambda p: None not in (p.target.crossbar.wire_ohm, p.target.crossbar.cell_us),
-    "compensation": lambda p: p.target.device.compensation != "none",
-    "digital_format": _rounds,
-}
+    present = effects_of(program.target, program.faults)
+    return tuple(name for name in names if name not in present)
 
 
 def open_recalibration(

@@ -13,9 +13,10 @@ from typing import Any, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from mho.runtime.crossbar import ProgrammedBlock, digitise, drive, output_noise
+from mho.runtime.crossbar import ProgrammedBlock, digitise, drive, multiply, output_noise
 from mho.runtime.effects import Conditions
-from mho.runtime.epilogue import finish, rounded
+from mho.runtime.epilogue import finish
+from mho.runtime.formats import rounded
 from mho.runtime.layers import LayerMath
 from mho.targets.errors import ProgramError, plain
 from mho.targets.isa import (
@@ -155,8 +156,9 @@ class Core:
         block, source = self._firing.blocks[mvm.block], self._need(mvm.source, Inputs)
         if source.values.shape[1] != len(block.weights):
             raise self._fault(f"block {mvm.block} has {len(block.weights)} rows and gets {source.values.shape[1]}")
-        driven = drive(source.values, mvm.input_range, self._firing.target, self._firing.conditions.effects)
-        charge = np.matmul(driven, block.weights, dtype=np.float32)
+        firing = self._firing
+        driven = drive(source.values, mvm.input_range, firing.target, firing.conditions.effects)
+        charge = multiply(driven, block, firing.conditions.seed, firing.math.layer, firing.fires)
         return Charge(charge, block.scale * np.float32(mvm.input_range), mvm.block)
 
     def _convert(self, instruction: Convert) -> Numbers:
@@ -165,7 +167,9 @@ class Core:
         noise = output_noise(firing.target, firing.conditions, firing.math.layer, charge.block, firing.fires, columns)
         if noise is not None:
             analog += noise
-        return Numbers(digitise(analog, instruction.adc_range, firing.target, firing.conditions.effects) * charge.unit)
+        spread = firing.blocks[charge.block].adc
+        digitise(analog, instruction.adc_range, firing.target, firing.conditions.effects, spread)
+        return Numbers(analog * charge.unit)
 
     def _send(self, send: Send) -> None:
         for to in send.to:

@@ -1,23 +1,23 @@
-"""What becomes of a weight that is programmed into memory devices: noise of programming, drift, noise of reading.
+"""The published statistics of memory devices: noise of programming, drift, noise of reading.
 
-A weight in [−1, 1] is a differential pair of conductances, of which the unused polarity is targeted at 0.
-Conductances are in units of the largest one, times in seconds, x is the target in [0, 1].
+Conductances are in units of the largest one, times in seconds, x is the target in [0, 1], n a standard normal number.
+What is made of them is in `mho.runtime.cells`.
 
 Sources: the common model of phase-change memory is that of IBM aihwkit after Nandakumar et al., "Phase-change
 memory models for deep learning training and inference", ICECS 2019; the HERMES models are those of aihwkit,
-measured on the chip of Le Gallo et al., Nature Electronics 6 (2023), with one or two devices a polarity.
+measured on the chip of Le Gallo et al., Nature Electronics 6 (2023), with one or two devices a polarity; the
+state-independent model is aihwkit's own, and its relative read noise of 1 / 25 is 1 µS at the largest conductance; the
+model of resistive memory is aihwkit's fit to the figures of Wan et al., Nature 608 (2022).
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from math import inf, log, sqrt
 
 import numpy as np
 from numpy.typing import NDArray
-
-from mho.runtime.effects import Conditions
-from mho.runtime.random import key, normals
 
 Array = NDArray[np.float32]
 
@@ -59,9 +59,20 @@ class Power:
         return np.minimum(np.float32(self.factor) / raised, np.float32(self.high))
 
 
+@dataclass(frozen=True)
+class Constant:
+    """One number for every x."""
+
+    value: float
+
+    def at(self, x: Array) -> Array:
+        """The value for every x."""
+        return np.full_like(x, self.value)
+
+
 @dataclass(frozen=True, kw_only=True)
-class DeviceModel:
-    """The statistics of one polarity of a weight.
+class DriftingDevice:
+    """The statistics of one polarity of a weight whose conductance falls as a power of time.
 
     Attributes:
         g_max_us: the largest conductance in µS.
@@ -75,9 +86,9 @@ class DeviceModel:
     t0_s: float
     t_read_s: float
     programming_us: tuple[float, ...]
-    drift_mean: Logarithm
-    drift_std: Logarithm
-    read: Logarithm | Power
+    drift_mean: Logarithm | Constant
+    drift_std: Logarithm | Constant
+    read: Logarithm | Power | Constant
 
     def programming_sigma(self, x: Array) -> Array:
         """Standard deviation of the conductance around its target."""
@@ -99,7 +110,35 @@ class DeviceModel:
         return present * self.read.at(programmed) * np.float32(spectrum)
 
 
-PCM = DeviceModel(
+@dataclass(frozen=True, kw_only=True)
+class MeasuredDevice:
+    """The statistics of one polarity of a weight whose deviation from its target was measured at single times.
+
+    A device deviates to the same side at all of them: g(t) = max(0, target + σ(t) n) with one n.
+
+    Attributes:
+        g_max_us: the largest conductance in µS that the measurements refer to.
+        deviations_us: seconds after programming → σ in µS, in ascending powers of x. The first stands for the time
+            right after programming as well.
+    """
+
+    g_max_us: float
+    deviations_us: Mapping[float, tuple[float, ...]]
+
+    @property
+    def times_s(self) -> tuple[float, ...]:
+        """The times for which there is a deviation."""
+        return (0.0, *self.deviations_us)
+
+    def sigma(self, x: Array, time_s: float) -> Array:
+        """Standard deviation of the conductance around its target at one of `times_s`."""
+        measured = self.deviations_us[time_s if time_s > 0 else min(self.deviations_us)]
+        return polynomial(tuple(c / self.g_max_us for c in measured), x)
+
+
+DeviceStatistics = DriftingDevice | MeasuredDevice
+
+PCM = DriftingDevice(
     g_max_us=25.0,
     t0_s=20.0,
     t_read_s=250e-9,
@@ -109,7 +148,7 @@ PCM = DeviceModel(
     read=Power(0.0088, 0.65, 1e-3, 0.2),
 )
 
-HERMES_ONE_DEVICE = DeviceModel(
+HERMES_ONE_DEVICE = DriftingDevice(
     g_max_us=10.35,
     t0_s=200.0,
     t_read_s=512e-9,
@@ -119,7 +158,7 @@ HERMES_ONE_DEVICE = DeviceModel(
     read=Logarithm(-0.0078, 0.0038, 0.0179, 0.04, 0.1591, (0.0088, 0.0768, -0.1352, 0.0664)),
 )
 
-HERMES_TWO_DEVICE = DeviceModel(
+HERMES_TWO_DEVICE = DriftingDevice(
     g_max_us=20.7,
     t0_s=300.0,
     t_read_s=512e-9,
@@ -129,102 +168,33 @@ HERMES_TWO_DEVICE = DeviceModel(
     read=Logarithm(-0.0117, -0.0069, 0.015, 0.04, 0.16, (0.0123, 0.0211, -0.0280, 0.0069)),
 )
 
-MODELS = {"pcm": PCM, "hermes-one-device": HERMES_ONE_DEVICE, "hermes-two-device": HERMES_TWO_DEVICE}
+STATE_INDEPENDENT = DriftingDevice(
+    g_max_us=25.0,
+    t0_s=20.0,
+    t_read_s=250e-9,
+    programming_us=(0.2,),
+    drift_mean=Constant(0.1),
+    drift_std=Constant(0.05),
+    read=Constant(1 / 25.0),
+)
 
+RERAM = MeasuredDevice(
+    g_max_us=40.0,
+    deviations_us={
+        1.0: (0.348, 16.030, -43.853, 45.393, -16.815),
+        86_400.0: (0.701, 22.086, -50.773, 47.095, -16.458),
+        172_800.0: (0.782, 20.274, -43.507, 37.062, -11.934),
+    },
+)
 
-@dataclass(frozen=True)
-class Cells:
-    """Programmed weights at some time.
-
-    Attributes:
-        weights: [rows, columns] as they act in an MVM, normalised.
-        compensation: the factor by which drift compensation multiplies outputs, or one a column; 1 where it is off.
-    """
-
-    weights: Array
-    compensation: float | NDArray[np.float64]
-
-
-@dataclass(frozen=True)
-class Polarity:
-    """One polarity of every weight: as programmed, after drift, and as read."""
-
-    programmed: Array
-    drifted: Array
-    read: Array
-
-
-def program_cells(
-    weights: Array,
-    model: str,
-    conditions: Conditions,
-    key_parts: tuple[str | int, ...],
-    compensate: bool = False,
-    per_column: bool = False,
-) -> Cells:
-    """Program weights and read them at `conditions.time_s`, with the effects that are on.
-
-    Args:
-        weights: [rows, columns] in [−1, 1].
-        model: a device model of a target; "ideal" returns the weights unchanged.
-        key_parts: name the cells; equal names draw equal devices.
-        compensate: whether to find the factor of drift compensation.
-        per_column: whether there is a factor for every column.
-    """
-    if model == "ideal":
-        return Cells(weights, 1.0)
-    device = MODELS[model]
-    plus, minus = (
-        conductances(device, np.maximum(sign * weights, 0), conditions, (name, *key_parts))
-        for name, sign in (("+", np.float32(1)), ("-", np.float32(-1)))
-    )
-    factor: float | NDArray[np.float64] = 1.0
-    if compensate and conditions.effects.compensation:
-        programmed, present = plus.programmed - minus.programmed, plus.drifted - minus.drifted
-        factor = column_compensation(programmed, present) if per_column else compensation(programmed, present)
-    return Cells(plus.read - minus.read, factor)
-
-
-def conductances(
-    device: DeviceModel, targets: Array, conditions: Conditions, key_parts: tuple[str | int, ...]
-) -> Polarity:
-    """Conductances of devices for targets in [0, 1], all in units of the largest conductance.
-
-    Each effect has draws of its own, so that switching one off leaves the others' numbers as they were. Read
-    noise is drawn once for a run and a time, as the published models do.
-    """
-    effects, time_s = conditions.effects, float(conditions.time_s)
-
-    def draw(*effect: str) -> Array:
-        return normals(key(conditions.seed, *effect, *key_parts), targets.shape)
-
-    programmed = drifted = targets
-    if effects.programming_noise:
-        programmed = np.maximum(targets + device.programming_sigma(targets) * draw("programming_noise"), np.float32(0))
-        drifted = programmed
-    if effects.drift and time_s > 0:
-        drifted = programmed * device.retained(device.exponents(targets, draw("drift")), time_s)
-    if not effects.read_noise:
-        return Polarity(programmed, drifted, drifted)
-    noise = device.read_sigma(programmed, drifted, time_s) * draw("read_noise", repr(time_s))
-    return Polarity(programmed, drifted, np.maximum(drifted + noise, np.float32(0)))
-
-
-def compensation(programmed: Array, present: Array) -> float:
-    """The factor r0 / r of global drift compensation, r being the mean magnitude of the outputs for known inputs.
-
-    The known inputs are the unit vectors, one row at a time, each read so often that the noise of reading
-    averages out; an output is then a weight (Joshi et al., Nat. Commun. 11:2473, 2020).
-    """
-    r0, r = np.abs(programmed).mean(dtype=np.float64), np.abs(present).mean(dtype=np.float64)
-    return float(r0 / r) if r > 0 else 1.0
-
-
-def column_compensation(programmed: Array, present: Array) -> NDArray[np.float64]:
-    """The factors r0 / r of each column: [columns]; 1 for a column that gives nothing."""
-    r0, r = (np.abs(w).mean(axis=0, dtype=np.float64) for w in (programmed, present))
-    factors: NDArray[np.float64] = np.divide(r0, r, out=np.ones_like(r), where=r > 0)
-    return factors
+MODELS: Mapping[str, DeviceStatistics] = {
+    "pcm": PCM,
+    "hermes-one-device": HERMES_ONE_DEVICE,
+    "hermes-two-device": HERMES_TWO_DEVICE,
+    "state-independent": STATE_INDEPENDENT,
+    "reram": RERAM,
+}
+"""Every device model of a target by name, but "ideal", which is none."""
 
 
 def polynomial(coefficients: tuple[float, ...], x: Array) -> Array:

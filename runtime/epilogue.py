@@ -1,4 +1,4 @@
-"""The digital end of a layer: scale, bias, addend, activation, and the number format of the unit.
+"""The digital end of a layer: scale, bias, addend, activation.
 
 The machine finishes a layer at once, the interpreter instruction by instruction; both do it here.
 """
@@ -13,7 +13,6 @@ from numpy.typing import NDArray
 from mho.runtime.layers import Column, LayerMath
 from mho.targets.isa import Activate, Affine, Finishing
 from mho.targets.steps import Activation
-from mho.targets.target import NumberFormat
 
 Array = NDArray[Any]
 Floats = NDArray[np.float32] | NDArray[np.float64]
@@ -66,21 +65,6 @@ def activate(values: Floats, addend: Floats | None, activation: Activation | Non
             np.multiply(values, np.float32(activation.slope), out=values, where=values < 0)
         case _:
             assert_never(activation.function)
-
-
-FLOAT16_LARGEST = 65504
-"""The largest finite float16."""
-
-
-def rounded(values: Floats, number_format: NumberFormat) -> Floats:
-    """The values as a digital unit of this number format holds them; what is too large saturates."""
-    match number_format:
-        case "float32":
-            return values
-        case "float16":
-            return np.clip(values, -FLOAT16_LARGEST, FLOAT16_LARGEST).astype(np.float16).astype(np.float32)
-        case _:
-            assert_never(number_format)
 
 
 def _part(numbers: Column | None, columns: slice) -> Column | None:

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from mho.runtime.core import Channel, Core, Firing
 from mho.runtime.crossbar import ProgrammedBlock, program_blocks
-from mho.runtime.effects import Conditions
+from mho.runtime.effects import Conditions, refuse_impossible
 from mho.runtime.layers import LayerMath, layer_math
 from mho.targets.errors import ProgramError, plain
 from mho.targets.isa import Kernel, Site, kernels_of
@@ -27,9 +27,14 @@ CHUNK_POSITIONS = 1024
 
 
 class Interpreter:
-    """Implements `sequencer.Unit`, slowly and literally. A matrix is programmed when it first fires."""
+    """Implements `sequencer.Unit`, slowly and literally. A matrix is programmed when it first fires.
+
+    Raises:
+        OptionError: the conditions are impossible on the program's machine.
+    """
 
     def __init__(self, program: Program, conditions: Conditions) -> None:
+        refuse_impossible(program.target, conditions)
         self.program = program
         self.conditions = conditions
         self._programmed: dict[str, dict[int, ProgrammedBlock]] = {}

@@ -7,12 +7,13 @@ converter. Converters whose blocks have the same rows become one product with th
 from __future__ import annotations
 
 from collections.abc import Generator, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
 
+from mho.runtime.converters import Spread
 from mho.runtime.crossbar import ProgrammedBlock
 from mho.targets.errors import ProgramError, plain
 from mho.targets.isa import (
@@ -42,6 +43,15 @@ class Conversion:
 
 
 @dataclass(frozen=True)
+class Part:
+    """A block inside a product: its rows and columns there."""
+
+    block: ProgrammedBlock
+    rows: slice
+    columns: slice
+
+
+@dataclass(frozen=True)
 class Product:
     """Rows times weights, then one conversion a column.
 
@@ -52,6 +62,8 @@ class Product:
         unit: [columns] network units of an analog sum of 1.
         adc_range: [columns] full scale of each column's converter.
         noise_blocks: (number of the first block, first column, last column + 1) of each conversion.
+        parts: the blocks, where their products are more than rows times weights; their weights are views.
+        adc: deviations of the columns' converters, or None.
     """
 
     rows: Span
@@ -61,6 +73,8 @@ class Product:
     unit: NDArray[np.float32]
     adc_range: NDArray[np.float32]
     noise_blocks: tuple[tuple[int, int, int], ...]
+    parts: tuple[Part, ...] = ()
+    adc: Spread | None = None
 
 
 @dataclass(frozen=True)
@@ -167,15 +181,40 @@ def _product(group: list[Conversion], blocks: dict[int, ProgrammedBlock]) -> Pro
     edges = np.concatenate([[0], np.cumsum(widths)])
     stacks = [np.concatenate([blocks[b].weights for b in c.blocks]) for c in group]
     rows = [blocks[b].load.rows for b in group[0].blocks]
+    weights = np.concatenate(stacks, axis=1) if len(stacks) > 1 else stacks[0]
     return Product(
         rows=(rows[0][0], rows[-1][1]),
         input_range=group[0].input_range,
-        weights=np.concatenate(stacks, axis=1) if len(stacks) > 1 else stacks[0],
+        weights=weights,
         columns=_columns([block.load.columns for block in first]),
         unit=np.concatenate([block.scale for block in first]) * np.float32(group[0].input_range),
         adc_range=np.repeat(np.array([c.adc_range for c in group], np.float32), widths),
         noise_blocks=tuple((c.blocks[0], int(edges[i]), int(edges[i + 1])) for i, c in enumerate(group)),
+        parts=tuple(_parts([[blocks[b] for b in c.blocks] for c in group], weights)),
+        adc=_spread([block.adc for block in first]),
     )
+
+
+def _parts(group: list[list[ProgrammedBlock]], weights: NDArray[np.float32]) -> Iterator[Part]:
+    """The blocks of each conversion; none where all are plain."""
+    if all(block.disturbance is None for stack in group for block in stack):
+        return
+    left = 0
+    for stack in group:
+        columns, top = slice(left, left + len(stack[0].scale)), 0
+        for block in stack:
+            rows = slice(top, top + len(block.weights))
+            yield Part(replace(block, weights=weights[rows, columns]), rows, columns)
+            top = rows.stop
+        left = columns.stop
+
+
+def _spread(spreads: list[Spread | None]) -> Spread | None:
+    """Those of all conversions side by side; a machine has them for all or for none."""
+    found = [spread for spread in spreads if spread is not None]
+    if not found:
+        return None
+    return Spread(np.concatenate([s.gain for s in found]), np.concatenate([s.offset for s in found]))
 
 
 def _columns(spans: list[Span]) -> slice | NDArray[np.intp]:

@@ -8,9 +8,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from mho.runtime.crossbar import ProgrammedBlock, digitise, drive, output_noise, program_blocks
-from mho.runtime.effects import Conditions, Effects
-from mho.runtime.epilogue import finish_all, rounded
+from mho.runtime.crossbar import ProgrammedBlock, digitise, drive, multiply, output_noise, program_blocks
+from mho.runtime.effects import Conditions, Effects, refuse_impossible
+from mho.runtime.epilogue import finish_all
+from mho.runtime.formats import rounded
 from mho.runtime.layers import LayerMath, layer_math
 from mho.runtime.link import LinkedLayer, Product, link_layer
 from mho.targets.program import Program, matrix_block
@@ -26,9 +27,13 @@ class Machine:
 
     A layer's tiles are programmed and linked when it first fires; every draw depends on the conditions alone.
     Programmed blocks are kept until every layer that shares their matrix has products of them.
+
+    Raises:
+        OptionError: the conditions are impossible on the program's machine.
     """
 
     def __init__(self, program: Program, conditions: Conditions) -> None:
+        refuse_impossible(program.target, conditions)
         self.program = program
         self.conditions = conditions
         self._math: dict[str, LayerMath] = {m.layer: m for m in layer_math(program)}
@@ -75,14 +80,25 @@ class Machine:
     ) -> None:
         target, effects = self.program.target, self.conditions.effects
         driven = drive(rows[:, slice(*product.rows)], product.input_range, target, effects)
-        analog: Array = np.matmul(driven, product.weights)
+        analog = self._multiply(driven, product, layer, fires)
         for block, first, last in product.noise_blocks:
             noise = output_noise(target, self.conditions, layer, block, fires, last - first)
             if noise is not None:
                 analog[:, first:last] += noise
-        digitise(analog, product.adc_range, target, effects)
+        digitise(analog, product.adc_range, target, effects, product.adc)
         analog *= product.unit
         sums[:, product.columns] += analog
+
+    def _multiply(self, driven: NDArray[np.float32], product: Product, layer: str, fires: NDArray[np.int64]) -> Array:
+        """The analog sums of a product: of all at once, or block by block where each has noise of its own."""
+        if not product.parts:
+            whole: Array = np.matmul(driven, product.weights)
+            return whole
+        analog = np.zeros((len(driven), len(product.unit)), np.float32)
+        for part in product.parts:
+            rows = driven[:, part.rows]
+            analog[:, part.columns] += multiply(rows, part.block, self.conditions.seed, layer, fires)
+        return analog
 
     def _link(self, layer: str) -> LinkedLayer:
         if layer not in self._linked:

@@ -41,6 +41,11 @@ def normals(key: int, shape: tuple[int, ...]) -> NDArray[np.float32]:
     return Generator(Philox(key=key)).standard_normal(shape, np.float32)
 
 
+def uniforms(key: int, shape: tuple[int, ...]) -> NDArray[np.float32]:
+    """Independent numbers, uniform in [0, 1): for the state of devices, drawn as a whole."""
+    return Generator(Philox(key=key)).random(shape, np.float32)
+
+
 def firing_normals(key: int, fires: NDArray[np.int64], columns: int) -> NDArray[np.float32]:
     """A row of standard normal numbers a fire, for noise that is fresh at every MVM.
 

@@ -16,7 +16,7 @@ and comes on top of any compensation of drift. It cannot see an error that leave
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from hashlib import blake2b
@@ -31,9 +31,10 @@ from mho.runtime.exact import ExactUnit
 from mho.runtime.layers import layer_math
 from mho.runtime.pieces import as_arrays
 from mho.runtime.samples import Samples, each_batch
-from mho.runtime.sequencer import Sequencer
+from mho.runtime.sequencer import FLOAT32_CELLS, Sequencer
 from mho.targets.errors import DataError, OptionError
 from mho.targets.program import Program
+from mho.targets.target import NumberFormat
 
 Array = NDArray[Any]
 Column = NDArray[np.float64]
@@ -173,13 +174,18 @@ class Recalibration:
         if not self._layers:
             raise OptionError("every layer of the program belongs to a recurrent step: there is none to recalibrate")
 
-    def corrected(self, machine: Summing, advance: Callable[[int], None] = lambda samples: None) -> AdjustedUnit:
+    def corrected(
+        self,
+        machine: Summing,
+        advance: Callable[[int], None] = lambda samples: None,
+        cells: Mapping[str, NumberFormat] = FLOAT32_CELLS,
+    ) -> AdjustedUnit:
         """The machine with its sums corrected.
 
         As a batch norm in training mode does, each batch is corrected with its own statistics, pooled with those of
         the batches before it, while it passes through the layers; the correction that stays is of all batches.
         """
-        found = self._measured(machine, advance, self._exact)
+        found = self._measured(machine, advance, self._exact, cells)
         corrections = {layer: Correction.between(found[layer], self._exact[layer]) for layer in found}
 
         def adjust(layer: str, sums: Array) -> None:
@@ -193,7 +199,11 @@ class Recalibration:
         return self._measured(ExactUnit(self._program), lambda samples: None, {})
 
     def _measured(
-        self, unit: Summing, advance: Callable[[int], None], wanted: dict[str, Moments]
+        self,
+        unit: Summing,
+        advance: Callable[[int], None],
+        wanted: dict[str, Moments],
+        cells: Mapping[str, NumberFormat] = FLOAT32_CELLS,
     ) -> dict[str, Moments]:
         """The moments of every layer over the samples, the sums corrected towards the wanted ones on the way."""
         seen: dict[str, Moments] = {}
@@ -206,7 +216,7 @@ class Recalibration:
             if layer in wanted:
                 Correction.between(seen[layer], wanted[layer]).apply(sums)
 
-        sequencer = Sequencer(self._program, AdjustedUnit(unit, adjust), self._digital)
+        sequencer = Sequencer(self._program, AdjustedUnit(unit, adjust), self._digital, cells=cells)
         for count, _ in each_batch(self.samples, lambda inputs, start: sequencer.run(inputs, FIRST_SAMPLE + start)):
             advance(count)
         return seen

@@ -12,7 +12,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from mho.runtime.formats import rounded
 from mho.targets.steps import Direction, Recurrent
+from mho.targets.target import NumberFormat
 
 Array = NDArray[Any]
 Floats = NDArray[np.float32]
@@ -44,7 +46,13 @@ ACTIVATIONS = tuple(_FUNCTIONS)
 """Names of the activations, in lower case."""
 
 
-def run_recurrent(step: Recurrent, values: Mapping[str, Array], fire: Fire, first_sample: int = 0) -> dict[str, Array]:
+def run_recurrent(
+    step: Recurrent,
+    values: Mapping[str, Array],
+    fire: Fire,
+    first_sample: int = 0,
+    number_format: NumberFormat = "float32",
+) -> dict[str, Array]:
     """The outputs of a recurrent step by name, in the type of its input.
 
     The products with the input are fired for all time steps at once, those with the state once a time step. A
@@ -55,6 +63,8 @@ def run_recurrent(step: Recurrent, values: Mapping[str, Array], fire: Fire, firs
         values: what the step reads, and its biases and peepholes, by name.
         fire: multiplies vectors by the matrix of a layer.
         first_sample: global index of the first sequence of the batch, for `fires`.
+        number_format: of the digital unit that computes the cell: what the activations give, and the states after
+            each time step, are rounded to it.
     """
     x = values[step.input]
     batch_first = step.layout == 1
@@ -66,7 +76,7 @@ def run_recurrent(step: Recurrent, values: Mapping[str, Array], fire: Fire, firs
     states = [np.swapaxes(s, 0, 1) if batch_first and s is not None else s for s in initial]
     timed = _Sequence(sequence, lengths.astype(np.int64), first_sample)
     runs = [
-        _run_direction(step, direction, values, timed, [_part(state, index) for state in states], fire)
+        _run_direction(_Cell(step, direction, values, fire, number_format), timed, [_part(s, index) for s in states])
         for index, direction in enumerate(step.directions)
     ]
     y, h, c = (np.stack([run[part] for run in runs]) for part in range(3))
@@ -101,19 +111,12 @@ def _part(state: Array | None, index: int) -> Array | None:
     return None if state is None else state[index]
 
 
-def _run_direction(
-    step: Recurrent,
-    direction: Direction,
-    given: Mapping[str, Array],
-    sequence: _Sequence,
-    initial: list[Array | None],
-    fire: Fire,
-) -> tuple[Floats, Floats, Floats]:
+def _run_direction(cell: _Cell, sequence: _Sequence, initial: list[Array | None]) -> tuple[Floats, Floats, Floats]:
     """y [steps, batch, hidden], and the last h and c [batch, hidden]."""
+    step, direction = cell.step, cell.direction
     steps, batch = sequence.size
     y = np.zeros((steps, batch, step.hidden), np.float32)
     h, c = (np.zeros((batch, step.hidden), np.float32) if s is None else s.astype(np.float32) for s in initial)
-    cell = _Cell(step, direction, given, fire)
     drive = _fire_inputs(cell, sequence)
     for turn in range(steps):
         alive = np.flatnonzero(turn < sequence.lengths)
@@ -121,7 +124,8 @@ def _run_direction(
             break
         time = sequence.lengths[alive] - 1 - turn if direction.reverse else np.full(alive.size, turn)
         fires = sequence.fires(alive, time)
-        h[alive], c[alive] = _CELLS[step.cell](cell, drive[time, alive], h[alive], c[alive], fires)
+        states = _CELLS[step.cell](cell, drive[time, alive], h[alive], c[alive], fires)
+        h[alive], c[alive] = (rounded(state, cell.number_format) for state in states)
         y[time, alive] = h[alive]
     ran = (sequence.lengths > 0)[:, None]
     return y, h * ran, c * ran
@@ -146,6 +150,7 @@ class _Cell:
     direction: Direction
     given: Mapping[str, Array]
     fire: Fire
+    number_format: NumberFormat
 
     def layer(self, operand: str) -> str:
         return next(gate.name for gate in self.direction.gates if gate.operand == operand)
@@ -179,7 +184,7 @@ class _Cell:
         key = name.lower()
         a = ALPHAS.get(key, 0.0) if alpha is None else alpha
         b = BETAS.get(key, 0.0) if beta is None else beta
-        return _FUNCTIONS[key](sums, a, b)
+        return rounded(_FUNCTIONS[key](sums, a, b), self.number_format)
 
     def _constant(self, name: str | None) -> Array | float:
         return 0.0 if name is None else self.given[name].astype(np.float32)

@@ -10,6 +10,7 @@ from collections import ChainMap
 from collections.abc import Mapping, MutableMapping, Sequence
 from dataclasses import dataclass, replace
 from math import inf, prod
+from types import MappingProxyType
 from typing import Any, Protocol
 
 import numpy as np
@@ -37,6 +38,7 @@ from mho.targets.steps import (
     parameters,
     reads,
 )
+from mho.targets.target import NumberFormat
 
 Array = NDArray[Any]
 Values = MutableMapping[str, Any]
@@ -44,6 +46,8 @@ Values = MutableMapping[str, Any]
 BASE_BITS = 61
 """Firing indices of a loop iteration begin at a hashed number of so many bits, so that sums stay inside 63."""
 
+FLOAT32_CELLS: Mapping[str, NumberFormat] = MappingProxyType({})
+"""No unit of its own for any recurrent cell."""
 
 UNSUITABLE = (ValueError, IndexError, KeyError, TypeError, AttributeError, ArithmeticError)
 """What NumPy raises where shapes, types or sizes of values do not go together."""
@@ -105,10 +109,19 @@ class Sequencer:
 
     Args:
         most_trips: of all Loops together in one run; then each stops after one trip, as if its condition were false.
+        cells: recurrent operator → number format of the unit that computes its cells; float32 where none is named.
     """
 
-    def __init__(self, program: Executable, unit: Unit, digital: DigitalUnit, most_trips: float = inf) -> None:
+    def __init__(
+        self,
+        program: Executable,
+        unit: Unit,
+        digital: DigitalUnit,
+        most_trips: float = inf,
+        cells: Mapping[str, NumberFormat] = FLOAT32_CELLS,
+    ) -> None:
         self._most_trips = most_trips
+        self._cells = cells
         self._trips = 0
         self.program = program
         self.unit = unit
@@ -200,7 +213,7 @@ class Sequencer:
             return self.unit.fire(layer, rows, fires + turn.base)
 
         batch = values[step.input].shape[0 if step.layout == 1 else 1]
-        return run_recurrent(step, needed, fire, turn.first_position(batch))
+        return run_recurrent(step, needed, fire, turn.first_position(batch), self._cells.get(step.cell, "float32"))
 
     def _loop(self, step: Loop, values: ChainMap[str, Any], turn: Turn) -> list[Any]:
         trips = None if step.trips is None else int(_scalar(values[step.trips]))

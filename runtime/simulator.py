@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 from mho.runtime.digital import DigitalUnit
-from mho.runtime.effects import Conditions
+from mho.runtime.effects import Conditions, cell_formats
 from mho.runtime.exact import ExactUnit
 from mho.runtime.machine import Machine
 from mho.runtime.probe import ProbedUnit
 from mho.runtime.recalibrate import AdjustedUnit, Recalibration, fingerprint
 from mho.runtime.samples import Samples
-from mho.runtime.sequencer import Sequencer, Unit
+from mho.runtime.sequencer import FLOAT32_CELLS, Sequencer, Unit
 from mho.targets.program import Program
+from mho.targets.target import NumberFormat
 
 
 class Simulator:
@@ -52,7 +53,8 @@ class Simulator:
             recalibration: recalibrates them first; None leaves them as they are.
             advance: told the number of samples after each batch that recalibrates.
         """
-        return self._sequencer(self._unit(conditions, recalibration, advance))
+        unit = self._unit(conditions, recalibration, advance)
+        return self._sequencer(unit, cell_formats(self.program.target, conditions.effects))
 
     def exact(self) -> Sequencer:
         """The program in exact arithmetic, without tiles."""
@@ -63,10 +65,10 @@ class Simulator:
     ) -> tuple[Sequencer, ProbedUnit]:
         """The program on its tiles, each layer measured against exact arithmetic on the same inputs."""
         unit = ProbedUnit(self._unit(conditions, recalibration, lambda samples: None), ExactUnit(self.program))
-        return self._sequencer(unit), unit
+        return self._sequencer(unit, cell_formats(self.program.target, conditions.effects)), unit
 
-    def _sequencer(self, unit: Unit) -> Sequencer:
-        return Sequencer(self.program, unit, self._digital)
+    def _sequencer(self, unit: Unit, cells: Mapping[str, NumberFormat] = FLOAT32_CELLS) -> Sequencer:
+        return Sequencer(self.program, unit, self._digital, cells=cells)
 
     def _unit(
         self, conditions: Conditions, recalibration: Recalibration | None, advance: Callable[[int], None]
@@ -74,9 +76,10 @@ class Simulator:
         machine = self._programmed(conditions)
         if recalibration is None:
             return machine
+        cells = cell_formats(self.program.target, conditions.effects)
         kept = self._corrected
         if kept is None or kept[0] is not recalibration or kept[1] is not machine:
-            kept = self._corrected = (recalibration, machine, recalibration.corrected(machine, advance))
+            kept = self._corrected = (recalibration, machine, recalibration.corrected(machine, advance, cells))
         return kept[2]
 
     def _programmed(self, conditions: Conditions) -> Machine:

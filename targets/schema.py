@@ -13,6 +13,7 @@ from typing import Annotated, Any, Literal, Union, get_args, get_origin, get_typ
 from pydantic import TypeAdapter, ValidationError
 from pydantic_core import ErrorDetails
 
+from mho.targets.contradictions import contradictions
 from mho.targets.errors import plain
 from mho.targets.target import DigitalUnit, Source, Target
 
@@ -48,7 +49,7 @@ def problems(table: Table) -> tuple[Problem, ...]:
         details = error.errors(include_url=False, include_context=False)
         found = [_problem(detail, table) for detail in details]
     else:
-        found = list(_contradictions(target))
+        found = [Problem(key, text) for key, text in contradictions(target)]
     return tuple({p.key: p for p in (*found, *_idle_sources(table))}.values())
 
 
@@ -168,19 +169,6 @@ def _number(kind: type, constraints: list[Any]) -> str:
 
 def _alternatives(words: list[str]) -> str:
     return words[0] if len(words) == 1 else f"{', '.join(words[:-1])} or {words[-1]}"
-
-
-def _contradictions(target: Target) -> Iterator[Problem]:
-    """What each key allows alone and the keys do not allow together."""
-    crossbar, mesh = target.crossbar, target.mesh
-    if target.dac.range != "observed":
-        yield Problem("dac.range", f'= {target.dac.range}: must be "observed", as every layer has its own input range')
-    if crossbar.analog_rows is not None and crossbar.analog_rows < crossbar.rows:
-        text = f"= {crossbar.analog_rows}: must be at least crossbar.rows = {crossbar.rows}"
-        yield Problem("crossbar.analog_rows", text)
-    if mesh.tiles and mesh.width and mesh.height and mesh.tiles > mesh.width * mesh.height:
-        text = f"= {mesh.tiles}: must be at most mesh.width · mesh.height = {mesh.width * mesh.height}"
-        yield Problem("mesh.tiles", text)
 
 
 def _idle_sources(table: Table) -> Iterator[Problem]:

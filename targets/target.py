@@ -24,7 +24,13 @@ UNLIMITED = 2**31 - 1
 
 STRICT = ConfigDict(extra="forbid")
 
-DeviceModel = Literal["ideal", "pcm", "hermes-one-device", "hermes-two-device"]
+DeviceModel = Literal["ideal", "pcm", "hermes-one-device", "hermes-two-device", "state-independent", "reram"]
+WHOLE_POLARITIES: tuple[DeviceModel, ...] = ("hermes-one-device", "hermes-two-device")
+"""Models that describe all devices of a polarity together, so that a weight is one pair of them."""
+
+SILENT_MODELS: tuple[DeviceModel, ...] = ("ideal", "reram")
+"""Models without noise of reading."""
+
 NumberFormat = Literal["float32", "float16"]
 WeightScale = Literal["column", "tile"]
 Compensation = Literal["none", "global", "column"]

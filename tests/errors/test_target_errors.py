@@ -78,6 +78,84 @@ tiles = "many"
     ]
 
 
+DEVICES = 'title = "bench"\n[crossbar]\nweight_scale = "tile"\n'
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        (
+            GOOD + "wire_ohm = 0.35",
+            ["crossbar.wire_ohm = 0.35: must stand beside crossbar.cell_us, as IR drop needs both, or nowhere"],
+        ),
+        (
+            GOOD + "cell_us = 5",
+            ["crossbar.cell_us = 5: must stand beside crossbar.wire_ohm, as IR drop needs both, or nowhere"],
+        ),
+        (
+            DEVICES + "devices_per_weight = 2\nbalanced_reads = true",
+            [
+                "crossbar.devices_per_weight = 2: must be a multiple of 4, as a weight is a pair in each of two copies "
+                "(balanced_reads)"
+            ],
+        ),
+        (
+            DEVICES + "devices_per_weight = 6\nbalanced_reads = true\n[device]\nsignificance = [1, 3]",
+            [
+                "crossbar.devices_per_weight = 6: must be a multiple of 8, as a weight is 2 pairs in each of two "
+                "copies (balanced_reads)"
+            ],
+        ),
+        (
+            DEVICES + "devices_per_weight = 4\n[device]\nmodel = 'hermes-one-device'\nsignificance = [1, 3]",
+            [
+                'device.significance = [1, 3]: must be one number, as device.model = "hermes-one-device" describes all '
+                "devices of a polarity together"
+            ],
+        ),
+        (
+            DEVICES + "devices_choices = [2]",
+            [
+                "crossbar.devices_choices = [2]: must stand beside crossbar.devices_per_weight, which they are an "
+                "alternative to"
+            ],
+        ),
+        (
+            DEVICES + "devices_per_weight = 4\ndevices_choices = [2, 3]\n[device]\nmodel='pcm'\nsignificance = [1, 1]",
+            ["crossbar.devices_choices = [2, 3]: must be multiples of 2, the devices of a pair of device.significance"],
+        ),
+        (
+            DEVICES + "devices_per_weight = 4\ndevices_choices = [2]\n[device]\nmodel='pcm'\nsignificance = [1, 4]",
+            [
+                "crossbar.devices_choices = [2]: must be left out, as the pairs of device.significance are of "
+                "different significance"
+            ],
+        ),
+        (
+            DEVICES + "devices_per_weight = 4\ndevices_choices = [2]\n[device]\nmodel='hermes-two-device'",
+            [
+                'crossbar.devices_choices = [2]: must be left out, as device.model = "hermes-two-device" holds for one '
+                "number of devices"
+            ],
+        ),
+        (
+            GOOD + "[device]\ncompensation = 'column'\nread_noise = 'per_mvm'\nstuck_low = 0.5\nstuck_high = 0.75",
+            [
+                'device.compensation = "column": must be "none", as device.model = "ideal" does not drift',
+                'device.read_noise = "per_mvm": must be "per_run", as device.model = "ideal" has no read noise',
+                "device.stuck_high = 0.75: must be at most 1 − device.stuck_low = 0.5",
+            ],
+        ),
+        (
+            GOOD + "[device]\nmodel = 'reram'\nread_noise = 'per_mvm'",
+            ['device.read_noise = "per_mvm": must be "per_run", as device.model = "reram" has no read noise'],
+        ),
+    ],
+)
+def test_cells_that_cannot_be(tmp_path: Path, text: str, expected: list[str]) -> None:
+    assert problems(tmp_path, text) == expected
+
+
 def test_contradictions(tmp_path: Path) -> None:
     text = GOOD + "analog_rows = 4\n[dac]\nrange = 2\n[mesh]\ntiles = 10\nwidth = 3\nheight = 3\n"
     assert problems(tmp_path, text) == [

@@ -10,21 +10,25 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from mho.runtime.devices import MODELS, PCM, column_compensation, compensation, conductances, program_cells
+from mho.runtime.cells import column_compensation, compensation, conductances, program_cells
+from mho.runtime.devices import MODELS, PCM, RERAM, DriftingDevice
 from mho.runtime.effects import Conditions, Effects
-from mho.targets.target import DeviceModel
+from mho.targets.target import SILENT_MODELS, Device, DeviceModel
 
 Floats = NDArray[np.float64]
 NODES, WEIGHTS = np.polynomial.hermite_e.hermegauss(60)
 WEIGHTS = WEIGHTS / WEIGHTS.sum()
 DAY = 86400.0
 CELLS = 200_000
+NAMES: tuple[DeviceModel, ...] = get_args(DeviceModel)
+DRIFTING: tuple[DeviceModel, ...] = tuple(name for name in NAMES if isinstance(MODELS.get(name), DriftingDevice))
+EVERY = tuple(name for name in NAMES if name in MODELS)
 
 
 def effective_weights(
-    weights: NDArray[np.float32], model: str, conditions: Conditions, key_parts: tuple[str | int, ...]
+    weights: NDArray[np.float32], model: DeviceModel, conditions: Conditions, names: tuple[str | int, ...]
 ) -> NDArray[np.float32]:
-    return program_cells(weights, model, conditions, key_parts).weights
+    return program_cells(weights, Device(model=model), conditions, names).weights
 
 
 def only(**effects: bool) -> Effects:
@@ -35,8 +39,15 @@ def clip(value: float, low: float, high: float) -> float:
     return min(max(value, low), high)
 
 
-def reference(model: str) -> dict[str, Callable[[float], float]]:
+def reference(model: DeviceModel) -> dict[str, Callable[[float], float]]:
     """The published formulas, one number at a time: programming sigma / g_max, drift mean and std, read noise."""
+    if model == "state-independent":
+        return {
+            "programming": lambda x: 0.2 / 25,
+            "mean": lambda x: 0.1,
+            "std": lambda x: 0.05,
+            "read": lambda x: 1 / 25,
+        }
     if model == "pcm":
         return {
             "programming": lambda x: (0.26348 + 1.9650 * x - 1.1731 * x**2) / 25,
@@ -73,7 +84,12 @@ def reference(model: str) -> dict[str, Callable[[float], float]]:
     return {"programming": programming, "mean": mean, "std": std, "read": read}
 
 
-TIMES = {"pcm": (20.0, 250e-9), "hermes-one-device": (200.0, 512e-9), "hermes-two-device": (300.0, 512e-9)}
+TIMES = {
+    "pcm": (20.0, 250e-9),
+    "state-independent": (20.0, 250e-9),
+    "hermes-one-device": (200.0, 512e-9),
+    "hermes-two-device": (300.0, 512e-9),
+}
 
 
 def weights(x: float) -> NDArray[np.float32]:
@@ -87,6 +103,7 @@ def close(found: float, expected: float, spread: float) -> bool:
 
 def test_every_model_of_a_target_has_its_formulas() -> None:
     assert {"ideal", *MODELS} == set(get_args(DeviceModel))
+    assert set(DRIFTING) | set(SILENT_MODELS) == set(get_args(DeviceModel))
 
 
 def test_pcm_programming_check_values() -> None:
@@ -103,9 +120,10 @@ def test_pcm_retention_check_values(time_s: float, retention: float) -> None:
     assert float(mean) == pytest.approx(retention, abs=0.004)
 
 
-@pytest.mark.parametrize("model", MODELS)
-def test_curves(model: str) -> None:
+@pytest.mark.parametrize("model", DRIFTING)
+def test_curves(model: DeviceModel) -> None:
     device, expected = MODELS[model], reference(model)
+    assert isinstance(device, DriftingDevice)
     grid = [0.0, 1e-8, 1e-5, 0.01, 0.05, 0.09, 0.1, 0.158, 0.1595, 0.17, 0.25, 0.3, 0.3045, 0.31, 0.5, 0.75, 1.0]
     x = np.array(grid, np.float32)
     assert device.programming_sigma(x) == pytest.approx([expected["programming"](v) for v in grid], rel=1e-5)
@@ -114,9 +132,9 @@ def test_curves(model: str) -> None:
     assert device.read.at(x) == pytest.approx([expected["read"](v) for v in grid], rel=1e-5)
 
 
-@pytest.mark.parametrize("model", MODELS)
+@pytest.mark.parametrize("model", DRIFTING)
 @pytest.mark.parametrize("x", [0.0, 0.02, 0.4, 1.0])
-def test_programming_moments(model: str, x: float) -> None:
+def test_programming_moments(model: DeviceModel, x: float) -> None:
     """g = max(0, x + sigma n) has the moments of a rectified normal variable; the pair subtracts one at 0."""
     formulas = reference(model)
 
@@ -134,10 +152,10 @@ def test_programming_moments(model: str, x: float) -> None:
     assert found.var() == pytest.approx(variance, rel=0.02)
 
 
-@pytest.mark.parametrize("model", MODELS)
+@pytest.mark.parametrize("model", DRIFTING)
 @pytest.mark.parametrize("x", [0.05, 0.2, 0.4, 1.0])
 @pytest.mark.parametrize("time_s", [3600.0, 365 * DAY])
-def test_drift_moments(model: str, x: float, time_s: float) -> None:
+def test_drift_moments(model: DeviceModel, x: float, time_s: float) -> None:
     formulas, (t0_s, _) = reference(model), TIMES[model]
     exponents = np.abs(formulas["mean"](x) + formulas["std"](x) * NODES)
     left: Floats = x * ((time_s + t0_s) / t0_s) ** -exponents
@@ -148,10 +166,10 @@ def test_drift_moments(model: str, x: float, time_s: float) -> None:
     assert float(found.std(dtype=np.float64)) == pytest.approx(spread, rel=0.02)
 
 
-@pytest.mark.parametrize("model", MODELS)
+@pytest.mark.parametrize("model", DRIFTING)
 @pytest.mark.parametrize("x", [0.05, 0.3, 1.0])
 @pytest.mark.parametrize("time_s", [0.0, DAY])
-def test_read_noise_moments(model: str, x: float, time_s: float) -> None:
+def test_read_noise_moments(model: DeviceModel, x: float, time_s: float) -> None:
     t0_s, t_read_s = TIMES[model]
     sigma = x * reference(model)["read"](x) * math.sqrt(math.log((time_s + t0_s + t_read_s) / (2 * t_read_s)))
     found = effective_weights(weights(x), model, Conditions(effects=only(read_noise=True), time_s=time_s), ("m",))
@@ -163,10 +181,10 @@ def test_ideal_and_switched_off_leave_weights_alone() -> None:
     w = np.random.default_rng(0).uniform(-1, 1, (30, 20)).astype(np.float32)
     conditions = Conditions(time_s=DAY)
     assert np.array_equal(effective_weights(w, "ideal", conditions, ("m",)), w)
-    for model in MODELS:
+    for model in EVERY:
         off = Conditions(effects=Effects.ideal(), time_s=DAY)
         assert np.array_equal(effective_weights(w, model, off, ("m",)), w)
-        assert program_cells(w, model, off, ("m",), compensate=True).compensation == 1
+        assert program_cells(w, Device(model=model, compensation="global"), off, ("m",)).compensation == 1
 
 
 def test_draws_depend_on_seed_and_name_alone() -> None:
@@ -209,17 +227,17 @@ def test_draws_of_devices_are_unrelated() -> None:
     assert np.all(np.abs(table[np.triu_indices(3, 1)]) < 5 / 200)
 
 
-@pytest.mark.parametrize("model", MODELS)
-def test_compensation_restores_the_outputs(model: str) -> None:
+@pytest.mark.parametrize("model", DRIFTING)
+def test_compensation_restores_the_outputs(model: DeviceModel) -> None:
     """To 8 %, since large weights drift less than the mean in the HERMES models; without it a third is lost."""
     w = np.random.default_rng(0).normal(0, 0.3, (256, 256)).clip(-1, 1).astype(np.float32)
     start = effective_weights(w, model, Conditions(), ("m",))
     for time_s in (0.0, DAY, 365 * DAY):
-        cells = program_cells(w, model, Conditions(time_s=time_s), ("m",), compensate=True)
+        cells = program_cells(w, Device(model=model, compensation="global"), Conditions(time_s=time_s), ("m",))
         slope = float(np.vdot(start, cells.weights) / np.vdot(start, start))
         assert cells.compensation * slope == pytest.approx(1, abs=0.08)
         assert cells.compensation == 1 if time_s == 0 else cells.compensation > 1.2
-        assert program_cells(w, model, Conditions(time_s=time_s), ("m",)).compensation == 1
+        assert program_cells(w, Device(model=model), Conditions(time_s=time_s), ("m",)).compensation == 1
 
 
 def test_compensation_is_the_ratio_of_mean_magnitudes() -> None:
@@ -233,5 +251,60 @@ def test_columns_are_compensated_apart() -> None:
     present = np.array([[0.5, -1, 0], [0.5, 1, 0]], np.float32)
     np.testing.assert_array_equal(column_compensation(programmed, present), [2, 2, 1])
     w = np.linspace(-1, 1, 400, dtype=np.float32).reshape(40, 10)
-    cells = program_cells(w, "pcm", Conditions(time_s=86_400.0), ("m",), compensate=True, per_column=True)
+    cells = program_cells(w, Device(model="pcm", compensation="column"), Conditions(time_s=86_400.0), ("m",))
     assert np.shape(cells.compensation) == (10,) and np.all(cells.compensation > 1)
+
+
+RERAM_US = {
+    0.0: (0.348, 16.030, -43.853, 45.393, -16.815),
+    1.0: (0.348, 16.030, -43.853, 45.393, -16.815),
+    DAY: (0.701, 22.086, -50.773, 47.095, -16.458),
+    2 * DAY: (0.782, 20.274, -43.507, 37.062, -11.934),
+}
+
+
+@pytest.mark.parametrize("time_s", RERAM_US)
+@pytest.mark.parametrize("x", [0.0, 0.1, 0.5, 1.0])
+def test_reram_moments(time_s: float, x: float) -> None:
+    """g = max(0, x + sigma n) with the fit of the time; the other polarity is one at 0."""
+    assert set(RERAM.times_s) == set(RERAM_US)
+
+    def moments(target: float) -> tuple[float, float]:
+        sigma = sum(c * target**i for i, c in enumerate(RERAM_US[time_s])) / 40
+        g = np.maximum(0, target + sigma * np.random.default_rng(1).standard_normal(2_000_000))
+        return float(g.mean()), float(g.var())
+
+    used, unused = moments(x), moments(0)
+    conditions = Conditions(effects=only(programming_noise=True, drift=True), time_s=time_s)
+    found = effective_weights(weights(x), "reram", conditions, ("m",)).astype(np.float64)
+    variance = used[1] + unused[1]
+    assert abs(found.mean() - used[0] + unused[0]) < 5 * math.sqrt(variance * (1 / CELLS + 1 / 2_000_000))
+    assert found.var() == pytest.approx(variance, rel=0.02)
+
+
+def test_reram_devices_keep_their_side() -> None:
+    """The deviations at all times are multiples of one number a device; reading adds nothing."""
+    targets = np.full((100, 100), 0.5, np.float32)
+    n = []
+    for time_s, polynomial in RERAM_US.items():
+        sigma = sum(c * 0.5**i for i, c in enumerate(polynomial)) / 40
+        n.append((conductances(RERAM, targets, Conditions(time_s=time_s), ("m",)).read - 0.5) / sigma)
+    assert all(np.allclose(n[0], other, atol=1e-5) for other in n[1:])
+    still = Conditions(time_s=DAY, effects=Effects(drift=False))
+    fresh = conductances(RERAM, targets, Conditions(), ("m",))
+    assert np.array_equal(conductances(RERAM, targets, still, ("m",)).read, fresh.read)
+    assert fresh.variance is None
+    undisturbed = Conditions(time_s=DAY, effects=Effects(programming_noise=False))
+    assert np.array_equal(conductances(RERAM, targets, undisturbed, ("m",)).read, targets)
+
+
+@pytest.mark.parametrize("model", DRIFTING)
+def test_reading_may_be_told_as_a_variance(model: DeviceModel) -> None:
+    """The variance is that of the draws, but for conductances that cannot be below 0."""
+    device, targets = MODELS[model], np.full((400, 500), 0.6, np.float32)
+    conditions = Conditions(effects=only(read_noise=True), time_s=DAY)
+    drawn = conductances(device, targets, conditions, ("m",))
+    told = conductances(device, targets, conditions, ("m",), per_mvm=True)
+    assert told.variance is not None and np.array_equal(told.read, told.drifted)
+    assert float(told.variance[0, 0]) == pytest.approx(float(drawn.read.var(dtype=np.float64)), rel=0.02)
+    assert drawn.variance is None

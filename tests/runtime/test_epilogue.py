@@ -7,8 +7,9 @@ import pytest
 from numpy.typing import NDArray
 
 from mho.passes.emit.emit import emit_exact
-from mho.runtime.epilogue import activate, finish, finish_all, rounded
+from mho.runtime.epilogue import activate, finish, finish_all
 from mho.runtime.exact import ExactUnit, multiply
+from mho.runtime.formats import rounded
 from mho.runtime.layers import LayerMath, layer_math
 from mho.runtime.probe import Power, ProbedUnit
 from mho.targets.isa import Activate, Affine
