@@ -19,20 +19,42 @@ if TYPE_CHECKING:
     from mho.runtime.effects import Effects
     from mho.runtime.samples import Samples
     from mho.targets.catalog import load_target
+    from mho.targets.draw_faults import FaultRates, draw_faults
     from mho.targets.errors import MhoError
+    from mho.targets.fault_file import read_faults, write_faults
+    from mho.targets.faults import FaultMap
 
     __version__: str
 
-__all__ = ["Compiled", "Effects", "MhoError", "Pipeline", "Samples", "compile", "load", "load_target"]
+__all__ = [
+    "Compiled",
+    "Effects",
+    "FaultMap",
+    "FaultRates",
+    "MhoError",
+    "Pipeline",
+    "Samples",
+    "compile",
+    "draw_faults",
+    "load",
+    "load_target",
+    "read_faults",
+    "write_faults",
+]
 
 _HOMES = {
     "Compiled": "mho.compiled",
     "Effects": "mho.runtime.effects",
+    "FaultMap": "mho.targets.faults",
+    "FaultRates": "mho.targets.draw_faults",
     "MhoError": "mho.targets.errors",
     "Pipeline": "mho.pipeline",
     "Samples": "mho.runtime.samples",
     "compile": "mho.driver",
+    "draw_faults": "mho.targets.draw_faults",
     "load_target": "mho.targets.catalog",
+    "read_faults": "mho.targets.fault_file",
+    "write_faults": "mho.targets.fault_file",
 }
 
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from mho.conditions import open_recalibration, require_possible
 from mho.data import Data, read_data
 from mho.metrics import Metric
 from mho.report.accuracy import Accuracy
@@ -19,6 +20,7 @@ from mho.runtime.simulator import Simulator
 from mho.targets.check import read_sound_program
 from mho.targets.program import Program
 from mho.targets.program_file import write_program
+from mho.targets.target import Compensation
 from mho.validation import Validation
 
 if TYPE_CHECKING:
@@ -58,6 +60,8 @@ class Compiled:
         effects: Effects | None = None,
         seed: int | None = None,
         time_s: float = 0.0,
+        compensation: Compensation | None = None,
+        recalibrate: Data | None = None,
         state: Mapping[str, str] | None = None,
         advance: Callable[[int], None] = lambda samples: None,
     ) -> dict[str, Values]:
@@ -68,17 +72,27 @@ class Compiled:
             effects: of the machine; all by default, `Effects.ideal()` for none.
             seed: of every random draw; the program's own by default.
             time_s: seconds after programming.
+            compensation: of drift; the machine's own by default.
+            recalibrate: samples, best others than `data`, on which each column's mean and deviation are estimated again
+                (AdaBS): see `mho.runtime.recalibrate`.
             state: output → input of the next sample; zero before the first.
             advance: told the number of samples after each batch.
 
         Raises:
             DataError: the data does not suit the program's inputs.
+            OptionError: effects, compensation and recalibration contradict each other or the machine.
         """
         conditions = Conditions(
-            effects=effects or Effects(), seed=self.program.manifest.seed if seed is None else seed, time_s=time_s
+            effects=effects or Effects(),
+            seed=self.program.manifest.seed if seed is None else seed,
+            time_s=time_s,
+            compensation=compensation,
         )
+        require_possible(self.program, conditions, recalibrate is not None)
         samples = match_samples(read_data(data), self.program.inputs, state)
-        return run_samples(samples, self._simulator.noisy(conditions).run, advance, self.program.outputs)
+        recalibration = open_recalibration(self._simulator, recalibrate, state)
+        sequencer = self._simulator.noisy(conditions, recalibration)
+        return run_samples(samples, sequencer.run, advance, self.program.outputs)
 
     def validate(
         self,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import asdict, fields
+from dataclasses import asdict, fields, replace
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -16,12 +16,15 @@ from mho.passes.levels.model import Model
 from mho.passes.levels.network import Network
 from mho.passes.levels.plan import Plan
 from mho.passes.simplify import bind_dimensions
+from mho.passes.tile.fit_arrays import fitted, unpublished_sides
 from mho.pipeline import Pipeline
 from mho.runtime.matching import match_samples
 from mho.runtime.samples import Samples
 from mho.stages import Stages
 from mho.targets.catalog import load_target
 from mho.targets.errors import ModelError, OptionError, ProgramError
+from mho.targets.fault_file import check_faults, read_faults
+from mho.targets.faults import FaultMap
 from mho.targets.program import JsonScalar, Manifest
 from mho.targets.steps import layers
 from mho.targets.target import Target
@@ -45,6 +48,7 @@ def compile(
     data: Data | None = None,
     *,
     pipeline: Pipeline | None = None,
+    faults: FaultMap | str | Path | None = None,
     dimensions: Mapping[str, int] | None = None,
     state: Mapping[str, str] | None = None,
     keep_inputs: bool = False,
@@ -59,6 +63,7 @@ def compile(
         data: calibration inputs: one array an input by name, an array for the only input, or an .npz file;
             the first axis counts the samples. Without it the ranges come from random inputs, with a warning.
         pipeline: the passes and their options.
+        faults: what is broken on the chips, or a TOML file that lists it; tiles are placed around it.
         dimensions: numbers for symbolic dimensions of the inputs.
         state: output → input: carried from one sample to the next while observing.
         keep_inputs: an initializer that is also an input stays an input.
@@ -72,17 +77,27 @@ def compile(
     pipeline = pipeline or Pipeline()
     stage = stages or Stages()
     machine = target if isinstance(target, Target) else load_target(target)
+    fault_map = _fault_map(faults, machine)
     imported = stage("import", load_model, model, keep_inputs=keep_inputs)
     with _naming(imported):
         bound = bind_dimensions(imported, dimensions or {})
         network = pipeline.network(bound, machine, stage)
+    pipeline, arrays = _own_arrays(pipeline, machine, network)
+    machine = fitted(machine, network)
     samples, warnings = _samples(network, data, state, seed)
     observed = min(samples.count, pipeline.observe.samples)
     with _naming(imported, "" if data is not None else MADE_UP):
         calibrated = pipeline.calibrated(network, machine, samples, stage.of(observed))
-    plan = pipeline.plan(calibrated, machine, stage)
-    manifest = _manifest(bound, pipeline, seed, (*warnings, *calibrated.warnings, *_unpublished(plan)))
+    plan = pipeline.plan(calibrated, machine, fault_map, stage)
+    manifest = _manifest(bound, pipeline, seed, (*arrays, *warnings, *calibrated.warnings, *_unpublished(plan)))
     return Compiled(pipeline.program(plan, manifest, stage))
+
+
+def _fault_map(faults: FaultMap | str | Path | None, machine: Target) -> FaultMap:
+    if isinstance(faults, str | Path):
+        return read_faults(faults, machine)
+    check_faults(faults or FaultMap(), machine)
+    return faults or FaultMap()
 
 
 @contextmanager
@@ -114,6 +129,19 @@ def _samples(
     samples = match_samples(read_data(data), network.inputs, state)
     refuse_useless(samples)
     return samples, ()
+
+
+def _own_arrays(pipeline: Pipeline, machine: Target, network: Network) -> tuple[Pipeline, tuple[str, ...]]:
+    """The pipeline without packing where nobody published how large an array is: every block has one of its own."""
+    keys = unpublished_sides(machine)
+    if not keys:
+        return pipeline, ()
+    crossbar = fitted(machine, network).crossbar
+    warning = (
+        f"{machine.name}: {' and '.join(keys)} {'is' if len(keys) == 1 else 'are'} not published, so every matrix has "
+        f"arrays of its own, {crossbar.rows} × {crossbar.columns} like the largest; tiles and utilisation are of these"
+    )
+    return replace(pipeline, pack=replace(pipeline.pack, mode="none")), (warning,)
 
 
 def _unpublished(plan: Plan) -> tuple[str, ...]:
@@ -152,6 +180,8 @@ def options_of(pipeline: Pipeline) -> dict[str, JsonScalar]:
 def _scalar(value: Any) -> JsonScalar:
     if value is None or isinstance(value, str | int | float | bool):
         return value
+    if isinstance(value, Mapping):
+        return ", ".join(f"{key}={item}" for key, item in value.items())
     return ", ".join(map(str, value))
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from mho.passes.calibrate.observe import Observe
 from mho.passes.calibrate.ranges import SetRanges
@@ -19,11 +19,15 @@ from mho.passes.place.place import PlaceCores
 from mho.passes.place.route import RouteWords
 from mho.passes.schedule.schedule import Schedule
 from mho.passes.simplify import Simplify
+from mho.passes.simplify.expand_weights import ExpandWeights
+from mho.passes.tile.choose_devices import ChooseDevices
 from mho.passes.tile.pack import Pack
 from mho.passes.tile.replicate import Replicate
+from mho.passes.tile.spare import KeepSpare
 from mho.passes.tile.tile import Tile
 from mho.runtime.samples import Samples
 from mho.stages import Stages
+from mho.targets.faults import FaultMap
 from mho.targets.program import Manifest, Program
 from mho.targets.target import Target
 
@@ -33,9 +37,12 @@ class Pipeline:
     """All passes with their options; the fields are the tables of `--config FILE.toml`."""
 
     simplify: Simplify = field(default_factory=Simplify)
+    expand: ExpandWeights = field(default_factory=ExpandWeights)
     lower: Lower = field(default_factory=Lower)
     observe: Observe = field(default_factory=Observe)
+    spare: KeepSpare = field(default_factory=KeepSpare)
     tile: Tile = field(default_factory=Tile)
+    devices: ChooseDevices = field(default_factory=ChooseDevices)
     replicate: Replicate = field(default_factory=Replicate)
     pack: Pack = field(default_factory=Pack)
     ranges: SetRanges = field(default_factory=SetRanges)
@@ -47,7 +54,8 @@ class Pipeline:
     def network(self, model: Model, target: Target, stage: Stages) -> Network:
         """The model as steps over matrices, with all that rides along in the cores' digital units."""
         simple = stage("simplify", self.simplify.run, model)
-        lowered = stage("lower", self.lower.run, simple)
+        expanded = stage("expand", self.expand.run, simple)
+        lowered = stage("lower", self.lower.run, expanded)
         checked = stage("check_weights", CheckWeights().run, lowered)
         return stage("fuse", FuseEpilogues(target.core.functions).run, checked)
 
@@ -56,12 +64,13 @@ class Pipeline:
         advance: Callable[[int], None] = stage.progress.advance
         return stage("observe", self.observe.run, network, samples, target, advance)
 
-    def plan(self, calibrated: Calibrated, target: Target, stage: Stages) -> Plan:
-        """Where every tile stands, what the links carry and when steps run."""
-        tiled = stage("tile", self.tile.run, calibrated, target)
-        replicated = stage("replicate", self.replicate.run, tiled)
+    def plan(self, calibrated: Calibrated, target: Target, faults: FaultMap, stage: Stages) -> Plan:
+        """Where every tile stands around the faults, what the links carry and when steps run."""
+        tiled = replace(stage("tile", self.tile.run, calibrated, self.spare.run(target)), faults=faults)
+        chosen = stage("devices", self.devices.run, tiled)
+        replicated = stage("replicate", self.replicate.run, chosen)
         packed = stage("pack", self.pack.run, replicated)
-        ranged = stage("ranges", self.ranges.run, packed)
+        ranged = stage("ranges", self.ranges.run, replace(packed, target=target))
         partition = stage("partition", self.partition.run, ranged)
         placement = stage("place", self.place.run, partition)
         routing = stage("route", self.route.run, placement)
@@ -75,11 +84,13 @@ class Pipeline:
 STAGES = (
     "import",
     "simplify",
+    "expand",
     "lower",
     "check_weights",
     "fuse",
     "observe",
     "tile",
+    "devices",
     "replicate",
     "pack",
     "ranges",

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from mho.conditions import compensation_of, effects_off, open_recalibration, require_possible
 from mho.data import Data, read_data, refuse_useless, sha256_of
 from mho.metrics import Metric, default_metric, measure, winners
 from mho.progress import Progress, Quiet
@@ -19,10 +20,12 @@ from mho.runtime.effects import Conditions, Effects
 from mho.runtime.matching import match_samples
 from mho.runtime.pieces import as_arrays
 from mho.runtime.probe import Power
+from mho.runtime.recalibrate import Recalibration
 from mho.runtime.samples import Samples, Values, each_batch, run_samples
 from mho.runtime.simulator import Simulator
 from mho.targets.errors import ModelError, OptionError, ProgramError, plain
 from mho.targets.program import Program
+from mho.targets.target import Compensation
 
 Array = NDArray[Any]
 
@@ -38,6 +41,8 @@ class Validation:
         runs: number of seeds, counted from the program's.
         times_s: seconds after programming.
         effects: of the machine.
+        compensation: of drift; None is the machine's own.
+        recalibrate: samples on which each run's machine is recalibrated first; None leaves it as it is.
         model: the ONNX model that is the reference; None takes the program's own ideal mode.
         metric: see `mho.metrics`; None chooses by the labels.
         output: the output that is compared; None is the first.
@@ -47,6 +52,8 @@ class Validation:
     runs: int = 1
     times_s: tuple[float, ...] = (0.0,)
     effects: Effects = field(default_factory=Effects)
+    compensation: Compensation | None = None
+    recalibrate: Data | None = None
     model: str | Path | None = None
     metric: Metric | None = None
     output: str | None = None
@@ -65,30 +72,56 @@ class Validation:
         if not self.times_s:
             raise OptionError("there is no time after programming to validate at; give one or several in seconds")
         program = simulator.program
+        conditions = self._conditions(program)
+        require_possible(program, conditions[0], self.recalibrate is not None)
         output = self._output(simulator)
         samples = match_samples(read_data(data), program.inputs, self.state)
         refuse_useless(samples)
+        recalibration = open_recalibration(simulator, self.recalibrate, self.state)
         metric = default_metric(labels) if self.metric is None else self.metric
         kind, expected = self._reference(simulator, samples)
-        results = []
-        for seed in range(program.manifest.seed, program.manifest.seed + self.runs):
-            for time_s in self.times_s:
-                self.progress.start(f"run with seed {seed} at {time_s:g} s", samples.count)
-                conditions = Conditions(effects=self.effects, seed=seed, time_s=time_s)
-                found = run_samples(samples, simulator.noisy(conditions).run, self.progress.advance, program.outputs)
-                results.append(_compare(found, expected, output, metric, labels, conditions))
-        mean, std = _spread(results)
+        runs: list[Run] = []
+        layers: tuple[LayerQuality, ...] = ()
+        for each in conditions:
+            found = self._run(simulator, samples, each, recalibration)
+            runs.append(_compare(found, expected, output, metric, labels, each))
+            if len(runs) == 1:
+                layers = self._layers(simulator, samples.first(PROBED_SAMPLES), each, recalibration)
+        mean, std = _spread(runs)
         return Accuracy(
             samples=samples.count,
             metric=metric if isinstance(metric, str) else getattr(metric, "__name__", "custom"),
             output=output,
             reference=Reference(kind=kind, accuracy=measure(metric, expected, output, labels)),
-            runs=tuple(results),
+            runs=tuple(runs),
             mean=mean,
             std=std,
-            warnings=self._warnings(simulator.program),
-            layers=self._layers(simulator, samples.first(PROBED_SAMPLES)),
+            warnings=self._warnings(program),
+            layers=layers,
+            effects_off=effects_off(conditions[0]),
+            compensation=compensation_of(program, conditions[0]),
+            recalibration_samples=0 if recalibration is None else recalibration.samples.count,
         )
+
+    def _conditions(self, program: Program) -> list[Conditions]:
+        """Of every run: for each seed all times."""
+        first = program.manifest.seed
+        return [
+            Conditions(effects=self.effects, seed=seed, time_s=time_s, compensation=self.compensation)
+            for seed in range(first, first + self.runs)
+            for time_s in self.times_s
+        ]
+
+    def _run(
+        self, simulator: Simulator, samples: Samples, conditions: Conditions, recalibration: Recalibration | None
+    ) -> dict[str, Values]:
+        """The outputs under some conditions."""
+        when = f"with seed {conditions.seed} at {conditions.time_s:g} s"
+        if recalibration is not None:
+            self.progress.start(f"recalibration {when}", recalibration.samples.count)
+        sequencer = simulator.noisy(conditions, recalibration, self.progress.advance)
+        self.progress.start(f"run {when}", samples.count)
+        return run_samples(samples, sequencer.run, self.progress.advance, simulator.program.outputs)
 
     def _output(self, simulator: Simulator) -> str:
         names = [port.name for port in simulator.program.outputs]
@@ -133,11 +166,12 @@ class Validation:
         except ProgramError as error:
             raise ModelError(f"{model} cannot be compared with: {error}") from error
 
-    def _layers(self, simulator: Simulator, samples: Samples) -> tuple[LayerQuality, ...]:
-        """Each layer's own error under the conditions of the first run."""
-        conditions = Conditions(effects=self.effects, seed=simulator.program.manifest.seed, time_s=self.times_s[0])
+    def _layers(
+        self, simulator: Simulator, samples: Samples, conditions: Conditions, recalibration: Recalibration | None
+    ) -> tuple[LayerQuality, ...]:
+        """Each layer's own error under some conditions."""
         self.progress.start("errors of the layers", samples.count)
-        sequencer, probed = simulator.probed(conditions)
+        sequencer, probed = simulator.probed(conditions, recalibration)
         for count, _ in each_batch(samples, sequencer.run):
             self.progress.advance(count)
         found = [LayerQuality(name=name, sqnr_db=power.sqnr_db) for name, power in probed.layers.items()]

@@ -17,7 +17,7 @@ from mho.examples.llama import SIZES, llama
 from mho.examples.matrices import matrices
 from mho.examples.ptb_lstm import ptb_lstm
 from mho.examples.resnet9 import resnet9
-from mho.examples.rnnt import encoder, joint, prediction
+from mho.examples.rnnt import encoder, joint, prediction, transducer
 from mho.examples.transfer_head import transfer_head
 from mho.examples.vit import vit
 
@@ -27,6 +27,7 @@ NETWORKS: dict[str, Callable[[int], onnx.ModelProto]] = {
     "rnnt-encoder": encoder,
     "rnnt-prediction": prediction,
     "rnnt-joint": joint,
+    "rnnt": transducer,
     "kws-mlp": kws_mlp,
     "transfer-head": transfer_head,
     "vit": vit,

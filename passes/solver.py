@@ -16,7 +16,9 @@ from typing import TYPE_CHECKING, Annotated, Literal, TypeVar
 from pydantic import Field
 
 if TYPE_CHECKING:
-    from ortools.sat.python.cp_model import CpModel, IntVar
+    from ortools.sat.python.cp_model import CpModel as CpModel
+    from ortools.sat.python.cp_model import IntVar as IntVar
+    from ortools.sat.python.cp_model import LinearExprT as LinearExprT
 
 Effort = Literal["fast", "normal", "max"] | Annotated[float, Field(gt=0, allow_inf_nan=False)]
 """How hard to search; a number is seconds of wall clock for one search."""

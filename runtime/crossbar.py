@@ -54,12 +54,14 @@ def _program(program: Program, loads: list[Load], conditions: Conditions) -> Ite
     weights = matrix_block(program.tensors[f"matrix/{first.matrix}"], first.scale_rows, first.columns)
     scale = largest_weights(weights, target.crossbar.weight_scale)
     name = (first.matrix, first.replica, *first.scale_rows, *first.columns)
-    compensate = target.device.compensation == "global"
-    cells = program_cells(weights / scale, target.device.model, conditions, name, compensate)
+    wanted = conditions.compensation or target.device.compensation
+    cells = program_cells(
+        weights / scale, target.device.model, conditions, name, wanted != "none", per_column=wanted == "column"
+    )
     top = first.scale_rows[0]
     for load in loads:
         rows = slice(load.rows[0] - top, load.rows[1] - top)
-        yield ProgrammedBlock(load, cells.weights[rows], scale * np.float32(cells.compensation))
+        yield ProgrammedBlock(load, cells.weights[rows], scale * np.asarray(cells.compensation, np.float32))
 
 
 def largest_weights(weights: NDArray[np.float32], per: WeightScale) -> NDArray[np.float32]:

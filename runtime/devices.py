@@ -138,11 +138,11 @@ class Cells:
 
     Attributes:
         weights: [rows, columns] as they act in an MVM, normalised.
-        compensation: the factor by which global drift compensation multiplies outputs; 1 where it is off.
+        compensation: the factor by which drift compensation multiplies outputs, or one a column; 1 where it is off.
     """
 
     weights: Array
-    compensation: float
+    compensation: float | NDArray[np.float64]
 
 
 @dataclass(frozen=True)
@@ -155,7 +155,12 @@ class Polarity:
 
 
 def program_cells(
-    weights: Array, model: str, conditions: Conditions, key_parts: tuple[str | int, ...], compensate: bool = False
+    weights: Array,
+    model: str,
+    conditions: Conditions,
+    key_parts: tuple[str | int, ...],
+    compensate: bool = False,
+    per_column: bool = False,
 ) -> Cells:
     """Program weights and read them at `conditions.time_s`, with the effects that are on.
 
@@ -163,7 +168,8 @@ def program_cells(
         weights: [rows, columns] in [−1, 1].
         model: a device model of a target; "ideal" returns the weights unchanged.
         key_parts: name the cells; equal names draw equal devices.
-        compensate: whether to find the factor of global drift compensation.
+        compensate: whether to find the factor of drift compensation.
+        per_column: whether there is a factor for every column.
     """
     if model == "ideal":
         return Cells(weights, 1.0)
@@ -172,9 +178,10 @@ def program_cells(
         conductances(device, np.maximum(sign * weights, 0), conditions, (name, *key_parts))
         for name, sign in (("+", np.float32(1)), ("-", np.float32(-1)))
     )
-    factor = 1.0
+    factor: float | NDArray[np.float64] = 1.0
     if compensate and conditions.effects.compensation:
-        factor = compensation(plus.programmed - minus.programmed, plus.drifted - minus.drifted)
+        programmed, present = plus.programmed - minus.programmed, plus.drifted - minus.drifted
+        factor = column_compensation(programmed, present) if per_column else compensation(programmed, present)
     return Cells(plus.read - minus.read, factor)
 
 
@@ -211,6 +218,13 @@ def compensation(programmed: Array, present: Array) -> float:
     """
     r0, r = np.abs(programmed).mean(dtype=np.float64), np.abs(present).mean(dtype=np.float64)
     return float(r0 / r) if r > 0 else 1.0
+
+
+def column_compensation(programmed: Array, present: Array) -> NDArray[np.float64]:
+    """The factors r0 / r of each column: [columns]; 1 for a column that gives nothing."""
+    r0, r = (np.abs(w).mean(axis=0, dtype=np.float64) for w in (programmed, present))
+    factors: NDArray[np.float64] = np.divide(r0, r, out=np.ones_like(r), where=r > 0)
+    return factors
 
 
 def polynomial(coefficients: tuple[float, ...], x: Array) -> Array:

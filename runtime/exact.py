@@ -40,12 +40,19 @@ class ExactUnit:
         self, layer: str, rows: NDArray[np.float32], fires: NDArray[np.int64], addend: Array | None = None
     ) -> Array:
         """See `sequencer.Unit.fire`."""
+        return self.finish(layer, self.sums(layer, rows, fires), addend)
+
+    def sums(self, layer: str, rows: NDArray[np.float32], fires: NDArray[np.int64]) -> Array:
+        """The product of a layer [positions, columns]."""
         if self._watch is not None:
             self._watch(layer, rows)
         math = self._math[layer]
         stored = self._program.tensors[f"matrix/{math.matrix}"]
-        sums = multiply(rows, stored, np.float64 if math.is_whole(stored) else np.float32)
-        finish_all(sums, math, addend)
+        return multiply(rows, stored, np.float64 if math.is_whole(stored) else np.float32)
+
+    def finish(self, layer: str, sums: Array, addend: Array | None) -> Array:
+        """The epilogue of a layer on its sums, which are overwritten."""
+        finish_all(sums, self._math[layer], addend)
         return sums
 
 

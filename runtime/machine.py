@@ -40,9 +40,13 @@ class Machine:
         self, layer: str, rows: NDArray[np.float32], fires: NDArray[np.int64], addend: Array | None = None
     ) -> Array:
         """See `sequencer.Unit.fire`: DAC, product, noise, ADC, sums of row blocks, epilogue."""
-        math = self._math[layer]
+        return self.finish(layer, self.sums(layer, rows, fires), addend)
+
+    def sums(self, layer: str, rows: NDArray[np.float32], fires: NDArray[np.int64]) -> Array:
+        """The complete sums of a layer [positions, columns], as they come to its epilogue."""
         linked = self._link(layer)
-        sums: Array = np.zeros((len(rows), self._matrices[math.matrix].columns), linked.dtype)
+        columns = self._matrices[self._math[layer].matrix].columns
+        sums: Array = np.zeros((len(rows), columns), linked.dtype)
         count = len(linked.replicas)
         for start in range(0, len(rows), CHUNK_POSITIONS):
             chunk = slice(start, start + CHUNK_POSITIONS)
@@ -52,7 +56,11 @@ class Machine:
                 for product in products:
                     self._accumulate(part, product, layer, rows[chunk][chosen], fires[chunk][chosen])
                 sums[chunk][chosen] = part
-        finish_all(sums, math, addend)
+        return sums
+
+    def finish(self, layer: str, sums: Array, addend: Array | None) -> Array:
+        """The epilogue of a layer on its complete sums, which are overwritten."""
+        finish_all(sums, self._math[layer], addend)
         return (
             rounded(sums, self.program.target.core.digital_format) if self.conditions.effects.digital_format else sums
         )

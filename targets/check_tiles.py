@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
+from mho.targets.check_faults import check_faults
 from mho.targets.isa import Load, Span
 from mho.targets.program import MatrixFacts, Program
 from mho.targets.target import Crossbar
@@ -17,6 +18,7 @@ def check_tiles(program: Program) -> Iterator[str]:
     yield from _sites(program)
     yield from _chips(program)
     yield from _numbers(program)
+    yield from check_faults(program)
     for core in program.cores:
         yield from (f"core {core.site}: {problem}" for problem in _crossbar(program.target.crossbar, core.loads))
     yield from _copies(program)
@@ -58,8 +60,17 @@ def _numbers(program: Program) -> Iterator[str]:
     yield from (f"block {block} is loaded {count} times" for block, count in counts.items() if count > 1)
 
 
-def _crossbar(crossbar: Crossbar, loads: Sequence[Load]) -> Iterator[str]:
-    """Each block inside the crossbar, and none over another."""
+def _crossbar(machine: Crossbar, loads: Sequence[Load]) -> Iterator[str]:
+    """Each block inside the crossbar, and none over another; all of one number of devices a weight."""
+    given = {load.devices or machine.devices_per_weight for load in loads}
+    numbers = sorted(number for number in given if number is not None)
+    strange = [n for n in numbers if n not in machine.devices_allowed]
+    if strange:
+        yield f"weights of {_list(strange)} devices; the machine allows {_list(machine.devices_allowed)}"
+        return
+    if len(numbers) > 1:
+        yield f"weights of {_list(numbers)} devices in one tile"
+    crossbar = machine.with_devices(numbers[-1]) if numbers else machine
     boxes = [_seat(load) for load in loads]
     for box in boxes:
         if not (0 <= box.rows[0] < box.rows[1] <= crossbar.rows and 0 <= box.columns[0] < box.columns[1]):
@@ -79,6 +90,8 @@ def _copies(program: Program) -> Iterator[str]:
     yield from (f"blocks are loaded of the unknown matrix {name}" for name in copies if name not in matrices)
     for name, matrix in matrices.items():
         replicas = copies[name]
+        if len({load.devices for loads in replicas.values() for load in loads}) > 1:
+            yield f"matrix {name} is loaded with different numbers of devices a weight"
         if sorted(replicas) != list(range(len(replicas))) or not replicas:
             yield f"matrix {name} is loaded as the replicas {sorted(replicas)}"
         for replica, loads in replicas.items():
@@ -127,6 +140,10 @@ def _overlaps(boxes: Sequence[_Box]) -> Iterator[tuple[_Box, _Box, _Box]]:
                 rows = (box.rows[0], min(box.rows[1], other.rows[1]))
                 yield other, box, _Box(box.block, rows, (left, right))
         reached.append(box)
+
+
+def _list(numbers: Sequence[int]) -> str:
+    return ", ".join(map(str, numbers))
 
 
 def _text(span: Span) -> str:

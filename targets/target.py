@@ -24,7 +24,7 @@ UNLIMITED = 2**31 - 1
 
 STRICT = ConfigDict(extra="forbid")
 
-DeviceModel = Literal["ideal", "pcm", "hermes-one-device", "hermes-two-device", "state-independent", "reram"]
+DeviceModel = Literal["ideal", "pcm", "hermes-one-device", "hermes-two-device"]
 NumberFormat = Literal["float32", "float16"]
 WeightScale = Literal["column", "tile"]
 Compensation = Literal["none", "global", "column"]
@@ -83,8 +83,16 @@ class Crossbar:
     wire_ohm: Positive | None = None
     cell_us: Positive | None = None
 
-    def with_devices(self, devices: int) -> Crossbar:
-        """The crossbar with so many devices a weight and as many devices a row as before."""
+    @property
+    def devices_allowed(self) -> tuple[int, ...]:
+        """The numbers of devices that a weight can be made of, the most first; none where they are unknown."""
+        own = () if self.devices_per_weight is None else (self.devices_per_weight,)
+        return tuple(sorted({*own, *self.devices_choices}, reverse=True))
+
+    def with_devices(self, devices: int | None) -> Crossbar:
+        """The crossbar with so many devices a weight and as many devices a row as before; None changes nothing."""
+        if devices is None:
+            return self
         own = self.devices_per_weight or devices
         return replace(self, devices_per_weight=devices, columns=self.columns * own // devices)
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from mho.cli import console
-from mho.cli.options import Copies, Effort, Pairs, data_help, json_option, merged, refuse_output, state_option
+from mho.cli.options import Copies, Devices, Effort, Pairs, data_help, json_option, merged, refuse_output, state_option
 
 if TYPE_CHECKING:
     from mho.compiled import Compiled
@@ -34,13 +34,41 @@ SUFFIX = ".mho"
     "once; any that do not overlap.  [default: pipelined]",
 )
 @click.option(
+    "--devices",
+    type=Devices(),
+    metavar="N|auto",
+    help="Memory devices that make a weight; auto makes as many weights as the chips or tiles hold of the most "
+    "devices.  [default: the machine's]",
+)
+@click.option(
+    "--devices-of", type=Pairs("=", int), multiple=True, metavar="LAYER=N,…", help="Devices of a layer's weights."
+)
+@click.option(
+    "--sensitive",
+    multiple=True,
+    metavar="LAYER",
+    help="A layer that --devices auto gives many devices before all others; may be repeated, the most sensitive first.",
+)
+@click.option(
     "--replicate", type=Copies(), metavar="N|fill", help="Copies of each matrix, or fill the chips.  [default: 1]"
 )
 @click.option(
     "--effort", type=Effort(), metavar="fast|normal|max|SECONDS", help="How hard to search.  [default: normal]"
 )
 @click.option("--seed", type=click.IntRange(0), help="Of every random draw and search.  [default: 0]")
+@click.option(
+    "--faults", type=click.Path(path_type=Path), help="A TOML file of what is broken on the chips; see 'mho faults'."
+)
+@click.option("--spare-rows", type=click.IntRange(0), help="Rows of each crossbar to leave spare.  [default: 0]")
+@click.option("--spare-columns", type=click.IntRange(0), help="Columns to leave spare.  [default: 0]")
 @click.option("--config", type=click.Path(path_type=Path), help="A TOML file with a table of options for each pass.")
+@click.option(
+    "--expand",
+    type=Pairs("=", float),
+    multiple=True,
+    metavar="NODE=FACTOR,…",
+    help="Spread a node's weights over FACTOR times its rows with a random matrix, which is digital.",
+)
 @click.option("--digital", multiple=True, metavar="NODE", help="Leave a node or layer digital; may be repeated.")
 @click.option("--explain", is_flag=True, help="List every ONNX node: where it runs, why, and what would change that.")
 @click.option("--verify", is_flag=True, help="Check every level that a pass returns.")
@@ -57,7 +85,7 @@ def compile_command(model: Path, target: str, output: Path | None, as_json: bool
     from mho.stages import StoppedError
 
     path = output or Path(model.stem + SUFFIX)
-    refuse_output(path, model, flags["data"], flags["config"])
+    refuse_output(path, model, flags["data"], flags["config"], flags["faults"])
     with console.progress() as progress:
         try:
             compiled = _compile(model, target, progress, flags)
@@ -80,6 +108,7 @@ def _compile(model: Path, target: str, progress: Any, flags: dict[str, Any]) -> 
         target,
         flags["data"],
         pipeline=build_pipeline(config, pipeline_flags(flags)),
+        faults=flags["faults"],
         dimensions=merged(flags["dim"]),
         state=merged(flags["state"]),
         keep_inputs=flags["keep_inputs"],
@@ -93,16 +122,23 @@ def pipeline_flags(flags: dict[str, Any]) -> dict[str, dict[str, Any]]:
     options = {
         "calibrate": ("observe.rule", "ranges.rule"),
         "digital": ("lower.digital",),
-        "chips": ("partition.chips",),
-        "tiles": ("partition.tiles", "replicate.tiles"),
+        "expand": ("expand.layers",),
+        "chips": ("partition.chips", "devices.chips"),
+        "tiles": ("partition.tiles", "replicate.tiles", "devices.tiles"),
+        "devices": ("devices.devices",),
+        "devices_of": ("devices.devices_of",),
+        "sensitive": ("devices.sensitive",),
         "pack": ("pack.mode",),
-        "replicate": ("replicate.replicas",),
-        "effort": ("pack.effort", "partition.effort", "place.effort"),
-        "seed": ("pack.seed", "partition.seed", "place.seed"),
+        "replicate": ("replicate.replicas", "devices.replicas"),
+        "spare_rows": ("spare.rows",),
+        "spare_columns": ("spare.columns",),
+        "effort": ("devices.effort", "pack.effort", "partition.effort", "place.effort"),
+        "seed": ("expand.seed", "devices.seed", "pack.seed", "partition.seed", "place.seed"),
     }
+    flags = flags | {name: merged(flags[name]) for name in ("devices_of", "expand")}
     tables: dict[str, dict[str, Any]] = {}
     for flag, keys in options.items():
-        for key in keys if flags[flag] not in (None, ()) else ():
+        for key in keys if flags[flag] not in (None, (), {}) else ():
             name, _, option = key.partition(".")
             tables.setdefault(name, {})[option] = flags[flag]
     return tables

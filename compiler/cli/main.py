@@ -11,6 +11,7 @@ from pathlib import Path
 import click
 
 from mho.cli.build import compile_command, demo_command
+from mho.cli.faults import faults_command
 from mho.cli.inspect import check_command, report_command, show_command
 from mho.cli.machines import ops_command, targets_group
 from mho.cli.simulate import run_command, validate_command
@@ -53,6 +54,7 @@ for command in (
     show_command,
     check_command,
     targets_group,
+    faults_command,
     ops_command,
 ):
     mho.add_command(command)

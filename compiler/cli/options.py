@@ -78,6 +78,19 @@ class Copies(click.ParamType[str | int]):
         return int(value)
 
 
+class Devices(click.ParamType[str | int]):
+    """A whole number of devices, or `auto`."""
+
+    name = "N|auto"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str | int:
+        if value == "auto":
+            return "auto"
+        if not str(value).isdigit() or int(value) < 1:
+            self.fail(f"{value!r} is neither a number of devices from 1 nor 'auto'", param, ctx)
+        return int(value)
+
+
 class Percent(click.ParamType[float]):
     """A number from 0 to 100."""
 

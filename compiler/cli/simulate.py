@@ -8,28 +8,15 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from mho.cli import console
+from mho.cli.effects import Chosen, effects_options
 from mho.cli.options import Percent, Times, data_help, json_option, merged, refuse_output, state_option
 
 if TYPE_CHECKING:
     from mho.report.accuracy import Accuracy
-    from mho.runtime.effects import Effects
 
 EXIT_THRESHOLD = 3
 
 program_argument = click.argument("program", type=click.Path(path_type=Path))
-ideal_option = click.option("--ideal", is_flag=True, help="No noise and no rounding.")
-quantised_option = click.option("--quantised", is_flag=True, help="Converters and number formats, no noise.")
-
-
-def _effects(ideal: bool, quantised: bool) -> Effects:
-    from mho.runtime.effects import Effects
-    from mho.targets.errors import OptionError
-
-    if ideal and quantised:
-        raise OptionError("--ideal and --quantised exclude each other: give one of them, or neither for all effects")
-    if ideal:
-        return Effects.ideal()
-    return Effects.quantised() if quantised else Effects()
 
 
 @click.command("validate", short_help="Compare a program's results with onnxruntime's.")
@@ -38,8 +25,7 @@ def _effects(ideal: bool, quantised: bool) -> Effects:
 @click.option("--data", type=click.Path(path_type=Path), required=True, help=f"{data_help} 'y' holds the labels.")
 @click.option("--runs", type=click.IntRange(1), default=1, show_default=True, help="Number of seeds.")
 @click.option("--time", "times_s", type=Times(), default="0s", show_default=True, help="Times after programming.")
-@ideal_option
-@quantised_option
+@effects_options
 @click.option(
     "--metric", type=click.Choice(["top1", "auc", "mse", "spearman", "none"]), help="By the labels if not given."
 )
@@ -54,12 +40,13 @@ def validate_command(context: click.Context, /, **given: Any) -> None:
 
     \b
     Example: mho validate m.mho --model m.onnx --data test.npz --runs 5 --time 0s,1h,1d,30d
+    Example: mho validate m.mho --data test.npz --time 1d --off read_noise --compensate column
     """
     from mho.compiled import Compiled
     from mho.data import read_npz
     from mho.report import accuracy_summary
 
-    effects = _effects(given["ideal"], given["quantised"])
+    chosen = Chosen.of(given)
     data = read_npz(given["data"])
     compiled = Compiled.load(given["program"])
     with console.progress() as progress:
@@ -69,7 +56,9 @@ def validate_command(context: click.Context, /, **given: Any) -> None:
             runs=given["runs"],
             metric=given["metric"],
             times_s=given["times_s"],
-            effects=effects,
+            effects=chosen.effects,
+            compensation=chosen.compensation,
+            recalibrate=chosen.recalibrate,
             model=given["model"],
             output=given["output"],
             state=merged(given["state"]),
@@ -79,7 +68,7 @@ def validate_command(context: click.Context, /, **given: Any) -> None:
         console.emit_json(accuracy.as_json())
     else:
         console.show(accuracy_summary(accuracy))
-    for warning in accuracy.warnings:
+    for warning in (*chosen.warnings(compiled.program), *accuracy.warnings):
         click.echo(f"mho: warning: {warning}", err=True)
     missed = missed_thresholds(accuracy, given["min_agreement"], given["max_drop"])
     for sentence in missed:
@@ -110,8 +99,7 @@ def missed_thresholds(accuracy: Accuracy, min_agreement: float | None, max_drop:
 @program_argument
 @click.option("--data", type=click.Path(path_type=Path), required=True, help=data_help)
 @click.option("-o", "--output", type=click.Path(path_type=Path), required=True, help="An .npz of the outputs by name.")
-@ideal_option
-@quantised_option
+@effects_options
 @click.option("--seed", type=click.IntRange(0), help="Of every random draw; the program's own by default.")
 @click.option("--time", "times_s", type=Times(), default="0s", show_default=True, help="Time after programming.")
 @state_option
@@ -123,22 +111,26 @@ def run_command(program: Path, data: Path, output: Path, as_json: bool, **given:
     from mho.runtime.pieces import as_arrays
     from mho.targets.errors import OptionError
 
-    effects = _effects(given["ideal"], given["quantised"])
+    chosen = Chosen.of(given)
     if len(given["times_s"]) != 1:
         raise OptionError("--time takes one time here; mho validate takes several")
-    refuse_output(output, program, data)
+    refuse_output(output, program, data, chosen.recalibrate)
     inputs = read_npz(data)
     compiled = Compiled.load(program)
     with console.progress() as progress:
         progress.start("run")
         outputs = compiled.run(
             inputs,
-            effects=effects,
+            effects=chosen.effects,
+            compensation=chosen.compensation,
+            recalibrate=chosen.recalibrate,
             seed=given["seed"],
             time_s=given["times_s"][0],
             state=merged(given["state"]),
             advance=progress.advance,
         )
+    for warning in chosen.warnings(compiled.program):
+        click.echo(f"mho: warning: {warning}", err=True)
     arrays = as_arrays(outputs)
     write_npz(output, arrays)
     if as_json:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, dataclass, is_dataclass
+from dataclasses import asdict, dataclass, fields, is_dataclass
 from itertools import groupby
 from pathlib import Path
 from statistics import fmean, pstdev
@@ -13,6 +13,7 @@ from pydantic import ConfigDict, TypeAdapter, ValidationError
 
 from mho.report import quantities as q
 from mho.report.jsonable import jsonable
+from mho.runtime.effects import Effects
 from mho.targets.errors import DataError, plain
 from mho.targets.files import read_bounded
 
@@ -73,7 +74,10 @@ class Accuracy:
         output: name of the output that was compared.
         warnings: what makes the comparison doubtful.
         mean, std: of the runs' accuracy, of their agreement where there is no accuracy; None where neither is.
-        layers: the layers' own errors.
+        layers: the layers' own errors, in the first run.
+        effects_off: names of the machine's effects that were switched off.
+        compensation: of drift; None where nothing drifts, or where it is not known.
+        recalibration_samples: on which each run's machine was recalibrated; 0 where it was not.
     """
 
     __pydantic_config__ = TOLERANT
@@ -87,6 +91,21 @@ class Accuracy:
     mean: float | None = None
     std: float | None = None
     warnings: tuple[str, ...] = ()
+    effects_off: tuple[str, ...] = ()
+    compensation: str | None = None
+    recalibration_samples: int = 0
+
+    @property
+    def circumstances(self) -> str:
+        """What was on, off and corrected, in words; empty where the machine was taken as it is and nothing drifts."""
+        on = [f.name for f in fields(Effects) if f.name not in self.effects_off]
+        parts = [_switched(on, self.effects_off)] if self.effects_off else []
+        if self.compensation is not None:
+            kind = "no" if self.compensation == "none" else plain(self.compensation)
+            parts.append(f"{kind} compensation of drift")
+        if self.recalibration_samples:
+            parts.append(f"recalibrated on {q.whole(self.recalibration_samples)} samples")
+        return "; ".join(parts)
 
     @property
     def against(self) -> str:
@@ -101,6 +120,13 @@ class Accuracy:
     def worst_layers(self) -> tuple[LayerQuality, ...]:
         """The layers with an error, the noisiest first, then those without."""
         return tuple(sorted(self.layers, key=lambda layer: float("inf") if layer.sqnr_db is None else layer.sqnr_db))
+
+
+def _switched(on: list[str], off: tuple[str, ...]) -> str:
+    """Which effects are on, by naming the fewer."""
+    if not on:
+        return "no effect of the machine"
+    return f"only {', '.join(on)}" if len(on) < len(off) else f"without {plain(', '.join(off))}"
 
 
 @dataclass(frozen=True)

@@ -60,6 +60,7 @@ function drawChip(chip, width) {
     { viewBox: box.join(" "), role: "img", "aria-label": `chip ${chip}: ${tiles.length} tiles hold weights` },
     node("rect", shape),
     drawFree(tiles, across, down),
+    drawDead(chip),
     ...tiles.map((tile) => drawTile(tile, smallest)),
     node("g", { class: "wedges" }, ...(linksOf.get(chip) || []).map(drawLink)),
   );
@@ -76,17 +77,29 @@ function drawFree(tiles, across, down) {
   return node("path", { class: "free", d: path });
 }
 
+// Sites that the fault map calls dead are crossed out.
+function drawDead(chip) {
+  let path = "";
+  for (const site of (data.faults || { dead_sites: [] }).dead_sites) {
+    if (site.chip !== chip) continue;
+    const at = corner(site);
+    path += `M${at.x.toFixed(2)} ${at.y.toFixed(2)}l${SIDE} ${SIDE}m${-SIDE} 0l${SIDE} ${-SIDE}`;
+  }
+  return node("path", { class: "dead", d: path });
+}
+
 function drawTile(tile, smallest) {
   const at = corner(tile);
   const cells = node("rect", { class: "cells", x: at.x, y: at.y, width: SIDE, height: SIDE, rx: 0.35 });
   const group = node("g", { class: "tile" }, cells);
   group.tile = tile;
-  for (const block of tile.blocks) group.append(drawBlock(block, at, smallest, tile.blocks.length === 1));
+  for (const block of tile.blocks) group.append(drawBlock(block, at, tile, smallest));
   return group;
 }
 
-function drawBlock(block, at, smallest, alone) {
-  const { rows, columns } = data.target.crossbar;
+function drawBlock(block, at, tile, smallest) {
+  const { rows, columns } = tile;
+  const alone = tile.blocks.length === 1;
   const layer = layersOf.get(block.matrix);
   const area = {
     x: at.x + (block.column_offset / columns) * SIDE,

@@ -37,7 +37,7 @@ PATTERNS = 4
 COLOURS = 10
 
 _SCRIPTS = ("floor.js", "nodes.js", "page.js")
-_PAGE_DATA = ("layers", "tiles", "grid", "links", "target")
+_PAGE_DATA = ("layers", "tiles", "grid", "links", "target", "faults")
 
 
 @dataclass(frozen=True)
@@ -66,6 +66,7 @@ def html_page(report: Report) -> str:
             summary=report.summary,
             chips=chips,
             columns=_columns(len(chips)),
+            tile_sizes=_tile_sizes(report),
             on_demand=len(report.tiles) > MOST_TILES,
             style=Markup(_read("page.css")),
             script=Markup(script),
@@ -73,6 +74,12 @@ def html_page(report: Report) -> str:
             data=Markup(_embedded(report)),
         )
     )
+
+
+def _tile_sizes(report: Report) -> str:
+    """Rows and columns of the tiles, one size for each number of devices a weight."""
+    sizes = sorted({(-(tile.devices_per_weight or 0), tile.rows, tile.columns) for tile in report.tiles})
+    return " or ".join(f"{rows} × {columns}" for _, rows, columns in sizes)
 
 
 def _read(name: str) -> str:

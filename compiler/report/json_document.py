@@ -37,6 +37,7 @@ def as_json(report: Report) -> Json:
         "analog": [_decision(d) for d in report.nodes("analog")],
         "schedule": [_slot(line) for line in report.schedule],
         "solvers": [_solver(solver) for solver in report.solvers],
+        "faults": None if report.faults is None else jsonable(asdict(report.faults)),
         "accuracy": None if report.accuracy is None else report.accuracy.as_json(),
         "provenance": _provenance(report.manifest),
     }
@@ -60,6 +61,7 @@ def _target(target: Target) -> Json:
 def _summary(summary: Summary) -> Json:
     return {
         "weights": summary.weights,
+        "devices": summary.devices,
         "macs": number(summary.macs),
         "tiles": summary.tiles,
         "tiles_lower_bound": summary.tiles_lower_bound,
@@ -106,7 +108,14 @@ def _site(site: Site) -> Json:
 
 def _tile(tile: TileLine) -> Json:
     blocks = [_block(block) for block in tile.blocks]
-    return {**_site(tile.site), "utilisation": number(tile.utilisation), "blocks": blocks}
+    return {
+        **_site(tile.site),
+        "devices_per_weight": tile.devices_per_weight,
+        "rows": tile.rows,
+        "columns": tile.columns,
+        "utilisation": number(tile.utilisation),
+        "blocks": blocks,
+    }
 
 
 def _block(block: BlockLine) -> Json:

@@ -27,6 +27,7 @@ class Summary:
 
     Attributes:
         weights: stored weights, every matrix once, whatever its replicas.
+        devices: memory devices of the weights of all replicas; None is unknown.
         macs: products of a weight and an input.
         tiles: tiles that hold weights.
         utilisation: cells that hold a weight / cells of those tiles.
@@ -39,6 +40,7 @@ class Summary:
     """
 
     weights: int
+    devices: int | None
     macs: float
     tiles: int
     tiles_lower_bound: int
@@ -84,7 +86,8 @@ class LayerLine:
     """A use of a matrix.
 
     Attributes:
-        blocks, tiles: of all replicas together.
+        devices_per_weight: memory devices that make one of its weights; None is unknown.
+        devices: of the weights of all replicas together, and so are blocks and tiles.
         busy_ns: time its slowest tile works; energy_nj: of all its tiles. None is unknown.
         colour: number of the first layer that uses the matrix; layers that share one look alike.
     """
@@ -97,6 +100,8 @@ class LayerLine:
     columns: int
     groups: int
     weights: int
+    devices_per_weight: int | None
+    devices: int | None
     macs: float
     blocks: int
     tiles: int
@@ -134,9 +139,17 @@ class BlockLine:
 
 @dataclass(frozen=True, kw_only=True)
 class TileLine:
-    """A tile that holds weights."""
+    """A tile that holds weights.
+
+    Attributes:
+        rows, columns: weights a column and a row of it can hold, each made of `devices_per_weight` devices.
+        utilisation: cells that hold a weight / all its cells.
+    """
 
     site: Site
+    devices_per_weight: int | None
+    rows: int
+    columns: int
     blocks: tuple[BlockLine, ...]
     utilisation: float
 

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
 from math import isclose
 
 from mho.report.accuracy import Accuracy, read_accuracy
 from mho.report.costs import area_mm2, components, missing, ratio
+from mho.report.faults import FaultLine, fault_line
 from mho.report.lines import UNITS, BlockLine, ComponentLine, LayerLine, Reason, StepLine, Summary, TileLine
 from mho.targets.errors import DataError, plain
 from mho.targets.isa import CoreProgram, Load, Site
@@ -42,6 +43,7 @@ class Report:
         breakdown: the costs by layer and component; empty where the program has none.
         layers_of: ONNX node → the layers that compute it, or whose weights it is part of, where there are any.
         accuracy: None where nobody validated.
+        faults: what was avoided; None where the program has no fault map.
     """
 
     manifest: Manifest
@@ -57,6 +59,7 @@ class Report:
     solvers: tuple[SolverFacts, ...]
     breakdown: tuple[CostLine, ...]
     accuracy: Accuracy | None
+    faults: FaultLine | None = None
 
     @cached_property
     def reasons(self) -> tuple[Reason, ...]:
@@ -139,6 +142,7 @@ def summarise(program: Program, accuracy: object = None) -> Report:
         solvers=solvers,
         breakdown=program.mapping.costs.breakdown,
         accuracy=None if accuracy is None else _own(read_accuracy(accuracy), program),
+        faults=fault_line(program),
     )
 
 
@@ -195,13 +199,13 @@ def _summary(
     program: Program, layers: tuple[LayerLine, ...], tiles: tuple[TileLine, ...], solvers: tuple[SolverFacts, ...]
 ) -> Summary:
     costs = program.mapping.costs
-    crossbar = program.target.crossbar
-    cells = len(tiles) * crossbar.rows * crossbar.columns
+    cells = sum(t.rows * t.columns for t in tiles)
     macs = sum(layer.macs for layer in layers)
     tops = ratio(2 * macs / 1000, costs.interval_ns)
     area = area_mm2(costs, program.target, len(tiles))
     return Summary(
         weights=sum(m.weights for m in program.matrices),
+        devices=_total([_times(b.weights, t.devices_per_weight) for t in tiles for b in t.blocks]),
         macs=macs,
         tiles=len(tiles),
         tiles_lower_bound=program.mapping.tiles_lower_bound,
@@ -237,8 +241,29 @@ def _tile(
     core: CoreProgram, target: Target, matrices: Mapping[str, MatrixFacts], layer_of: Mapping[str, str]
 ) -> TileLine:
     blocks = tuple(_block(load, matrices[load.matrix], layer_of.get(load.matrix, load.matrix)) for load in core.loads)
-    cells = target.crossbar.rows * target.crossbar.columns
-    return TileLine(site=core.site, blocks=blocks, utilisation=sum(b.weights for b in blocks) / cells)
+    crossbar = target.crossbar.with_devices(_devices(core.loads, target))
+    return TileLine(
+        site=core.site,
+        devices_per_weight=crossbar.devices_per_weight,
+        rows=crossbar.rows,
+        columns=crossbar.columns,
+        blocks=blocks,
+        utilisation=sum(b.weights for b in blocks) / (crossbar.rows * crossbar.columns),
+    )
+
+
+def _times(weights: int, devices: int | None) -> int | None:
+    return None if devices is None else weights * devices
+
+
+def _total(counts: list[int | None]) -> int | None:
+    known = [count for count in counts if count is not None]
+    return sum(known) if len(known) == len(counts) else None
+
+
+def _devices(loads: Iterable[Load], target: Target) -> int | None:
+    """The devices of a weight of blocks that agree in it; None is unknown."""
+    return next((load.devices for load in loads if load.devices), target.crossbar.devices_per_weight)
 
 
 def _block(load: Load, matrix: MatrixFacts, layer: str) -> BlockLine:
@@ -276,6 +301,8 @@ def _layer(
     program: Program, facts: LayerFacts, matrix: MatrixFacts, loads: list[tuple[Site, Load]], colour: int
 ) -> LayerLine:
     costs = program.mapping.costs
+    devices = _devices((load for _, load in loads), program.target)
+    replicas = len({load.replica for _, load in loads})
     return LayerLine(
         name=facts.name,
         matrix=facts.matrix,
@@ -285,10 +312,12 @@ def _layer(
         columns=matrix.columns,
         groups=matrix.groups,
         weights=matrix.weights,
+        devices_per_weight=devices,
+        devices=_times(matrix.weights * replicas, devices),
         macs=matrix.weights * facts.fires,
         blocks=len(loads),
         tiles=len({site for site, _ in loads}),
-        replicas=len({load.replica for _, load in loads}),
+        replicas=replicas,
         fires=facts.fires,
         input_range=facts.input_range,
         busy_ns=costs.layers_ns.get(facts.name),

@@ -21,6 +21,8 @@ from mho.targets.program import Decision, SolverFacts, Unit
 WIDTH = 80
 
 _COLUMNS = ("size", "tiles", "copies", "fires", "busy", "energy")
+_DEVICES = "dev/w"
+"""Heading of the devices that make a weight, shown where a machine has a choice of them."""
 _LEAST_NAME = 12
 
 _MEANINGS: Mapping[Unit, str] = {
@@ -42,7 +44,7 @@ _STYLES: Mapping[Unit, str] = {
 def compile_summary(report: Report, most_layers: int = 16) -> RenderableType:
     """What is shown after a compile: the totals, the layers, what ran where and why, warnings."""
     parts: list[RenderableType] = [_title(report), Text(), _totals(report), Text()]
-    parts += [_layers(report.layers, most_layers), Text(), _where(report)]
+    parts += [_layers(report, most_layers), Text(), _where(report)]
     if report.manifest.warnings:
         parts += [Text(), _warnings(report.manifest.warnings)]
     return Group(*parts)
@@ -114,8 +116,11 @@ def _totals(report: Report) -> RenderableType:
 def _total_lines(report: Report) -> Iterator[tuple[str, RenderableType]]:
     summary = report.summary
     yield "tiles", Text(_tiles_line(report))
+    if report.faults is not None:
+        yield "faults", Text(str(report.faults))
     yield "utilisation", Text(f"{q.percent(summary.utilisation)} of their cells hold a weight")
     yield "weights", Text(f"{q.whole(summary.weights)}; {q.short(summary.macs)} multiplications an inference")
+    yield "devices", Text(_devices_line(report))
     yield "latency", Text(_least(summary, "latency", q.duration(summary.latency_ns)))
     yield "interval", Text(_interval(_least(summary, "interval", q.duration(summary.interval_ns))))
     yield "energy", Text(_least(summary, "energy", q.energy(summary.energy_nj)))
@@ -173,6 +178,14 @@ def _tiles_line(report: Report) -> str:
     return f"{q.whole(summary.tiles)}{of} on {chips}; this packing mode needs at least {least}"
 
 
+def _devices_line(report: Report) -> str:
+    if report.summary.devices is None:
+        return "not known"
+    counts = sorted({n for layer in report.layers if (n := layer.devices_per_weight)}, reverse=True)
+    each = f", {' or '.join(map(str, counts))} a weight" if counts else ""
+    return f"{q.whole(report.summary.devices)}{each}"
+
+
 def _solver(solver: SolverFacts) -> Text:
     style = "green" if solver.status == "OPTIMAL" else "yellow"
     text = Text.assemble(f"{plain(solver.search)} ", (solver.status, style))
@@ -185,12 +198,15 @@ def _solver(solver: SolverFacts) -> Text:
     return text
 
 
-def _layers(layers: tuple[LayerLine, ...], most: int) -> RenderableType:
-    rows = [_layer(layer) for layer in layers[:most]]
-    names = shortened((layer.name for layer in layers), _room(rows))
+def _layers(report: Report, most: int) -> RenderableType:
+    layers = report.layers
+    choice = bool(report.target.crossbar.devices_choices)
+    headings = (_COLUMNS[0], _DEVICES, *_COLUMNS[1:]) if choice else _COLUMNS
+    rows = [_layer(layer, choice) for layer in layers[:most]]
+    names = shortened((layer.name for layer in layers), _room(headings, rows))
     table = Table(box=None, padding=(0, 1), header_style="dim", pad_edge=False)
     table.add_column("layer", overflow="fold")
-    for heading in _COLUMNS:
+    for heading in headings:
         table.add_column(heading, justify="right", no_wrap=True)
     for layer, row in zip(layers, rows, strict=False):
         table.add_row(Text(names[layer.name]), *row)
@@ -216,7 +232,7 @@ def _energies(report: Report) -> RenderableType:
         tuple(_or_dash(report.energy_of(layer.name, component), q.energy) for component in headings)
         for layer in report.layers
     ]
-    names = shortened((layer.name for layer in report.layers), _room(rows, headings))
+    names = shortened((layer.name for layer in report.layers), _room(headings, rows))
     table = Table(box=None, padding=(0, 1), header_style="dim", pad_edge=False)
     table.add_column("energy of layer", overflow="fold")
     for heading in headings:
@@ -230,16 +246,17 @@ def _or_dash(value: float | None, words: Callable[[float], str]) -> str:
     return "–" if value is None else words(value)
 
 
-def _room(rows: list[tuple[str, ...]], headings: Sequence[str] = _COLUMNS) -> int:
+def _room(headings: Sequence[str], rows: list[tuple[str, ...]]) -> int:
     """Characters for a name beside the numbers, each with its space, and the margin."""
     numbers = zip(headings, *rows, strict=True)
     taken = sum(max(map(len, column)) + 2 for column in numbers) + 2
     return max(_LEAST_NAME, min(MOST_CHARACTERS, WIDTH - taken))
 
 
-def _layer(layer: LayerLine) -> tuple[str, ...]:
+def _layer(layer: LayerLine, choice: bool) -> tuple[str, ...]:
     return (
         f"{layer.rows} × {layer.columns}",
+        *((str(layer.devices_per_weight or "–"),) if choice else ()),
         q.whole(layer.tiles),
         q.whole(layer.replicas),
         q.short(layer.fires),
@@ -281,6 +298,8 @@ def _reference(accuracy: Accuracy) -> Text:
     text.append(f" against {plain(accuracy.against)}")
     if accuracy.reference.accuracy is not None:
         text.append(f", whose {plain(accuracy.metric)} is {q.score(accuracy.metric, accuracy.reference.accuracy)}")
+    if accuracy.circumstances:
+        text.append(f"\n{accuracy.circumstances}", "dim")
     return text
 
 

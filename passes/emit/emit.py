@@ -80,6 +80,7 @@ class Emit:
                 costs=plan.costs,
             ),
             tensors=code.tensors,
+            faults=tiling.faults.within(placement.partition.chips, placement.grid),
         )
 
 

@@ -50,9 +50,17 @@ def _initializer(name: str, tensor: ir.TensorProtocol) -> onnx.TensorProto:
 
 
 def _value_info(name: str, network: Network) -> onnx.ValueInfoProto:
+    """An input with its type and, of a tensor, what is known of its shape.
+
+    onnxruntime writes out some operators as functions, for which it needs ranks and some sizes.
+    """
     info = onnx.ValueInfoProto(name=name)
     tensor = network.tensors.get(name)
     kind = ir.TensorType(tensor.dtype) if tensor is not None else network.value_types.get(name)
     if kind is not None:
         info.type.CopyFrom(ir.serde.serialize_type(kind))
+    shape = network.value_shapes.get(name)
+    if shape is not None and info.type.HasField("tensor_type"):
+        known = [size if isinstance(size, int) else None for size in shape]
+        info.type.tensor_type.shape.CopyFrom(onnx.helper.make_tensor_type_proto(0, known).tensor_type.shape)
     return info

@@ -45,7 +45,7 @@ def emit_cores(plan: Plan) -> tuple[CoreProgram, ...]:
     return tuple(
         CoreProgram(
             site=site,
-            loads=tuple(_load(tiling.blocks[seat.block], seat, scaled_over) for seat in tiling.tiles[tile]),
+            loads=tuple(_load(tiling, seat, scaled_over) for seat in tiling.tiles[tile]),
             kernels=tuple(kernels[site]),
         )
         for tile, site in sorted(enumerate(placement.site_of), key=lambda item: item[1])
@@ -64,7 +64,8 @@ def _blocks_by_copy(tiling: Tiling) -> dict[Copy, list[Group]]:
     return copies
 
 
-def _load(block: Block, seat: Seat, scaled_over: Mapping[int, Span]) -> Load:
+def _load(tiling: Tiling, seat: Seat, scaled_over: Mapping[int, Span]) -> Load:
+    block = tiling.blocks[seat.block]
     return Load(
         block=block.number,
         matrix=block.matrix,
@@ -74,6 +75,7 @@ def _load(block: Block, seat: Seat, scaled_over: Mapping[int, Span]) -> Load:
         scale_rows=scaled_over[block.number],
         row_offset=seat.row_offset,
         column_offset=seat.column_offset,
+        devices=tiling.devices.get(block.matrix),
     )
 
 

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from mho.passes.levels.network import Calibrated
+from mho.targets.faults import FaultMap
 from mho.targets.isa import Span
 from mho.targets.program import SolverFacts
-from mho.targets.target import Target
+from mho.targets.target import Crossbar, Target
 
 
 @dataclass(frozen=True)
@@ -54,6 +55,9 @@ class Tiling:
         replicas: matrix → number of copies.
         tiles_lower_bound: no tiling of these blocks in this packing mode needs fewer tiles.
         solvers: what the searches found and proved.
+        faults: what is broken on the chips; tiles are placed around it.
+        devices: matrix → devices that make one weight, where that is not the machine's `devices_per_weight`. The
+            blocks of a tile agree in it.
     """
 
     calibrated: Calibrated
@@ -63,3 +67,10 @@ class Tiling:
     replicas: Mapping[str, int]
     tiles_lower_bound: int
     solvers: tuple[SolverFacts, ...] = ()
+    faults: FaultMap = field(default_factory=FaultMap)
+    devices: Mapping[str, int] = field(default_factory=dict)
+
+    def crossbar_of(self, matrix: str) -> Crossbar:
+        """The crossbar as the blocks of a matrix find it: fewer devices a weight are more columns."""
+        crossbar = self.target.crossbar
+        return crossbar.with_devices(self.devices[matrix]) if matrix in self.devices else crossbar

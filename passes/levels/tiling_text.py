@@ -16,7 +16,8 @@ def tiling_text(tiling: Tiling) -> str:
     for matrix in network.matrices.values():
         groups = f", {matrix.groups} groups" if matrix.groups > 1 else ""
         copies = f", {tiling.replicas[matrix.name]} copies" if tiling.replicas[matrix.name] > 1 else ""
-        lines.append(f"  matrix {plain(matrix.name)}: {matrix.rows} × {matrix.columns}{groups}{copies}")
+        devices = f", {tiling.devices[matrix.name]} devices a weight" if matrix.name in tiling.devices else ""
+        lines.append(f"  matrix {plain(matrix.name)}: {matrix.rows} × {matrix.columns}{groups}{copies}{devices}")
     for number, seats in enumerate(tiling.tiles):
         lines.append(f"  tile {number}: " + "; ".join(_seat_text(tiling, seat) for seat in seats))
     return "\n".join(lines) + "\n"

@@ -17,7 +17,7 @@ from mho.passes.lower.prune import names_read, prune_steps, share_matrices
 from mho.passes.lower.reasons.settle import settled_decisions
 from mho.passes.lower.rule import Declined, Lowered, Scope, dimensions, join, name_of
 from mho.passes.lower.rules import rule_for
-from mho.passes.simplify.constants import ORIGIN_KEY, origins
+from mho.passes.simplify.constants import DIGITAL_KEY, ORIGIN_KEY, origins
 from mho.targets.errors import ModelError, OptionError, plain
 from mho.targets.steps import Dimension, layers, walk
 
@@ -73,6 +73,8 @@ class Lower:
         return parts
 
     def _node(self, node: ir.Node, scope: Scope) -> Lowered:
+        if DIGITAL_KEY in node.metadata_props:
+            return lower_digital(node, Declined(node.metadata_props[DIGITAL_KEY]))
         rule = rule_for(node)
         if rule is None:
             return lower_digital(node, digital_reason(node))

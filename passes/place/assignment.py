@@ -10,6 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from mho.passes.place.matching import Mask, Matching
 from mho.passes.place.traffic import Floats, Indices
 
 LARGEST_SUM = 2.0**50
@@ -56,8 +57,14 @@ def solve_qaps(
     iterations: int,
     seed: int = 0,
     starts: int = 1,
+    allowed: list[Mask | None] | None = None,
 ) -> list[Assignment]:
-    """Several instances over the same sites, searched side by side; see `solve_qap`."""
+    """Several instances over the same sites, searched side by side; see `solve_qap`.
+
+    Args:
+        allowed: which tiles may stand where, one mask [tiles, sites] an instance, None where every site will do; the
+            given starts obey it.
+    """
     sites = len(distance)
     scales = [_scale(flow, distance) for flow in flows]
     whole = np.stack([_whole(flow, scale, sites) for flow, scale in zip(flows, scales, strict=True)])
@@ -66,19 +73,53 @@ def solve_qaps(
     costs = [cost_of(flow, distance, p) / 2 for flow, p in zip(whole, best, strict=True)]
     pending = [i for i, (cost, bound) in enumerate(zip(costs, bounds, strict=True)) if cost > bound]
     if pending:
-        best[pending] = _search(whole[pending], distance, best[pending], iterations, starts, seed)
+        barred = _barred(allowed or [], pending, sites)
+        best[pending] = _search(whole[pending], distance, best[pending], iterations, starts, seed, barred)
     return [_finish(flow, scales[i], distance, best[i][: len(flow)], bounds[i]) for i, flow in enumerate(flows)]
 
 
-def _search(flows: Floats, distance: Floats, begin: Indices, iterations: int, starts: int, seed: int) -> Indices:
+def _barred(allowed: list[Mask | None], pending: list[int], sites: int) -> Mask | None:
+    """Where tiles may not stand, those that send nothing anywhere: [pending, sites, sites]; None where all may."""
+    if all(mask is None for mask in allowed):
+        return None
+    barred = np.zeros((len(pending), sites, sites), bool)
+    for one, instance in zip(barred, pending, strict=True):
+        mask = allowed[instance]
+        if mask is not None:
+            one[: len(mask)] = ~mask
+    return barred
+
+
+def _search(
+    flows: Floats,
+    distance: Floats,
+    begin: Indices,
+    iterations: int,
+    starts: int,
+    seed: int,
+    barred: Mask | None,
+) -> Indices:
     """The best of several tabu searches for every instance."""
     rng = np.random.default_rng(seed)
-    others = [np.stack([rng.permutation(begin.shape[1]) for _ in flows]) for _ in range(starts - 1)]
-    found = tabu_search(np.concatenate([flows] * starts), distance, np.concatenate([begin, *others]), iterations, rng)
+    masks = [None] * len(flows) if barred is None else list(barred)
+    others = [np.stack([_random(begin.shape[1], mask, rng) for mask in masks]) for _ in range(starts - 1)]
+    first = np.concatenate([begin, *others])
+    never = None if barred is None else np.concatenate([barred] * starts)
+    found = tabu_search(np.concatenate([flows] * starts), distance, first, iterations, rng, never)
     tries = found.reshape(starts, *begin.shape)
     costs = np.array([[cost_of(flow, distance, p) for flow, p in zip(flows, one, strict=True)] for one in tries])
     chosen: Indices = tries[costs.argmin(axis=0), np.arange(len(flows))]
     return chosen
+
+
+def _random(sites: int, barred: Mask | None, rng: np.random.Generator) -> Indices:
+    """A random assignment that obeys the mask [sites, sites], where one does."""
+    order = rng.permutation(sites)
+    if barred is None:
+        return order
+    matching = Matching(~barred, order)
+    matching.add_all(range(sites), range(sites))
+    return np.array([matching.site_of[tile] for tile in range(sites)], np.int64)
 
 
 def _finish(flow: Floats, scale: float, distance: Floats, site_of: Indices, bound: float) -> Assignment:
@@ -93,7 +134,14 @@ def cost_of(flow: Floats, distance: Floats, site_of: Indices) -> float:
     return float((flow * distance[np.ix_(site_of, site_of)]).sum())
 
 
-def tabu_search(flows: Floats, distance: Floats, start: Indices, iterations: int, rng: np.random.Generator) -> Indices:
+def tabu_search(
+    flows: Floats,
+    distance: Floats,
+    start: Indices,
+    iterations: int,
+    rng: np.random.Generator,
+    barred: Mask | None = None,
+) -> Indices:
     """The best assignments met by exchanging two tiles at a time, for a batch of instances at once.
 
     In each iteration every instance makes its best exchange that does not bring both tiles back to sites that they
@@ -105,12 +153,14 @@ def tabu_search(flows: Floats, distance: Floats, start: Indices, iterations: int
     Args:
         flows: [instances, n, n], symmetric, whole numbers.
         start: [instances, n] tile → site.
+        barred: [instances, n, n], the sites where a tile may never stand; the start obeys it.
     """
     count, n = start.shape
     if n < 2:
         return start
     each = np.arange(count)
     near = np.stack([distance[np.ix_(p, p)] for p in start])
+    never = None if barred is None else np.stack([one[:, p] for one, p in zip(barred, start, strict=True)])
     product = flows @ near
     double = 2.0 * flows
     until = np.zeros((count, n, n), np.int32)
@@ -118,18 +168,9 @@ def tabu_search(flows: Floats, distance: Floats, start: Indices, iterations: int
     best, site_of, best_cost = start.copy(), start.copy(), cost.copy()
     change = np.empty_like(product)
     latest = 0
-    own, itself = np.einsum("bii->bi", product), np.einsum("bii->bi", change)
     for now in range(1, iterations + 1):
-        np.multiply(double, near, out=change)
-        change += product
-        change += product.transpose(0, 2, 1)
-        change -= own[:, :, None]
-        change -= own[:, None, :]
-        itself[...] = np.inf
-        barred = until > now
-        barred &= barred.transpose(0, 2, 1)
-        barred &= change >= (best_cost - cost)[:, None, None]
-        change[barred] = np.inf
+        _weigh(change, double, near, product)
+        _bar(change, until > now, best_cost - cost, never)
         pick = change.reshape(count, -1).argmin(axis=1)
         r, s = pick // n, pick % n
         gained = change[each, r, s]
@@ -137,6 +178,8 @@ def tabu_search(flows: Floats, distance: Floats, start: Indices, iterations: int
         if not live.all():
             r, s, gained = np.where(live, r, 0), np.where(live, s, 0), np.where(live, gained, 0.0)
         _exchange(flows, near, product, until, each, r, s)
+        if never is not None:
+            never[each, :, r], never[each, :, s] = never[each, :, s], never[each, :, r]
         cost += gained
         site_of[each, r], site_of[each, s] = site_of[each, s], site_of[each, r]
         stay = now + rng.integers(9 * n // 10 + 1, 11 * n // 10 + 2, (2, count))
@@ -147,6 +190,26 @@ def tabu_search(flows: Floats, distance: Floats, start: Indices, iterations: int
         if now - latest > PATIENCE * n:
             break
     return best
+
+
+def _weigh(change: Floats, double: Floats, near: Floats, product: Floats) -> None:
+    """What the exchange of each two tiles changes; of a tile with itself, infinity."""
+    own, itself = np.einsum("bii->bi", product), np.einsum("bii->bi", change)
+    np.multiply(double, near, out=change)
+    change += product
+    change += product.transpose(0, 2, 1)
+    change -= own[:, :, None]
+    change -= own[:, None, :]
+    itself[...] = np.inf
+
+
+def _bar(change: Floats, tabu: Mask, gain: Floats, never: Mask | None) -> None:
+    """Make the exchanges infinite that are tabu and give no new best, and those that may never be."""
+    tabu &= tabu.transpose(0, 2, 1)
+    tabu &= change >= gain[:, None, None]
+    change[tabu] = np.inf
+    if never is not None:
+        change[never | never.transpose(0, 2, 1)] = np.inf
 
 
 def _exchange(

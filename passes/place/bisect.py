@@ -36,13 +36,14 @@ class Pair:
     Attributes:
         members: the units on either chip.
         weights: words both ways among the members, symmetric.
+        capacities: tiles that each of the chips takes.
         second: which members are on the second chip.
     """
 
     members: Indices
     sizes: Indices
     weights: Floats
-    capacity: int
+    capacities: tuple[int, int]
     second: NDArray[np.bool_]
 
     @property
@@ -50,8 +51,21 @@ class Pair:
         return float(self.weights[np.ix_(~self.second, self.second)].sum())
 
 
+@dataclass(frozen=True)
+class ChipLimits:
+    """What the chips take.
+
+    Attributes:
+        capacities: chip → tiles.
+        holds: whether a chip takes these units, whose tiles are no more than its capacity.
+    """
+
+    capacities: Indices
+    holds: Callable[[int, Indices], bool] = lambda chip, units: True
+
+
 def refine_pairs(
-    flows: TileFlows, sizes: Indices, chip_of: Indices, capacity: int, limit: Budget, seed: int
+    flows: TileFlows, sizes: Indices, chip_of: Indices, limits: ChipLimits, limit: Budget, seed: int
 ) -> tuple[Indices, float]:
     """The partition improved between pairs of chips, and a lower bound of its words where there are two chips.
 
@@ -61,12 +75,12 @@ def refine_pairs(
     for _ in range(SWEEPS):
         before = cut_words(flows, chip_of)
         pairs = _busy_pairs(flows, chip_of)[: max(PAIRS, PAIRS_A_CHIP * chips)]
-        chip_of, _ = _sweep(flows, sizes, chip_of, capacity, pairs, exchange, limit)
+        chip_of, _ = _sweep(flows, sizes, chip_of, limits, pairs, exchange, limit)
         if cut_words(flows, chip_of) >= (1 - WORTHWHILE) * before:
             break
     pairs = _busy_pairs(flows, chip_of)[:BISECTIONS]
     share = limit.share(2 if chips == 2 else 4 * len(pairs))
-    chip_of, bounds = _sweep(flows, sizes, chip_of, capacity, pairs, lambda pair: bisect(pair, share, seed), limit)
+    chip_of, bounds = _sweep(flows, sizes, chip_of, limits, pairs, lambda pair: bisect(pair, share, seed), limit)
     return chip_of, bounds[0] if chips == 2 and bounds else 0.0
 
 
@@ -78,20 +92,20 @@ def exchange(pair: Pair) -> tuple[Pair, float]:
     Nothing is proved: the bound is 0.
     """
     units = len(pair.sizes)
-    spare = min(2 * pair.capacity - int(pair.sizes.sum()), units)
+    spare = min(sum(pair.capacities) - int(pair.sizes.sum()), units)
     sizes = np.append(pair.sizes, np.zeros(2 * spare, np.int64))
     weights = np.pad(pair.weights, (0, 2 * spare))
     second = np.concatenate([pair.second, np.zeros(spare, bool), np.ones(spare, bool)])
     least = 1e-6 * float(weights.sum())
     while True:
-        better, gain = _exchange_once(weights, sizes, second, pair.capacity)
+        better, gain = _exchange_once(weights, sizes, second, pair.capacities)
         if gain <= least:
             return replace(pair, second=better[:units]), 0.0
         second = better
 
 
 def _exchange_once(
-    weights: Floats, sizes: Indices, second: NDArray[np.bool_], capacity: int
+    weights: Floats, sizes: Indices, second: NDArray[np.bool_], capacities: tuple[int, int]
 ) -> tuple[NDArray[np.bool_], float]:
     """One pass; a unit that was moved gains −∞ by another move."""
     here, there = np.flatnonzero(~second), np.flatnonzero(second)
@@ -101,7 +115,7 @@ def _exchange_once(
     twice_here, twice_there = 2 * weights[:, here], 2 * weights[:, there]
     shift = sizes[here][:, None] - sizes[there][None, :]
     even = not shift.any()
-    room_here, room_there = capacity - int(sizes[here].sum()), capacity - int(sizes[there].sum())
+    room_here, room_there = capacities[0] - int(sizes[here].sum()), capacities[1] - int(sizes[there].sum())
     taken: list[tuple[int, int]] = []
     gain = most = 0.0
     best = 0
@@ -142,8 +156,9 @@ def bisect(pair: Pair, limit: Budget, seed: int) -> tuple[Pair, float]:
         model.add_hint(crosses, bool(pair.second[a] != pair.second[b]))
         apart.append(int(coarse[a, b]) * crosses)
     load = sum(int(size) * side for size, side in zip(pair.sizes, sides, strict=True))
-    model.add_linear_constraint(load, int(pair.sizes.sum()) - pair.capacity, pair.capacity)
-    model.add(sides[0] == int(pair.second[0]))
+    model.add_linear_constraint(load, int(pair.sizes.sum()) - pair.capacities[0], pair.capacities[1])
+    if pair.capacities[0] == pair.capacities[1]:  # the mirror image is as good
+        model.add(sides[0] == int(pair.second[0]))
     for side, now in zip(sides, pair.second, strict=True):
         model.add_hint(side, bool(now))
     model.minimize(sum(apart))
@@ -159,7 +174,7 @@ def _sweep(
     flows: TileFlows,
     sizes: Indices,
     chip_of: Indices,
-    capacity: int,
+    limits: ChipLimits,
     waiting: list[tuple[int, int]],
     improve: Callable[[Pair], tuple[Pair, float]],
     limit: Budget,
@@ -170,11 +185,13 @@ def _sweep(
     held = np.split(order, np.cumsum(np.bincount(chip_of))[:-1])
     while waiting:
         together, waiting = _disjoint(waiting)
-        pairs = [_pair(flows, sizes, held[first], held[second], capacity) for first, second in together]
+        pairs = [_pair(flows, sizes, chips, held, limits) for chips in together]
         for (first, second), (improved, bound) in zip(together, in_parallel(improve, pairs, limit), strict=True):
-            chip_of[improved.members] = np.where(improved.second, second, first)
-            held[first], held[second] = improved.members[~improved.second], improved.members[improved.second]
             bounds.append(bound)
+            here, there = improved.members[~improved.second], improved.members[improved.second]
+            if limits.holds(first, here) and limits.holds(second, there):
+                chip_of[here], chip_of[there] = first, second
+                held[first], held[second] = here, there
     return chip_of, bounds
 
 
@@ -203,7 +220,9 @@ def _busy_pairs(flows: TileFlows, chip_of: Indices) -> list[tuple[int, int]]:
     return [(int(p) // chips, int(p) % chips) for p in pairs[np.argsort(-words, kind="stable")]]
 
 
-def _pair(flows: TileFlows, sizes: Indices, first: Indices, second: Indices, capacity: int) -> Pair:
-    members = np.sort(np.concatenate([first, second]))
+def _pair(flows: TileFlows, sizes: Indices, chips: tuple[int, int], held: list[Indices], limits: ChipLimits) -> Pair:
+    first, second = chips
+    members = np.sort(np.concatenate([held[first], held[second]]))
     weights = flows.among(members).symmetric(len(members))
-    return Pair(members, sizes[members], weights, capacity, np.isin(members, second))
+    capacities = int(limits.capacities[first]), int(limits.capacities[second])
+    return Pair(members, sizes[members], weights, capacities, np.isin(members, held[second]))

@@ -9,26 +9,30 @@ do, and two orders make a placement where no two tiles are level in both.
 from __future__ import annotations
 
 from functools import lru_cache
-from itertools import combinations
+from itertools import combinations, product
 
 import numpy as np
 from numpy.typing import NDArray
 
 from mho.passes.place.assignment import Assignment, cost_of
+from mho.passes.place.matching import Mask
 from mho.passes.place.traffic import Floats, Indices
 
 FEW = 7
 """The most tiles: 47,293 orders with 877 sets of level tiles; one tile more would have ten times as many."""
 
 
-def place_few(flow: Floats, sites: Indices) -> Assignment | None:
+def place_few(flow: Floats, sites: Indices, allowed: Mask | None = None) -> Assignment | None:
     """The proven best placement of at most FEW tiles; None where the full rows of the sites cannot hold them.
 
-    Where the last row of sites is not full, no tile stands there, and the bound is that of a full one.
+    Where the last row of sites is not full, no tile stands there, and the bound is that of a full one. Where not every
+    site will do, the placement is shifted, turned and mirrored, which costs nothing, until it suits; None if it never
+    does.
 
     Args:
         flow: [tiles, tiles], words; the diagonal counts nothing.
         sites: (x, y) row by row, [sites, 2].
+        allowed: which tiles may stand where, [tiles, sites].
     """
     width = int(sites[:, 0].max()) + 1
     full, rows = len(sites) // width, int(sites[:, 1].max()) + 1
@@ -36,10 +40,28 @@ def place_few(flow: Floats, sites: Indices) -> Assignment | None:
         return None
     x, y, words = _cheapest(flow, width, full)
     least = words if full >= min(rows, len(flow)) else _cheapest(flow, width, rows)[2]
-    site_of = y * width + x
+    found = y * width + x if allowed is None else _moved(x, y, (width, full), allowed)
+    if found is None:
+        return None
+    site_of = found
     distance = np.abs(sites[:, None, :] - sites[None, :, :]).sum(axis=2).astype(np.float64)
     cost = cost_of(flow, distance, site_of)
     return Assignment(site_of, cost, cost if words <= least else min(cost, least))
+
+
+def _moved(x: Indices, y: Indices, grid: tuple[int, int], allowed: Mask) -> Indices | None:
+    """Tile → site of the first of the placement's images in the grid that is allowed."""
+    width, height = grid
+    tiles = np.arange(len(x))
+    for across, down in ((x, y), (y, x)):
+        for right, up in product((False, True), repeat=2):
+            a = across.max() - across if right else across
+            b = down.max() - down if up else down
+            for top, left in product(range(height - int(b.max())), range(width - int(a.max()))):
+                site_of: Indices = (top + b) * width + left + a
+                if allowed[tiles, site_of].all():
+                    return site_of
+    return None
 
 
 def _cheapest(flow: Floats, width: int, height: int) -> tuple[Indices, Indices, float]:

@@ -9,7 +9,9 @@ from numpy.typing import NDArray
 
 from mho.passes.levels.plan import Partition, Ranged
 from mho.passes.levels.tiling import Tiling
-from mho.passes.place.bisect import refine_pairs
+from mho.passes.place.bisect import ChipLimits, refine_pairs
+from mho.passes.place.fill_chips import Filling, fill_fewest, fill_near, members_of
+from mho.passes.place.room import Room, chip_sites, no_site, smaller_tiles, survivors
 from mho.passes.place.traffic import Floats, Indices, TileFlows, cut_words, tile_flows, tiles_of_blocks
 from mho.passes.solver import Effort, budget
 from mho.targets.errors import FitError, plain
@@ -28,7 +30,8 @@ class PartitionChips:
     """Spread the tiles over the fewest chips that hold them, with little traffic between chips.
 
     Tiles that add their charge before one converter stay together. A contiguous cut in the order of the layers,
-    the best of its kind, is improved between pairs of chips.
+    the best of its kind, is improved between pairs of chips. Where a fault map takes lines or tiles away, every chip
+    gets only tiles that find a site of their own there, and chips keep the numbers that they have in the map.
 
     Attributes:
         chips: the most chips to use; None is as many as needed, even if no system of so many was published.
@@ -52,21 +55,49 @@ class PartitionChips:
         capacity = tiling.target.mesh.tiles or max(len(tiling.tiles), 1)
         packed = pack_units(sizes, capacity)
         self._check(tiling, capacity, int(sizes.max(initial=0)), int(packed.max(initial=-1)) + 1)
-        flows = tile_flows(tiling)
         chips = int(packed.max(initial=0)) + 1
+        limits = ChipLimits(np.full(chips, capacity))
+        alike = tiling.target.mesh.tiles is None or not any(chip < chips for chip in tiling.faults.barred)
+        room = None if alike else _room(tiling)
+        if room is not None:
+            filling = self._filled(tiling, room, unit_of, chips)
+            chips, packed, limits = filling.chips, filling.chip_of, _limits(room, unit_of, filling.chips)
         if chips == 1:
             facts = SolverFacts(search="partition", status="OPTIMAL", objective=0.0, bound=0.0)
             return Partition(ranged, 1, (0,) * len(tiling.tiles), (facts,))
+        flows = tile_flows(tiling)
         between = contract(flows, unit_of)
-        start = cut_in_order(between, sizes, capacity, chips)
+        start = (
+            cut_in_order(between, sizes, limits.capacities)
+            if room is None
+            else _cut_around(between, sizes, limits, room, unit_of)
+        )
         start = packed if start is None else start
-        chip_of, proved = refine_pairs(between, sizes, start, capacity, budget(self.effort), self.seed)
+        chip_of, proved = refine_pairs(between, sizes, start, limits, budget(self.effort), self.seed)
         cut = cut_words(between, chip_of)
         bound = min(cut, max(proved, spectral_bound(flows, len(tiling.tiles), capacity)))
         facts = SolverFacts(
             search="partition", status="OPTIMAL" if cut <= bound else "FEASIBLE", objective=cut, bound=bound
         )
-        return Partition(ranged, chips, tuple(in_order(chip_of)[unit_of].tolist()), (facts,))
+        numbered = in_order(chip_of) if room is None else chip_of
+        return Partition(ranged, chips, tuple(numbered[unit_of].tolist()), (facts,))
+
+    def _filled(self, tiling: Tiling, room: Room, unit_of: Indices, least: int) -> Filling:
+        """A chip for every unit, on the chips that the map names first.
+
+        Raises:
+            FitError: what the map leaves of the allowed chips does not hold all.
+        """
+        filling = fill_fewest(room, unit_of, least, self.chips)
+        if not len(filling.left):
+            return filling
+        needed = fill_fewest(room, unit_of, least, None).chips
+        live = sum(room.live(chip) for chip in range(filling.chips))
+        advice = KNOBS if live < len(unit_of) else f"or {smaller_tiles(room, filling.chips)}"
+        raise FitError(
+            f"{no_site(room, np.isin(unit_of, filling.left))}: {survivors(room, tiling, filling.chips)} "
+            f"{_heaviest(tiling)} Allow more chips (--chips {needed}), {advice}"
+        )
 
     def _check(self, tiling: Tiling, capacity: int, largest: int, needed: int) -> None:
         name, count = plain(tiling.target.name), len(tiling.tiles)
@@ -91,6 +122,31 @@ class PartitionChips:
             )
         if problems:
             raise FitError(problems)
+
+
+def _room(tiling: Tiling) -> Room:
+    """The sites of a chip with a known number of tiles."""
+    mesh = tiling.target.mesh
+    return Room.of(tiling, chip_sites(mesh, mesh.grid(mesh.tiles or 0)))
+
+
+def _cut_around(flows: TileFlows, sizes: Indices, limits: ChipLimits, room: Room, unit_of: Indices) -> Indices | None:
+    """A cut in the order of the layers over the chips that take any tile, tiles that find no site there moved on."""
+    chips = np.flatnonzero(limits.capacities)
+    cut = cut_in_order(flows, sizes, limits.capacities[chips])
+    if cut is None:
+        return None
+    filling = fill_near(room, unit_of, len(limits.capacities), chips[cut])
+    return None if len(filling.left) else filling.chip_of
+
+
+def _limits(room: Room, unit_of: Indices, chips: int) -> ChipLimits:
+    members = members_of(unit_of)
+
+    def holds(chip: int, units: Indices) -> bool:
+        return room.holds(chip, np.concatenate([members[unit] for unit in units]) if len(units) else units)
+
+    return ChipLimits(np.array([room.live(chip) for chip in range(chips)]), holds)
 
 
 def converter_units(tiling: Tiling) -> Indices:
@@ -146,35 +202,43 @@ def pack_units(sizes: Indices, capacity: int) -> Indices:
     return chip_of
 
 
-def cut_in_order(flows: TileFlows, sizes: Indices, capacity: int, chips: int) -> Indices | None:
-    """The contiguous cut of the units into at most `chips` runs that cuts the fewest words; None where none fits.
+def cut_in_order(flows: TileFlows, sizes: Indices, capacities: Indices) -> Indices | None:
+    """The cut of the units into runs on the first chips, in order, that cuts the fewest words; None where none fits.
 
     kept[i] is the most words that stay inside runs over the units from i on, for a number of runs that grows by
     one in each round. A round looks only at the units that can begin a run there: those behind them fill no more
     than the chips left, and those before them no more than the other chips.
+
+    Args:
+        capacities: tiles of each chip, at least one.
     """
-    units = len(sizes)
-    span = min(capacity, units)
+    units, chips = len(sizes), len(capacities)
+    span = min(int(capacities.max(initial=0)), units)
     inside = _words_inside(flows, units, span)
     start = np.concatenate([[0], np.cumsum(sizes)])
     after = np.minimum(np.arange(units)[:, None] + np.arange(1, span + 1), units)
-    fits = (start[after] - start[:-1, None] <= capacity) & (after > np.arange(units)[:, None] + np.arange(span))
+    filled = start[after] - start[:-1, None]
+    runs = after > np.arange(units)[:, None] + np.arange(span)
     kept = np.full(units + 1, -np.inf)
     kept[units] = 0.0
     choices: list[tuple[int, Indices]] = []
     before = slice(0, 0)
     for left in range(1, chips + 1):
-        first = int(np.searchsorted(start, start[-1] - left * capacity))
-        last = int(np.searchsorted(start, (chips - left) * capacity, side="right"))
+        first = int(np.searchsorted(start, start[-1] - capacities[chips - left :].sum()))
+        last = int(np.searchsorted(start, capacities[: chips - left].sum(), side="right"))
         here = slice(first, min(last, units))
-        gain = np.where(fits[here], inside[here] + kept[after[here]], -np.inf)
+        fits = runs[here] & (filled[here] <= capacities[chips - left])
+        gain = np.where(fits, inside[here] + kept[after[here]], -np.inf)
         choice = gain.argmax(axis=1)
         kept[before] = -np.inf
         kept[here] = gain[np.arange(len(choice)), choice]
         choices.append((first, choice))
         before = here
-    if not np.isfinite(kept[0]):
-        return None
+    return _cut(choices, units) if np.isfinite(kept[0]) else None
+
+
+def _cut(choices: list[tuple[int, Indices]], units: int) -> Indices:
+    """Unit → chip, from the choices of the rounds: the first unit looked at, and how many more its run has."""
     chip_of = np.zeros(units, np.int64)
     unit = 0
     for chip, (first, choice) in enumerate(reversed(choices)):

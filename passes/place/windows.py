@@ -17,6 +17,7 @@ from time import monotonic
 import numpy as np
 
 from mho.passes.place.assignment import Assignment, cost_of
+from mho.passes.place.matching import Mask
 from mho.passes.place.traffic import Floats, Indices
 from mho.passes.solver import Budget, Problem, in_parallel, new_model, solve
 
@@ -48,12 +49,14 @@ class Window:
         sites: (x, y) of all sites of the chip: [sites, 2].
         site_of: tile → site.
         open: the numbers of the window's sites.
+        allowed: which tiles may stand where, [tiles, sites]; None where every site will do.
     """
 
     words: Floats
     sites: Indices
     site_of: Indices
     open: Indices
+    allowed: Mask | None = None
 
     @property
     def tiles(self) -> Indices:
@@ -61,7 +64,14 @@ class Window:
         return np.flatnonzero(np.isin(self.site_of, self.open))
 
 
-def improve(flows: list[Floats], sites: Indices, begin: list[Assignment], limit: Budget, seed: int) -> list[Assignment]:
+def improve(
+    flows: list[Floats],
+    sites: Indices,
+    begin: list[Assignment],
+    limit: Budget,
+    seed: int,
+    allowed: list[Mask | None] | None = None,
+) -> list[Assignment]:
     """Better the assignments of all chips as far as the budget goes; none gets worse.
 
     The windows of a round share no site; each answer is taken where it still lowers the cost after those before it.
@@ -70,7 +80,9 @@ def improve(flows: list[Floats], sites: Indices, begin: list[Assignment], limit:
     Args:
         flows: symmetric, one matrix [tiles, tiles] a chip.
         sites: (x, y) of the sites of a chip: [sites, 2].
+        allowed: which tiles may stand where, one mask [tiles, sites] a chip; None where every site will do.
     """
+    masks = allowed or [None] * len(flows)
     distance = np.abs(sites[:, None, :] - sites[None, :, :]).sum(axis=2).astype(np.float64)
     best, asked = list(begin), Counter[tuple[int, int]]()
     left, until = limit.seconds * SHARE, monotonic() + limit.seconds
@@ -81,9 +93,9 @@ def improve(flows: list[Floats], sites: Indices, begin: list[Assignment], limit:
         if not poor or most < 1 or (limit.wall and monotonic() >= until):
             break
         poor.sort(key=lambda chip: -best[chip].cost)
-        lists = [_openings(chip, 2 * flows[chip], distance, best[chip].site_of, asked) for chip in poor]
+        lists = [_openings(chip, 2 * flows[chip], distance, best[chip].site_of, asked, masks[chip]) for chip in poor]
         jobs = list(islice((job for job in chain.from_iterable(zip_longest(*lists)) if job is not None), most))
-        windows = [Window(2 * flows[chip], sites, best[chip].site_of, opened) for chip, opened in jobs]
+        windows = [Window(2 * flows[chip], sites, best[chip].site_of, opened, masks[chip]) for chip, opened in jobs]
         answers = in_parallel(partial(solve_window, limit=Budget(each), seed=seed), windows, Budget(each))
         for (chip, _), window, answer in zip(jobs, windows, answers, strict=True):
             best[chip] = _take(best[chip], window, answer, flows[chip], distance)
@@ -92,7 +104,12 @@ def improve(flows: list[Floats], sites: Indices, begin: list[Assignment], limit:
 
 
 def _openings(
-    chip: int, words: Floats, distance: Floats, site_of: Indices, asked: Counter[tuple[int, int]]
+    chip: int,
+    words: Floats,
+    distance: Floats,
+    site_of: Indices,
+    asked: Counter[tuple[int, int]],
+    allowed: Mask | None,
 ) -> Iterator[tuple[int, Indices]]:
     """(chip, sites) of disjoint windows, the tiles asked least and then the costliest first.
 
@@ -104,6 +121,8 @@ def _openings(
     for tile in sorted(range(len(words)), key=lambda tile: (asked[chip, tile], -own[tile])):
         change = distance[:, site_of] @ words[tile]
         change[site_of] += words @ near[tile] - own + 2 * words[tile] * near[tile]
+        if allowed is not None:
+            change[~allowed[tile]] = np.inf
         change[site_of[tile]] = -np.inf
         opened = np.sort(np.argsort(change, kind="stable")[:OPEN])
         if not used[opened].any():
@@ -151,6 +170,9 @@ def window_problem(window: Window) -> tuple[Problem, float]:
             model.add_hint(here, bool(site == home))
     for column in zip(*at, strict=True):
         model.add_at_most_one(column)
+    if window.allowed is not None:
+        for i, site in zip(*np.nonzero(~window.allowed[np.ix_(window.tiles, window.open)]), strict=True):
+            model.add(at[i][site] == 0)
     links = {}
     for i, j in combinations(tiles, 2):
         if inner[i, j]:

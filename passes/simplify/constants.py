@@ -11,6 +11,9 @@ import onnx_ir as ir
 
 ORIGIN_KEY = "mho.origin"
 
+DIGITAL_KEY = "mho.digital"
+"""Marks a node that a pass made and that belongs on no tile; its value is the reason, a clause."""
+
 
 def constant_array(value: ir.Value | None, size_limit: int) -> npt.NDArray[np.generic] | None:
     """The elements of an initializer or a Constant node; None for anything else and above `size_limit` elements."""

@@ -29,7 +29,8 @@ SHARE = 4
 class Pack:
     """Puts several blocks into a tile.
 
-    Blocks that add their charge before one converter stay in different tiles.
+    Blocks that add their charge before one converter stay in different tiles, and so do blocks whose weights are
+    made of different numbers of devices.
 
     Attributes:
         mode: "pipelined": blocks of a tile share neither rows nor columns, so all of them may fire at once;
@@ -50,14 +51,13 @@ class Pack:
         if self.mode == "none":
             alone = tuple((Seat(b.number),) for b in tiling.blocks)
             return replace(tiling, tiles=alone, tiles_lower_bound=len(alone))
-        crossbar = tiling.target.crossbar
-        pieces = [
-            Piece(b.number, b.rows[1] - b.rows[0], b.columns[1] - b.columns[0], b.converter) for b in tiling.blocks
-        ]
-        lonely, social = _split(pieces, crossbar, self.mode == "pipelined")
-        bins, bound = self._packed(social, crossbar)
-        bins += [[Seat(p.block)] for p in lonely]
-        bound += len(lonely)
+        bins: list[Bin] = []
+        bound = 0
+        for crossbar, pieces in _by_crossbar(tiling).items():
+            lonely, social = _split(pieces, crossbar, self.mode == "pipelined")
+            packed, least = self._packed(social, crossbar)
+            bins += packed + [[Seat(p.block)] for p in lonely]
+            bound += least + len(lonely)
         facts = SolverFacts(
             search="pack",
             status="OPTIMAL" if bound == len(bins) else "FEASIBLE",
@@ -83,6 +83,15 @@ class Pack:
         if solution.values:
             bins = (diagonal_bins if diagonal else rectangle_bins)(largest_first, solution.values)
         return bins, max(bound, ceil((solution.bound or 0) - 1e-6))
+
+
+def _by_crossbar(tiling: Tiling) -> dict[Crossbar, list[Piece]]:
+    """The blocks by the crossbar that they are cut for: a tile holds weights of one number of devices."""
+    found: dict[Crossbar, list[Piece]] = {}
+    for b in tiling.blocks:
+        piece = Piece(b.number, b.rows[1] - b.rows[0], b.columns[1] - b.columns[0], b.converter)
+        found.setdefault(tiling.crossbar_of(b.matrix), []).append(piece)
+    return found
 
 
 def _split(pieces: Sequence[Piece], crossbar: Crossbar, diagonal: bool) -> tuple[list[Piece], list[Piece]]:

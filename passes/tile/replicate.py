@@ -6,13 +6,13 @@ from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from heapq import heapify, heappop, heappush
-from math import ceil
 from typing import Literal
 
 from mho.passes.levels.network import Calibrated
-from mho.passes.levels.tiling import Seat, Tiling
-from mho.passes.tile.tile import blocks_by_matrix, renumber, volume_bound
+from mho.passes.levels.tiling import Tiling
+from mho.passes.tile.tile import blocks_by_matrix, with_blocks
 from mho.targets.errors import OptionError
+from mho.targets.faults import FaultMap
 from mho.targets.program import SolverFacts
 from mho.targets.steps import layers
 from mho.targets.target import Count
@@ -28,7 +28,7 @@ class Replicate:
     Attributes:
         replicas: copies of every matrix; "fill" spends a budget of tiles on the matrices that fire most, so that
             the largest number of fires a copy is as small as it can be.
-        tiles: the budget of "fill"; None is all tiles of the chips that one copy of the network needs.
+        tiles: the budget of "fill"; None is all live tiles of the chips that one copy of the network needs.
     """
 
     replicas: int | Literal["fill"] = 1
@@ -70,7 +70,17 @@ class Replicate:
                 f"replicate: 'fill' needs a number of tiles to fill, and a chip of {tiling.target.name} has no limit: "
                 "give --tiles"
             )
-        return ceil(len(tiling.blocks) / mesh.tiles) * mesh.tiles
+        return _live_tiles(tiling.faults, mesh.tiles, len(tiling.blocks))
+
+
+def _live_tiles(faults: FaultMap, tiles: int, needed: int) -> int:
+    """Tiles of the first chips that have as many as are needed, the dead ones left out."""
+    dead = Counter(tile.site.chip for found in faults.barred.values() for tile in found if tile.dead)
+    chips = live = 0
+    while live < needed or not chips:
+        live += tiles - dead[chips]
+        chips += 1
+    return live
 
 
 def matrix_fires(calibrated: Calibrated) -> dict[str, float]:
@@ -104,16 +114,10 @@ def fill(fires: Mapping[str, float], tiles: Mapping[str, int], budget: int) -> d
 def copied(tiling: Tiling, replicas: Mapping[str, int]) -> Tiling:
     """The tiling with that many copies of each matrix, every block in its own tile."""
     first = blocks_by_matrix(b for b in tiling.blocks if b.replica == 0)
-    blocks = renumber(
+    blocks = (
         replace(b, replica=replica)
         for name, copies in replicas.items()
         for replica in range(copies)
         for b in first[name]
     )
-    return replace(
-        tiling,
-        blocks=blocks,
-        tiles=tuple((Seat(b.number),) for b in blocks),
-        replicas=dict(replicas),
-        tiles_lower_bound=volume_bound(blocks, tiling.target.crossbar),
-    )
+    return with_blocks(replace(tiling, replicas=dict(replicas)), blocks)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import groupby
@@ -27,22 +28,21 @@ class Tile:
     def run(self, calibrated: Calibrated, target: Target) -> Tiling:
         """The blocks of the network, one copy of each matrix, in the order of the network's matrices."""
         network = calibrated.network
-        channel_rows = _channel_rows(network)
-        cuts: list[Block] = []
-        for matrix in network.matrices.values():
-            cuts += blocks_of(matrix, target.crossbar, channel_rows.get(matrix.name, 1))
-        blocks = renumber(cuts)
-        return Tiling(
-            calibrated=calibrated,
-            target=target,
-            blocks=blocks,
-            tiles=tuple((Seat(b.number),) for b in blocks),
-            replicas=dict.fromkeys(network.matrices, 1),
-            tiles_lower_bound=volume_bound(blocks, target.crossbar),
-        )
+        channel = rows_of_channels(network)
+        cuts = [blocks_of(m, target.crossbar, channel.get(m.name, 1)) for m in network.matrices.values()]
+        empty = Tiling(calibrated, target, (), (), dict.fromkeys(network.matrices, 1), 0)
+        return with_blocks(empty, (block for blocks in cuts for block in blocks))
 
 
-def _channel_rows(network: Network) -> dict[str, int]:
+def with_blocks(tiling: Tiling, blocks: Iterable[Block]) -> Tiling:
+    """The tiling with other blocks, numbered anew, each in its own tile."""
+    numbered = renumber(blocks)
+    alone = tuple((Seat(b.number),) for b in numbered)
+    bare = replace(tiling, blocks=numbered, tiles=alone)
+    return replace(bare, tiles_lower_bound=volume_bound(bare))
+
+
+def rows_of_channels(network: Network) -> dict[str, int]:
     """Matrix → rows of a channel; 1 where its uses disagree or none is a convolution."""
     found: dict[str, set[int]] = {}
     for step in walk(network.steps):
@@ -154,6 +154,9 @@ def scale_rows(group: Sequence[Block]) -> Span:
     return min(b.rows[0] for b in group), max(b.rows[1] for b in group)
 
 
-def volume_bound(blocks: Iterable[Block], crossbar: Crossbar) -> int:
-    """No packing needs fewer tiles than the weights need cells."""
-    return ceil(sum(b.weights for b in blocks) / (crossbar.rows * crossbar.columns))
+def volume_bound(tiling: Tiling) -> int:
+    """No packing of the blocks needs fewer tiles than their weights need cells; a tile holds one kind of weights."""
+    weights: Counter[Crossbar] = Counter()
+    for matrix, blocks in blocks_by_matrix(tiling.blocks).items():
+        weights[tiling.crossbar_of(matrix)] += sum(b.weights for b in blocks)
+    return sum(ceil(held / (crossbar.rows * crossbar.columns)) for crossbar, held in weights.items())

@@ -20,7 +20,7 @@ SLACK = 1e-6
 def verify_plan(plan: Plan) -> tuple[str, ...]:
     """A sentence for everything that is wrong with a plan; nothing where all is well."""
     placement = plan.routing.placement
-    problems = (_sites(placement), _chips(placement), _links(plan), _schedule(plan))
+    problems = (_sites(placement), _faults(placement), _chips(placement), _links(plan), _schedule(plan))
     return tuple(problem for found in problems for problem in found)
 
 
@@ -59,6 +59,22 @@ def _sites(placement: Placement) -> Iterator[str]:
     for tile, (site, chip) in enumerate(zip(placement.site_of, placement.partition.chip_of, strict=False)):
         if site.chip != chip:
             yield f"tile {tile} belongs on chip {chip} and stands at {site}"
+
+
+def _faults(placement: Placement) -> Iterator[str]:
+    """No tile stands on a dead one or reaches further than the lines that are left."""
+    tiling = placement.partition.ranged.tiling
+    for tile, site in enumerate(placement.site_of):
+        faults = tiling.faults.by_site.get(site)
+        if faults is None or tile >= len(tiling.tiles):
+            continue
+        for seat in tiling.tiles[tile]:
+            block = tiling.blocks[seat.block]
+            rows, columns = faults.room(tiling.target.crossbar, tiling.devices.get(block.matrix))
+            bottom = seat.row_offset + block.rows[1] - block.rows[0]
+            right = seat.column_offset + block.columns[1] - block.columns[0]
+            if bottom > rows or right > columns:
+                yield f"block {block.number} reaches {bottom} × {right} lines at {site}, which has {rows} × {columns}"
 
 
 def _chips(placement: Placement) -> Iterator[str]:

@@ -25,6 +25,7 @@ def verify_tiling(tiling: Tiling, mode: Mode = "sequential") -> tuple[str, ...]:
     """
     return (
         *_numbers(tiling),
+        *_devices(tiling),
         *_sizes(tiling),
         *_cover(tiling),
         *_converters(tiling),
@@ -40,10 +41,19 @@ def _numbers(tiling: Tiling) -> Iterator[str]:
         yield f"{len(tiling.tiles)} tiles are fewer than the bound of {tiling.tiles_lower_bound}"
 
 
+def _devices(tiling: Tiling) -> Iterator[str]:
+    allowed = tiling.target.crossbar.devices_allowed
+    for name, devices in tiling.devices.items():
+        if name not in tiling.calibrated.network.matrices:
+            yield f"devices of an unknown matrix {plain(name)}"
+        if devices not in allowed:
+            yield f"matrix {plain(name)} has {devices} devices a weight, which the machine does not allow"
+
+
 def _sizes(tiling: Tiling) -> Iterator[str]:
-    crossbar = tiling.target.crossbar
     for block in tiling.blocks:
         rows, columns = _shape(block)
+        crossbar = tiling.crossbar_of(block.matrix)
         if not (0 < rows <= crossbar.rows and 0 < columns <= crossbar.columns):
             yield f"block {block.number} is {rows} × {columns} on a crossbar of {crossbar.rows} × {crossbar.columns}"
 
@@ -118,7 +128,12 @@ def _seats(tiling: Tiling, mode: Mode) -> Iterator[str]:
             yield f"block {block.number} sits in {seated[block.number]} places"
     for tile, seats in enumerate(tiling.tiles):
         boxes = [_box(seat, tiling.blocks[seat.block]) for seat in seats]
-        yield from (f"tile {tile}: {problem}" for problem in _tile_problems(boxes, tiling.target.crossbar, mode))
+        kinds = {tiling.crossbar_of(tiling.blocks[seat.block].matrix) for seat in seats}
+        if len(kinds) > 1:
+            numbers = _words(c.devices_per_weight for c in kinds if c.devices_per_weight)
+            yield f"tile {tile}: weights of {numbers} devices"
+        crossbar = min(kinds, key=lambda c: c.columns, default=tiling.target.crossbar)
+        yield from (f"tile {tile}: {problem}" for problem in _tile_problems(boxes, crossbar, mode))
 
 
 def _tile_problems(boxes: Sequence[Box], crossbar: Crossbar, mode: Mode) -> Iterator[str]:
@@ -135,6 +150,10 @@ def _tile_problems(boxes: Sequence[Box], crossbar: Crossbar, mode: Mode) -> Iter
             yield "blocks share rows"
         if _meet([(box[3], box[4]) for box in boxes]):
             yield "blocks share columns"
+
+
+def _words(numbers: Iterable[int]) -> str:
+    return " and ".join(map(str, sorted(numbers)))
 
 
 def _meet(spans: Iterable[tuple[int, int]]) -> bool:

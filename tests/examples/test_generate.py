@@ -19,7 +19,7 @@ from mho.examples.gpt2 import gpt2
 from mho.examples.matrices import matrices
 from mho.examples.ptb_lstm import ptb_lstm
 from mho.examples.resnet9 import resnet9
-from mho.examples.rnnt import encoder, joint, prediction
+from mho.examples.rnnt import encoder, joint, prediction, transducer
 from mho.examples.vit import VitSize, vit
 
 TINY = TransformerSize(vocabulary=60, positions=16, layers=2, width=24, inner=48, heads=3)
@@ -100,6 +100,22 @@ def test_transfer_head_adds_its_biases_as_weights() -> None:
     assert matrices(model) == [(2049, 100)]
     weight = next(onnx.numpy_helper.to_array(t) for t in model.graph.initializer if t.name == "weight")
     np.testing.assert_allclose(_run(model, features=np.zeros((2, 2048), np.float32)), [weight[-1]] * 2, atol=1e-6)
+
+
+def test_rnnt_has_the_published_matrices_of_all_three() -> None:
+    model = transducer()
+    apart = [*matrices(encoder()), *matrices(prediction()), *matrices(joint())]
+    assert sorted(matrices(model)) == sorted(apart)
+    assert _weights(model) == 45_267_456
+
+
+def test_rnnt_joins_every_time_step_with_every_letter() -> None:
+    model = transducer(features=6, hidden=8, predicted=5)
+    features, letters = _normal(2, 8, 6), _tokens(29, 2, 3)
+    logits = _run(model, features=features, letters=letters)
+    assert logits.shape == (2, 4, 3, 29)
+    fewer = _run(model, features=features[:, :4], letters=letters[:, :2])
+    np.testing.assert_allclose(logits[:, :2, :2], fewer, atol=1e-6)
 
 
 def test_kws_mlp_runs() -> None:

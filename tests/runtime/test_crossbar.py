@@ -156,3 +156,15 @@ def test_no_output_noise_where_off_or_absent() -> None:
     fires = np.arange(3)
     assert output_noise(load_target("hermes64"), Conditions(effects=Effects.quantised()), "l", 0, fires, 4) is None
     assert output_noise(load_target("ideal256"), Conditions(), "l", 0, fires, 4) is None
+
+
+def test_conditions_choose_the_compensation() -> None:
+    program = program_of("hermes64", m=random_matrix(40, 30))
+    load = load_of((0, 40), (0, 30))
+    scales = {
+        kind: program_block(program, load, replace(YEAR, compensation=kind)).scale
+        for kind in (None, "none", "global", "column")
+    }
+    np.testing.assert_array_equal(scales[None], scales["global"])
+    assert np.ptp(scales["global"] / scales["none"]) < 1e-6 < np.ptp(scales["column"] / scales["none"])
+    assert (scales["column"] / scales["none"]).min() > 1

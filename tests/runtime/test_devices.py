@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from mho.runtime.devices import MODELS, PCM, compensation, conductances, program_cells
+from mho.runtime.devices import MODELS, PCM, column_compensation, compensation, conductances, program_cells
 from mho.runtime.effects import Conditions, Effects
 from mho.targets.target import DeviceModel
 
@@ -226,3 +226,12 @@ def test_compensation_is_the_ratio_of_mean_magnitudes() -> None:
     assert compensation(np.array([[1, -3]], np.float32), np.array([[-1, 1]], np.float32)) == 2
     zero = np.zeros((2, 2), np.float32)
     assert compensation(zero, zero) == 1
+
+
+def test_columns_are_compensated_apart() -> None:
+    programmed = np.array([[1, -3, 0], [1, 1, 0]], np.float32)
+    present = np.array([[0.5, -1, 0], [0.5, 1, 0]], np.float32)
+    np.testing.assert_array_equal(column_compensation(programmed, present), [2, 2, 1])
+    w = np.linspace(-1, 1, 400, dtype=np.float32).reshape(40, 10)
+    cells = program_cells(w, "pcm", Conditions(time_s=86_400.0), ("m",), compensate=True, per_column=True)
+    assert np.shape(cells.compensation) == (10,) and np.all(cells.compensation > 1)

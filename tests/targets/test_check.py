@@ -23,6 +23,20 @@ SOUND = {
 }
 
 
+def test_a_tile_holds_weights_of_one_number_of_devices() -> None:
+    program = tiny_program(4, 3)
+    crossbar = replace(program.target.crossbar, rows=8, columns=6, devices_choices=(1,))
+    (core,) = program.cores
+    (load,) = core.loads
+    second = replace(load, block=1, replica=1, row_offset=4, devices=1)
+    both = replace(
+        program,
+        target=replace(program.target, crossbar=crossbar),
+        cores=(replace(core, loads=(load, second)),),
+    )
+    assert "core 0:0,0: weights of 1, 2 devices in one tile" in check_program(both)
+
+
 @pytest.mark.parametrize("name", list(SOUND))
 def test_sound_programs_have_no_problems(name: str) -> None:
     assert check_program(SOUND[name]) == ()
@@ -115,6 +129,24 @@ TILES = [
     ("grid", "replica=0 rows=[4, 6]", "replica=0 rows=[3, 5]", "blocks 0 and 1 hold the same weights"),
     ("grid", "replica=0 rows=[4, 6]", "replica=0 rows=[4, 7]", "block 1 leaves the matrix of 6 × 5"),
     ("grid", "replica=0 rows=[4, 6]", "replica=3 rows=[4, 6]", r"matrix w is loaded as the replicas \[0, 3\]"),
+    (
+        "grid",
+        "scale_rows=[0, 4]",
+        "scale_rows=[0, 4] devices=3",
+        "core 0:0,0: weights of 3 devices; the machine allows 2",
+    ),
+    (
+        "charge",
+        "scale_rows=[0, 6]",
+        "scale_rows=[0, 6] devices=2",
+        "matrix w is loaded with different numbers of devices",
+    ),
+    (
+        "one block",
+        "  kernel ",
+        '  load block=7 matrix="w" replica=1 rows=[0, 1] columns=[0, 1] scale_rows=[0, 1] devices=1\n  kernel ',
+        "core 0:0,0: weights of 1 devices; the machine allows 2",
+    ),
     (
         "grid",
         "  kernel ",

@@ -11,6 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mho.targets.errors import ProgramError
+from mho.targets.faults import FaultMap
 from mho.targets.isa import CoreProgram, Site
 from mho.targets.program import Decision, LayerFacts, Manifest, MappingFacts, MatrixFacts
 from mho.targets.steps import Port, Step
@@ -30,6 +31,7 @@ PARTS: dict[str, Any] = {
     "sequence": tuple[Step, ...],
     "cores": tuple[CoreProgram, ...],
     "mapping": MappingFacts,
+    "faults": FaultMap,
 }
 
 TENSORS = {'constant/"\n\x1b': np.ones((2, 0), np.float16)}

@@ -69,7 +69,14 @@ def test_links_name_both_ends() -> None:
 def test_accuracy_stands_beside() -> None:
     data = json.loads(summarise(resnet9(), outcome_of(resnet9())).json())
     assert data["accuracy"]["samples"] == 1000
-    assert data["accuracy"] == outcome_of(resnet9()) | {"output": "", "warnings": []}
+    defaults: dict[str, object] = {
+        "output": "",
+        "warnings": [],
+        "effects_off": [],
+        "compensation": None,
+        "recalibration_samples": 0,
+    }
+    assert data["accuracy"] == outcome_of(resnet9()) | defaults
 
 
 def test_equal_programs_have_equal_documents() -> None:

@@ -9,7 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mho.passes.place.assignment import assignment_cost, cost_of, lower_bound, solve_qap
-from mho.passes.place.place import chip_sites, snake
+from mho.passes.place.place import snake
+from mho.passes.place.room import chip_sites
 from mho.passes.place.traffic import Floats
 from mho.targets.target import Mesh
 

@@ -43,7 +43,7 @@ def test_bound_is_below_every_cut(seed: int, tiles: int, capacity: int) -> None:
 @settings(max_examples=60, deadline=None)
 def test_contiguous_cut_is_the_best_of_its_kind(seed: int, tiles: int, capacity: int, chips: int) -> None:
     flows, sizes = random_flows(tiles, seed), np.ones(tiles, np.int64)
-    found = cut_in_order(flows, sizes, capacity, chips)
+    found = cut_in_order(flows, sizes, np.full(chips, capacity))
     every = map(np.array, combinations_with_replacement(range(chips), tiles))
     fitting = [c for c in every if np.bincount(c).max() <= capacity]
     if not fitting:
@@ -52,6 +52,20 @@ def test_contiguous_cut_is_the_best_of_its_kind(seed: int, tiles: int, capacity:
     assert found is not None
     assert np.bincount(found).max() <= capacity
     assert cut_words(flows, found) == min(cut_words(flows, c) for c in fitting)
+
+
+@given(st.integers(0, 10_000), st.integers(1, 8), st.lists(st.integers(1, 5), min_size=1, max_size=4))
+@settings(max_examples=60, deadline=None)
+def test_contiguous_cut_over_unlike_chips(seed: int, tiles: int, room: list[int]) -> None:
+    flows, sizes, capacities = random_flows(tiles, seed), np.ones(tiles, np.int64), np.array(room)
+    found = cut_in_order(flows, sizes, capacities)
+    every = map(np.array, combinations_with_replacement(range(len(room)), tiles))
+    unbroken = (c for c in every if c[0] == 0 and (np.diff(c) <= 1).all())
+    fitting = [c for c in unbroken if (np.bincount(c, minlength=len(room)) <= capacities).all()]
+    assert (found is None) == (not fitting)
+    if found is not None:
+        assert (np.bincount(found, minlength=len(room)) <= capacities).all()
+        assert cut_words(flows, found) == min(cut_words(flows, c) for c in fitting)
 
 
 @pytest.mark.parametrize(("shapes", "capacity"), [(((8, 8), (8, 8)), 4), (((4, 16), (16, 8)), 6), (((8, 20),), 5)])
@@ -76,7 +90,7 @@ def test_one_chip_needs_no_search() -> None:
 def test_improvement_beats_the_contiguous_cut_and_repeats() -> None:
     tiled = tiling(chain((16, 24), (24, 24), (24, 16)), machine(Mesh(tiles=16)))
     flows = tile_flows(tiled)
-    first = cut_in_order(flows, np.ones(len(tiled.tiles), np.int64), 16, 6)
+    first = cut_in_order(flows, np.ones(len(tiled.tiles), np.int64), np.full(6, 16))
     found, again = partition(tiled), partition(tiled)
     assert first is not None
     assert cut_words(flows, np.array(found.chip_of)) <= cut_words(flows, first)

@@ -7,7 +7,7 @@ import pytest
 
 from mho.passes.place import windows
 from mho.passes.place.assignment import Assignment, cost_of
-from mho.passes.place.place import chip_sites
+from mho.passes.place.room import chip_sites
 from mho.passes.place.traffic import Floats, Indices
 from mho.passes.place.windows import Window, improve, solve_window
 from mho.passes.solver import Budget

@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 
 from mho.passes.levels.plan import Placement, Plan
 from mho.passes.verify.plan import verify_plan
+from mho.targets.faults import FaultMap, TileFaults
 from mho.targets.isa import Site
 from mho.targets.target import Costs, Mesh
 from tests.passes.placings import chain, machine, plan, tiling
@@ -73,3 +74,17 @@ def test_schedules_that_run_ahead_or_miss_a_step() -> None:
     one, two = made.schedule
     assert says(replace(made, schedule=(one, replace(two, start_ns=0.0))), "l1 starts before l0 has ended")
     assert says(replace(made, schedule=(one,)), "without a slot: l1")
+
+
+def test_tiles_on_faults() -> None:
+    made = good()
+    placement = made.routing.placement
+    part = placement.partition
+    site = placement.site_of[0]
+    for broken, words in (
+        (TileFaults(site=site, dead=True), "block 0 reaches 4 × 4 lines at 0:0,0, which has 0 × 0"),
+        (TileFaults(site=site, columns=(2,)), "block 0 reaches 4 × 4 lines at 0:0,0, which has 4 × 3"),
+    ):
+        tiled = replace(part.ranged.tiling, faults=FaultMap(tiles=(broken,)))
+        worn = replace(placement, partition=replace(part, ranged=replace(part.ranged, tiling=tiled)))
+        assert says(placed(made, worn), words.replace("0:0,0", str(site)))
