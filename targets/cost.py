@@ -32,6 +32,9 @@ TILE_AREA = "costs.tile_area_mm2"
 COMPONENTS: tuple[Component, ...] = get_args(Component)
 """In the order in which a vector meets them."""
 
+UNLIKE = "costs.mvm_energy_nj of other devices a weight"
+"""Named where a matrix has another number of devices a weight than the machine, whose figure is of its own number."""
+
 OPTIONAL: tuple[Component, ...] = ("dac", "adc")
 """Components that are part of the MVM's figure where they have none of their own."""
 
@@ -41,7 +44,7 @@ class Work:
     """How much instructions do: counts, each of which has one figure.
 
     Attributes:
-        mvms: MVMs of a tile.
+        mvms: MVMs of a tile. unlike: those of them whose weights have other devices than the machine's figures are of.
         inputs, outputs: conversions by DACs and ADCs.
         converted, added: vectors through a digital unit: after their conversion, and as partial sums that are added.
         hop_words, chip_words: words, each counted once a link on its way, and once a crossing from chip to chip.
@@ -54,6 +57,7 @@ class Work:
     added: float = 0.0
     hop_words: float = 0.0
     chip_words: float = 0.0
+    unlike: float = 0.0
 
     @property
     def vectors(self) -> float:
@@ -119,11 +123,13 @@ def transport_ns(target: Target, hops: int, crosses: bool) -> float:
 
 def energies(target: Target, work: Work) -> dict[Component, float | None]:
     """Component → energy of the work, for those that it uses; a converter has an entry where it has a figure."""
-    return {
-        component: None if figure is None else count * figure
-        for component, _, count, figure in _energy_figures(target, work)
-        if figure is not None or component not in OPTIONAL
-    }
+    found: dict[Component, float | None] = {}
+    for component, _, count, figure in _energy_figures(target, work):
+        if figure is not None:
+            found[component] = count * figure
+        elif component not in OPTIONAL:
+            found.setdefault(component, None)
+    return found
 
 
 def energy_nj(target: Target, work: Work) -> float | None:
@@ -152,11 +158,13 @@ def known(target: Target, key: str) -> float | None:
 def _energy_figures(target: Target, work: Work) -> Iterator[tuple[Component, str, float, float | None]]:
     """Component, key, count and figure of everything that the work uses."""
     counts: tuple[tuple[Component, str, float], ...] = (
-        ("mvm", "costs.mvm_energy_nj", work.mvms),
+        ("mvm", "costs.mvm_energy_nj", work.mvms - work.unlike),
         ("dac", "costs.dac_energy_nj", work.inputs),
         ("adc", "costs.adc_energy_nj", work.outputs),
         ("digital", "costs.digital_energy_nj", work.vectors),
         ("links", "mesh.hop_energy_nj", work.hop_words),
         ("chip links", "mesh.chip_energy_nj", work.chip_words),
     )
-    return ((component, key, count, known(target, key)) for component, key, count in counts if count > 0)
+    yield from ((component, key, count, known(target, key)) for component, key, count in counts if count > 0)
+    if work.unlike > 0:
+        yield "mvm", UNLIKE, work.unlike, None

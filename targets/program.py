@@ -176,8 +176,9 @@ class CostLine:
     """What one component costs a layer in one inference of one sample; None is unknown.
 
     Attributes:
-        layer: the layer; words that belong to no layer have none.
-        time_ns: for which the component of the slowest tile is busy.
+        layer: the layer; words count for the layer that takes them in or adds them up.
+        time_ns: what it adds: MVMs and digital unit to the time that the slowest tile is busy, links to the longest way
+            of a vector. Converters add nothing to the time of their MVM.
         energy_nj: of all tiles or links together.
     """
 
@@ -199,8 +200,8 @@ class CostFacts:
         area_mm2: of the tiles that are used.
         excluded: everything that some total leaves out.
         missing: total ("latency", "interval", "energy", "area") → what it leaves out.
-        layers_ns, layers_nj: layer → busy time of its slowest tile, and energy.
-        breakdown: the same by component.
+        layers_ns, layers_nj: layer → busy time of its slowest tile, and energy; the energies add up to the total.
+        breakdown: the same by component, links apart from the busy time.
     """
 
     __pydantic_config__ = STRICT

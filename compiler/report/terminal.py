@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from io import StringIO
 
 from rich.console import Console, Group, RenderableType
@@ -232,7 +232,7 @@ def _energies(report: Report) -> RenderableType:
         tuple(_or_dash(report.energy_of(layer.name, component), q.energy) for component in headings)
         for layer in report.layers
     ]
-    names = shortened((layer.name for layer in report.layers), _room(tuple(headings), rows))
+    names = shortened((layer.name for layer in report.layers), _room(headings, rows))
     table = Table(box=None, padding=(0, 1), header_style="dim", pad_edge=False)
     table.add_column("energy of layer", overflow="fold")
     for heading in headings:
@@ -246,7 +246,7 @@ def _or_dash(value: float | None, words: Callable[[float], str]) -> str:
     return "–" if value is None else words(value)
 
 
-def _room(headings: tuple[str, ...], rows: list[tuple[str, ...]]) -> int:
+def _room(headings: Sequence[str], rows: list[tuple[str, ...]]) -> int:
     """Characters for a name beside the numbers, each with its space, and the margin."""
     numbers = zip(headings, *rows, strict=True)
     taken = sum(max(map(len, column)) + 2 for column in numbers) + 2

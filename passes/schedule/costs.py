@@ -47,16 +47,17 @@ def costs(machine: Machine, slots: Iterable[Slot]) -> CostFacts:
     total = sum((layer.work for layer in layers), Work())
     missing = _missing(machine, total)
     least_ns = ports_ns(machine)
+    breakdown = tuple(chain.from_iterable(layer.lines() for layer in layers))
     return CostFacts(
         latency_ns=max((least_ns, *(slot.end_ns for slot in slots))) if machine.timed else None,
         interval_ns=max(_busiest_ns(layers), least_ns) if machine.timed else None,
-        energy_nj=None if energy_nj(target, total) is None else sum(layer.energy_nj or 0.0 for layer in layers),
+        energy_nj=None if energy_nj(target, total) is None else sum(line.energy_nj or 0.0 for line in breakdown),
         area_mm2=_area_mm2(target, len(machine.tiling.tiles)),
         excluded=_union(missing),
         missing=missing,
         layers_ns={layer.name: layer.busy_ns for layer in layers if layer.busy_ns is not None},
         layers_nj={layer.name: layer.energy_nj for layer in layers if layer.energy_nj is not None},
-        breakdown=tuple(chain.from_iterable(layer.lines() for layer in layers)),
+        breakdown=breakdown,
     )
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
@@ -109,6 +109,8 @@ class Machine:
         """What a layer does in one inference, the words that it takes in and adds up included."""
         counts = self._block_work[self.block_numbers(layer)].sum(axis=0)
         total = Work.of(*counts.tolist()).times(self.traffic.fires(layer))
+        if self.traffic.layers[layer].matrix in self.tiling.devices:
+            total = replace(total, unlike=total.mvms)
         arriving, sums = self._moves[layer]
         for moved in (*arriving, sums):
             total += moved.work

@@ -21,11 +21,10 @@ Vectors = set[tuple[int, object]]
 
 
 def ports_ns(machine: Machine) -> float:
-    """The least time of an inference that the ports of the busiest chip allow; 0 where ports are unknown.
+    """How long the ports of the busiest chip are busy with one inference; 0 where they are unknown.
 
-    It bounds the time between two inferences as well as that of one:
-
-    vectors of an inference / ports · MVM time: a port takes or gives one vector in the time of an MVM.
+    vectors of an inference / ports · MVM time: a port takes or gives one vector in the time of an MVM. Neither an
+    inference nor the interval between two can be shorter.
     """
     mesh, mvm = machine.target.mesh, machine.target.costs.mvm_latency_ns
     if mvm is None or (mesh.input_ports is None and mesh.output_ports is None):

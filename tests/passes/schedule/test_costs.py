@@ -76,6 +76,18 @@ def test_charge_is_converted_once() -> None:
     assert lines(costs, "l0")["digital"] == (10.0, pytest.approx(3 * 0.5))
 
 
+def test_the_energy_of_other_devices_a_weight_is_not_that_of_the_machine() -> None:
+    tiled = replace(tiling(chain((4, 4), (4, 4)), ROOMY, {"l0": 3.0}), devices={"l0": 1})
+    costs = plan(tiled).costs
+    assert lines(costs, "l0")["mvm"] == (300.0, None)
+    assert costs.layers_nj.keys() == {"l1"}
+    assert costs.energy_nj is not None
+    assert isclose(costs.energy_nj, summed(list(costs.breakdown), "energy_nj"))
+    assert costs.missing["energy"] == ("mesh.hop_energy_nj", "costs.mvm_energy_nj of other devices a weight")
+    alone = plan(replace(tiled, devices={"l0": 1, "l1": 1})).costs
+    assert alone.energy_nj is None and alone.latency_ns is not None
+
+
 def test_words_from_chip_to_chip() -> None:
     alone = machine(replace(MESH, tiles=1, width=1), COSTS)
     costs = plan(tiling(chain((4, 4), (4, 4)), alone, {"l0": 2.0, "l1": 2.0})).costs
