@@ -127,11 +127,9 @@ class _Columns:
     def program(self, weights: Array) -> Cells:
         """The cells of weights [rows, columns]."""
         per_column = self._compensation
-        sums = _Sums(weights.shape, compared=per_column is not None)
-        for polarity, factor in self._polarities(weights):
-            sums.add(polarity, factor)
+        sums = _Sums.over(self._polarities(weights), compared=per_column is not None)
         factors: float | NDArray[np.float64] = 1.0
-        if per_column is not None:
+        if sums.programmed is not None and sums.drifted is not None:
             find = column_compensation if per_column else compensation
             factors = find(sums.programmed, sums.drifted)
         return Cells(sums.read, factors, sums.variance)
@@ -196,28 +194,36 @@ class _Columns:
         return levels
 
 
+@dataclass(frozen=True)
 class _Sums:
-    """Sums over the devices of a weight; what is not compared is not kept."""
+    """Sums over the devices of weights; `programmed` and `drifted` are kept where they are compared."""
 
-    def __init__(self, shape: tuple[int, ...], compared: bool) -> None:
-        self._compared = compared
-        self.programmed, self.drifted = (np.zeros(shape if compared else (0, 0), np.float32) for _ in range(2))
-        self.read = np.zeros(shape, np.float32)
-        self.variance: Array | None = None
+    read: Array
+    programmed: Array | None
+    drifted: Array | None
+    variance: Array | None
 
-    def add(self, polarity: Polarity, factor: float | Array) -> None:
-        _add(self.read, polarity.read, factor)
-        if self._compared:
-            _add(self.programmed, polarity.programmed, factor)
-            _add(self.drifted, polarity.drifted, factor)
-        if polarity.variance is not None:
-            if self.variance is None:
-                self.variance = np.zeros_like(self.read)
-            _add(self.variance, polarity.variance, factor**2)
+    @staticmethod
+    def over(polarities: Iterable[tuple[Polarity, float | Array]], compared: bool) -> _Sums:
+        read: Array | None = None
+        programmed = drifted = variance = read
+        for polarity, factor in polarities:
+            read = _plus(read, polarity.read, factor)
+            if compared:
+                programmed = _plus(programmed, polarity.programmed, factor)
+                drifted = _plus(drifted, polarity.drifted, factor)
+            if polarity.variance is not None:
+                variance = _plus(variance, polarity.variance, factor**2)
+        assert read is not None, "a weight has at least one device"
+        return _Sums(read, programmed, drifted, variance)
 
 
-def _add(total: Array, values: Array, factor: float | Array) -> None:
-    total += values if isinstance(factor, float) and factor == 1 else values * np.asarray(factor, np.float32)
+def _plus(total: Array | None, values: Array, factor: float | Array) -> Array:
+    """total + factor · values; a weight of one pair is what one polarity has more than the other."""
+    if total is not None and isinstance(factor, float) and factor == -1:
+        return total - values
+    counted = values if isinstance(factor, float) and factor == 1 else values * np.asarray(factor, np.float32)
+    return counted if total is None else total + counted
 
 
 def slice_targets(magnitudes: Array, significance: tuple[float, ...], pair: int) -> Array:

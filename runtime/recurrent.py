@@ -124,8 +124,7 @@ def _run_direction(cell: _Cell, sequence: _Sequence, initial: list[Array | None]
             break
         time = sequence.lengths[alive] - 1 - turn if direction.reverse else np.full(alive.size, turn)
         fires = sequence.fires(alive, time)
-        states = _CELLS[step.cell](cell, drive[time, alive], h[alive], c[alive], fires)
-        h[alive], c[alive] = (rounded(state, cell.number_format) for state in states)
+        h[alive], c[alive] = _CELLS[step.cell](cell, drive[time, alive], h[alive], c[alive], fires)
         y[time, alive] = h[alive]
     ran = (sequence.lengths > 0)[:, None]
     return y, h * ran, c * ran
@@ -184,7 +183,11 @@ class _Cell:
         key = name.lower()
         a = ALPHAS.get(key, 0.0) if alpha is None else alpha
         b = BETAS.get(key, 0.0) if beta is None else beta
-        return rounded(_FUNCTIONS[key](sums, a, b), self.number_format)
+        return self.rounded(_FUNCTIONS[key](sums, a, b))
+
+    def rounded(self, values: Array) -> Array:
+        """What the cell's digital unit keeps of an activation or a state."""
+        return rounded(values, self.number_format)
 
     def _constant(self, name: str | None) -> Array | float:
         return 0.0 if name is None else self.given[name].astype(np.float32)
@@ -194,9 +197,9 @@ def _lstm(cell: _Cell, drive: Array, h: Array, c: Array, fires: Numbers) -> tupl
     i, o, f, g = np.split(drive + cell.product("h", h, fires) + cell.hidden_bias, 4, axis=1)
     i = cell.activate(0, i + cell.peephole(0, c))
     f = 1 - i if cell.step.input_forget else cell.activate(0, f + cell.peephole(2, c))
-    c = f * c + i * cell.activate(1, g)
+    c = cell.rounded(f * c + i * cell.activate(1, g))
     o = cell.activate(0, o + cell.peephole(1, c))
-    return o * cell.activate_freely(2, c), c
+    return cell.rounded(o * cell.activate_freely(2, c)), c
 
 
 def _gru(cell: _Cell, drive: Array, h: Array, c: Array, fires: Numbers) -> tuple[Array, Array]:
@@ -208,7 +211,7 @@ def _gru(cell: _Cell, drive: Array, h: Array, c: Array, fires: Numbers) -> tuple
         inner = r * (gates[:, two:] + bias[two:])
     else:
         inner = cell.product("rh", r * h, fires) + bias[two:]
-    return (1 - z) * cell.activate(1, drive[:, two:] + inner) + z * h, c
+    return cell.rounded((1 - z) * cell.activate(1, drive[:, two:] + inner) + z * h), c
 
 
 def _rnn(cell: _Cell, drive: Array, h: Array, c: Array, fires: Numbers) -> tuple[Array, Array]:

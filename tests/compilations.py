@@ -18,7 +18,7 @@ from mho.passes.solver import Effort
 from mho.passes.tile.pack import Mode, Pack
 from mho.passes.tile.replicate import Replicate
 from mho.stages import Stages
-from mho.targets.target import Crossbar, Mesh, Target
+from mho.targets.target import Converter, Crossbar, Device, DigitalUnit, Mesh, Noise, Target
 
 Array = NDArray[Any]
 
@@ -38,6 +38,7 @@ WAYS: tuple[tuple[str, Mode, Copies], ...] = (
     ("small", "pipelined", 2),
     ("small", "sequential", 1),
     ("analog34:two-device", "pipelined", 1),
+    ("everything", "pipelined", 2),
 )
 """(target, packing, replicas): each target with each packing and each number of replicas."""
 BUDGET = 48
@@ -51,9 +52,42 @@ def small() -> Target:
     return replace(hermes, name="small", crossbar=crossbar, mesh=Mesh(tiles=16, width=4, height=4))
 
 
+def everything() -> Target:
+    """A machine that has every effect, with crossbars of 48 × 32 of which two add their charge."""
+    spread = Converter(bits=8, gain_spread=0.02, offset_spread=0.01, residual=0.5)
+    return replace(
+        small(),
+        name="everything",
+        crossbar=Crossbar(
+            rows=48,
+            columns=32,
+            devices_per_weight=8,
+            weight_scale="column",
+            analog_rows=96,
+            balanced_reads=True,
+            wire_ohm=0.35,
+            cell_us=5.0,
+        ),
+        dac=spread,
+        adc=spread,
+        device=Device(
+            model="pcm",
+            significance=(3.0, 1.0),
+            compensation="column",
+            read_noise="per_mvm",
+            asymmetry=0.05,
+            stuck_low=0.002,
+            stuck_high=0.0005,
+        ),
+        noise=Noise(output=0.04, input=0.01, weight=0.0175),
+        units={"cell": DigitalUnit(operators=("LSTM",), digital_format="float16")},
+    )
+
+
 def machine(name: str) -> Target:
-    """A shipped machine, or the small one."""
-    return small() if name == "small" else mho.load_target(name)
+    """A shipped machine, or one of the two made up here."""
+    made_up = {"small": small, "everything": everything}
+    return made_up[name]() if name in made_up else mho.load_target(name)
 
 
 def pipeline(

@@ -118,7 +118,7 @@ def test_noise_is_large_beside_the_agreement() -> None:
     assert np.abs(noisy - exact).max() > 1e3 * FLOAT32 * np.abs(exact).max()
 
 
-@pytest.mark.parametrize("target", ["hermes64", "analog34", "small"])
+@pytest.mark.parametrize("target", ["hermes64", "analog34", "small", "everything"])
 def test_all_effects_end_to_end(target: str) -> None:
     """A number one step aside in one layer moves the next ones: in the end the results are alike, not equal."""
     images, _ = digits_test(20)
@@ -169,7 +169,8 @@ def samples_of(kind: str) -> Array:
 
 @pytest.mark.parametrize("kind", ["lstm", "depthwise"])
 @pytest.mark.parametrize(
-    ("target", "pack", "replicas"), [("small", "pipelined", 1), ("small", "sequential", 3), ("analog34", "none", 2)]
+    ("target", "pack", "replicas"),
+    [("small", "pipelined", 1), ("small", "sequential", 3), ("analog34", "none", 2), ("everything", "none", 1)],
 )
 def test_other_layers(kind: str, target: str, pack: Mode, replicas: Copies) -> None:
     check(compiled_on(kind, target, pack, replicas), {"x": samples_of(kind)})

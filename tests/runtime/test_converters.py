@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mho.runtime.converters import convert
+from mho.runtime.converters import Spread, convert
+from mho.runtime.crossbar import digitise
+from mho.runtime.effects import Effects
+from mho.targets.target import Converter
+from tests.programs import tiny_target
 
 
 def f32(*values: float) -> np.ndarray[tuple[int, ...], np.dtype[np.float32]]:
@@ -65,3 +71,35 @@ def test_properties(values: list[float], full_scale: float, bits: int) -> None:
     inside = np.abs(x) <= full_scale
     assert np.all(np.abs(x - y)[inside] <= step * 0.5 + full_scale * 2e-7)
     assert np.all(np.abs(y) <= full_scale * (1 + 2e-7))
+
+
+def test_spread_has_the_moments_that_calibration_leaves() -> None:
+    """gain = 1 + residual · gain_spread · n, offset = residual · offset_spread · n'."""
+    lines = 40_000
+    converter = Converter(bits=8, gain_spread=0.05, offset_spread=0.02, residual=0.4)
+    spread = Spread.draw(converter, 3, ("adc", "m"), lines)
+    assert spread is not None
+    for found, mean, sigma in ((spread.gain, 1, 0.02), (spread.offset, 0, 0.008)):
+        numbers = found.astype(np.float64)
+        assert abs(numbers.mean() - mean) < 4 * sigma / np.sqrt(lines)
+        assert numbers.std() == pytest.approx(sigma, rel=4 / np.sqrt(2 * lines))
+    assert abs(np.corrcoef(spread.gain, spread.offset)[0, 1]) < 4 / np.sqrt(lines)
+    again, other = (Spread.draw(converter, 3, ("adc", name), lines) for name in ("m", "k"))
+    assert again is not None and other is not None
+    assert np.array_equal(again.gain, spread.gain)
+    assert abs(np.corrcoef(other.gain, spread.gain)[0, 1]) < 4 / np.sqrt(lines)
+
+
+@pytest.mark.parametrize("changes", [{}, {"gain_spread": 0.1, "residual": 0.0}])
+def test_converters_that_do_not_deviate(changes: dict[str, float]) -> None:
+    assert Spread.draw(Converter(bits=8, **changes), 0, ("adc",), 4) is None
+
+
+def test_spread_acts_before_the_codes() -> None:
+    spread = Spread(np.array([1.5, 1.0], np.float32), np.array([0.0, 0.25], np.float32))
+    x = np.array([[0.5, 0.5], [0.9, -0.5]], np.float32)
+    moved = spread.apply(x, np.array([1.0, 2.0], np.float32))
+    assert moved == pytest.approx(np.array([[0.75, 1.0], [1.35, 0.0]]))
+    machine = replace(tiny_target(bits=3), adc=Converter(bits=3))
+    codes = digitise(x.copy(), np.array([1.0, 2.0], np.float32), machine, Effects(), spread)
+    assert codes == pytest.approx(convert(moved, np.array([1.0, 2.0], np.float32), 3))
