@@ -9,6 +9,7 @@ from operator import attrgetter
 from textwrap import wrap
 
 from mho.targets.errors import plain
+from mho.targets.peak import peak
 from mho.targets.schema import keys
 from mho.targets.target import UNLIMITED, Crossbar, DigitalUnit, Source, Target
 
@@ -75,7 +76,7 @@ def describe(target: Target) -> str:
     lines = [f"{plain(target.name)}: {plain(target.title)}"]
     for section, members in groupby(facts(target), lambda fact: fact.section):
         lines += ["", plain(section), *_section(list(members))]
-    derived = [_line(name, value, "arithmetic", source) for name, value, source in _derived(target)]
+    derived = _derived(target)
     return "\n".join([*lines, *(["", "what follows", *derived] if derived else []), ""])
 
 
@@ -122,22 +123,14 @@ def _text(dotted: str, value: object) -> str:
 
 
 def _line(key: str, value: str, certainty: str, source: str) -> str:
-    return f"  {key:<21} {value:<18}  {certainty:<11}  {source}".rstrip()
+    return f"  {key:<22} {value:<18}  {certainty:<11}  {source}".rstrip()
 
 
-def _derived(target: Target) -> list[tuple[str, str, str]]:
-    """Size and peak rates of a chip; an MVM is two operations a weight."""
-    weights = target.crossbar.rows * target.crossbar.columns
-    if UNLIMITED in (target.crossbar.rows, target.crossbar.columns):
-        return []
-    found = [("weights a tile", f"{weights:,}", "rows · columns")]
-    tiles, latency_ns, energy_nj = target.mesh.tiles, target.costs.mvm_latency_ns, target.costs.mvm_energy_nj
-    if tiles is not None:
-        found.append(("weights a chip", f"{weights * tiles:,}", "weights a tile · tiles"))
-    if tiles is not None and latency_ns is not None:
-        tops = 2 * weights * tiles / latency_ns / 1000
-        found.append(("peak rate", f"{tops:.4g} TOPS", "2 · weights a chip / mvm_latency_ns"))
-    if energy_nj:
-        efficiency = 2 * weights / energy_nj / 1000
-        found.append(("efficiency", f"{efficiency:.4g} TOPS/W", "2 · weights a tile / mvm_energy_nj"))
-    return found
+def _derived(target: Target) -> list[str]:
+    """What the figures of instructions come to for a tile and a chip, as far as they are known."""
+    known = [quantity for quantity in peak(target) if quantity.value is not None]
+    return [_line(q.name, f"{_rounded(q.value or 0.0)} {q.unit}".rstrip(), "arithmetic", q.formula) for q in known]
+
+
+def _rounded(value: float) -> str:
+    return f"{value:,.0f}" if value >= 1e4 else f"{value:.4g}"

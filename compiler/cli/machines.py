@@ -33,17 +33,20 @@ def list_command(as_json: bool) -> None:
 @click.argument("target")
 @json_option
 def show_target_command(target: str, as_json: bool) -> None:
-    """Print a machine with the source of every number."""
+    """Print a machine: its values with their sources, what follows from them, and the effects that it has."""
     from dataclasses import asdict
 
+    from mho.runtime.effects import effects_of
     from mho.targets.catalog import load_target
     from mho.targets.describe import describe
+    from mho.targets.peak import peak
 
     machine = load_target(target)
+    effects = effects_of(machine)
     if as_json:
-        console.emit_json(asdict(machine))
+        console.emit_json({**asdict(machine), "peak": [asdict(q) for q in peak(machine)], "effects": effects})
         return
-    click.echo(describe(machine), nl=False)
+    click.echo(f"{describe(machine)}\neffects\n  {', '.join(effects) or 'none: exact arithmetic'}")
 
 
 @targets_group.command("check")
