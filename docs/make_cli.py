@@ -72,6 +72,9 @@ SECTIONS: tuple[tuple[str, str, tuple[str, ...]], ...] = (
             "mho validate digits.mho --model digits.onnx --data digits.npz --runs 3 --time 0s,1h,30d",
             "mho validate digits.mho --model digits.onnx --data digits.npz --ideal --min-agreement 100",
             "mho validate digits.mho --model digits.onnx --data digits.npz --time 30d --max-drop 0.1",
+            "mho validate digits.mho --model digits.onnx --data digits.npz --time 30d --compensate none --off output_noise",
+            "mho validate digits.mho --model digits.onnx --data digits.npz --time 30d --recalibrate digits_calibration.npz",
+            "mho validate digits.mho --data digits.npz --off drft",
             "mho validate digits.mho --data digits.npz --json",
         ),
     ),
@@ -79,6 +82,16 @@ SECTIONS: tuple[tuple[str, str, tuple[str, ...]], ...] = (
         "mho run",
         "Outputs for inputs, as an `.npz` of one array for each output.",
         ("mho run digits.mho --data digits.npz -o out.npz --seed 3 --time 1d",),
+    ),
+    (
+        "mho faults",
+        "Draws a map of broken tiles, lines and cells from rates; `mho compile --faults` takes it, or one that you wrote "
+        "([chips with faults](docs/faults.md)).",
+        (
+            "mho faults --help",
+            "mho faults -t hermes64 --chips 1 --dead-tiles 0.1 --dead-rows 0.005 --seed 1 -o map.toml",
+            "mho compile digits.onnx -t hermes64 --data digits_calibration.npz --faults map.toml -o worn.mho",
+        ),
     ),
     (
         "mho show",
@@ -97,7 +110,7 @@ SECTIONS: tuple[tuple[str, str, tuple[str, ...]], ...] = (
     (
         "mho targets",
         "Machines as data. A path to a TOML file works wherever a name does ([write your own](docs/targets.md)).",
-        ("mho targets list", "mho targets show hermes64", "mho targets check mine.toml"),
+        ("mho targets list", "mho targets show hermes64", "mho targets show mesh2d", "mho targets check mine.toml"),
     ),
     ("mho ops", "Which ONNX operator runs where, and under which conditions.", ("mho ops",)),
 )

@@ -40,11 +40,14 @@ def show_target_command(target: str, as_json: bool) -> None:
     from mho.targets.catalog import load_target
     from mho.targets.describe import describe
     from mho.targets.peak import peak
+    from mho.targets.target import UNLIMITED
 
     machine = load_target(target)
     effects = effects_of(machine)
     if as_json:
-        console.emit_json({**asdict(machine), "peak": [asdict(q) for q in peak(machine)], "effects": effects})
+        table = asdict(machine)
+        table["crossbar"] |= {key: None for key in ("rows", "columns") if table["crossbar"][key] == UNLIMITED}
+        console.emit_json({**table, "peak": [asdict(q) for q in peak(machine)], "effects": effects})
         return
     click.echo(f"{describe(machine)}\neffects\n  {', '.join(effects) or 'none: exact arithmetic'}")
 
