@@ -305,7 +305,7 @@ def _keyword_rows(row: partial[Row]) -> Iterator[Row]:
         published=2.4,
         computed=8 * step_ns / 1000,
         unit="µs",
-        kind="check",
+        kind="same fact",
         how="8 published time steps of costs.mvm_latency_ns",
         certainty="published",
     )
@@ -393,7 +393,7 @@ def training3t1c_rows() -> Iterator[Row]:
         published=204_900,
         computed=report.summary.weights,
         unit="",
-        kind="check",
+        kind="same fact",
         how="weights of the compiled layer of 2,048 features and a constant input, to 100 classes",
         certainty="published",
         note=f"{report.summary.devices or 0:,} PCM devices and as many capacitors as cells",

@@ -88,7 +88,7 @@ class Compiled:
             time_s=time_s,
             compensation=compensation,
         )
-        require_possible(self.program, conditions, recalibrate is not None)
+        require_possible(self.program, [conditions], recalibrate is not None)
         samples = match_samples(read_data(data), self.program.inputs, state)
         recalibration = open_recalibration(self._simulator, recalibrate, state)
         sequencer = self._simulator.noisy(conditions, recalibration)

@@ -19,13 +19,20 @@ from mho.targets.target import Compensation
 EFFECTS = tuple(f.name for f in fields(Effects))
 
 
-def require_possible(program: Program, conditions: Conditions, recalibrates: bool) -> None:
+def require_possible(program: Program, conditions: Iterable[Conditions], recalibrates: bool) -> None:
     """Refuses what cannot be run on the program's machine.
+
+    Args:
+        conditions: of all runs.
 
     Raises:
         OptionError: effects, compensation and recalibration contradict each other or the machine; all problems at once.
     """
-    problems = [*contradictions(conditions, recalibrates), *impossible(program.target, conditions)]
+    problems = dict.fromkeys(
+        problem
+        for each in conditions
+        for problem in (*contradictions(each, recalibrates), *impossible(program.target, each))
+    )
     if problems:
         raise OptionError(problems)
 

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mho.compiled import Compiled
+from mho.config import build_pipeline
 from mho.data import Data, generated_samples, read_data, refuse_useless
 from mho.frontend import load_model
 from mho.passes.levels.model import Model
@@ -21,8 +22,8 @@ from mho.pipeline import Pipeline
 from mho.runtime.matching import match_samples
 from mho.runtime.samples import Samples
 from mho.stages import Stages
-from mho.targets.catalog import load_target
-from mho.targets.errors import ModelError, OptionError, ProgramError
+from mho.targets.catalog import load_target, require_sound
+from mho.targets.errors import ModelError, OptionError, ProgramError, plain
 from mho.targets.fault_file import check_faults, read_faults
 from mho.targets.faults import FaultMap
 from mho.targets.program import JsonScalar, Manifest
@@ -75,8 +76,9 @@ def compile(
     if seed < 0:
         raise OptionError(f"seed {seed} is negative; give a whole number from 0")
     pipeline = pipeline or Pipeline()
+    build_pipeline(asdict(pipeline), {})
     stage = stages or Stages()
-    machine = target if isinstance(target, Target) else load_target(target)
+    machine = _machine(target)
     fault_map = _fault_map(faults, machine)
     imported = stage("import", load_model, model, keep_inputs=keep_inputs)
     with _naming(imported):
@@ -91,6 +93,13 @@ def compile(
     plan = pipeline.plan(calibrated, machine, fault_map, stage)
     manifest = _manifest(bound, pipeline, seed, (*arrays, *warnings, *calibrated.warnings, *_unpublished(plan)))
     return Compiled(pipeline.program(plan, manifest, stage))
+
+
+def _machine(target: str | Path | Target) -> Target:
+    if not isinstance(target, Target):
+        return load_target(target)
+    require_sound(target)
+    return target
 
 
 def _fault_map(faults: FaultMap | str | Path | None, machine: Target) -> FaultMap:
@@ -136,6 +145,11 @@ def _own_arrays(pipeline: Pipeline, machine: Target, network: Network) -> tuple[
     keys = unpublished_sides(machine)
     if not keys:
         return pipeline, ()
+    if pipeline.spare.rows or pipeline.spare.columns:
+        raise OptionError(
+            f"spare.rows (--spare-rows) = {pipeline.spare.rows}, spare.columns (--spare-columns) = "
+            f"{pipeline.spare.columns}: must be 0, as {plain(machine.name)} does not say how many lines a crossbar has"
+        )
     crossbar = fitted(machine, network).crossbar
     warning = (
         f"{machine.name}: {' and '.join(keys)} {'is' if len(keys) == 1 else 'are'} not published, so every matrix has "

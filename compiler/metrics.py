@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,6 +14,8 @@ from mho.targets.errors import DataError, plain
 Array = NDArray[Any]
 
 MetricName = Literal["top1", "auc", "mse", "spearman", "none"]
+METRICS: tuple[str, ...] = get_args(MetricName)
+
 Metric = MetricName | Callable[[Mapping[str, Values], Array], float]
 """A named metric of one output, or a function of (all outputs by name, labels)."""
 

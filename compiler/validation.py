@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from mho.conditions import compensation_of, effects_off, open_recalibration, require_possible
 from mho.data import Data, read_data, refuse_useless, sha256_of
-from mho.metrics import Metric, default_metric, measure, winners
+from mho.metrics import METRICS, Metric, default_metric, measure, winners
 from mho.progress import Progress, Quiet
 from mho.report.accuracy import Accuracy, LayerQuality, Reference, Run
 from mho.runtime.digital import open_session, run_session
@@ -71,9 +71,11 @@ class Validation:
             raise OptionError(f"{self.runs} runs are none; give 1 or more")
         if not self.times_s:
             raise OptionError("there is no time after programming to validate at; give one or several in seconds")
+        if isinstance(self.metric, str) and self.metric not in METRICS:
+            raise OptionError(f"metric {plain(self.metric)} does not exist; the metrics are {', '.join(METRICS)}")
         program = simulator.program
         conditions = self._conditions(program)
-        require_possible(program, conditions[0], self.recalibrate is not None)
+        require_possible(program, conditions, self.recalibrate is not None)
         output = self._output(simulator)
         samples = match_samples(read_data(data), program.inputs, self.state)
         refuse_useless(samples)

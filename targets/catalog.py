@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import tomllib
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -52,6 +52,15 @@ def load_target(name_or_path: str | Path) -> Target:
     table = _combined(description, variants)
     _refuse(plain(name_or_path), problems(table))
     return build(table)
+
+
+def require_sound(target: Target) -> None:
+    """Checks a machine that was made in Python as a file's is.
+
+    Raises:
+        TargetError: with everything that is wrong with it.
+    """
+    _refuse(plain(target.name) or "target", problems(asdict(target)))
 
 
 def target_names() -> tuple[str, ...]:

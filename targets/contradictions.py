@@ -38,14 +38,20 @@ def _crossbar(target: Target) -> Iterator[Sentence]:
 
 
 def _devices_per_weight(target: Target) -> Iterator[Sentence]:
-    """The devices of a weight must be as many as its pairs and copies are made of."""
+    """The devices of a weight must be those that are simulated: of both polarities, of all pairs and copies."""
     own, pairs = target.crossbar.devices_per_weight, len(target.device.significance)
-    copies = 2 if target.crossbar.balanced_reads else 1
-    step = pairs * copies * (4 if target.device.model == "hermes-two-device" else 2)
-    if own is not None and pairs * copies > 1 and own % step:
-        made = f"{pairs} pairs" if pairs > 1 else "a pair"
-        text = f"= {own}: must be a multiple of {step}, as a weight is {made}"
-        yield "crossbar.devices_per_weight", text + (" in each of two copies (balanced_reads)" if copies > 1 else "")
+    copies, model = 2 if target.crossbar.balanced_reads else 1, target.device.model
+    made = pairs * copies * (4 if model == "hermes-two-device" else 2)
+    alike = model == "ideal"
+    if own is None or own == made or (alike and (own % made == 0 or pairs * copies == 1)):
+        return
+    words = f"{pairs} pairs" if pairs > 1 else "a pair"
+    twice = " in each of two copies (balanced_reads)" if copies > 1 else ""
+    of = "" if alike else f', device.model = "{model}"'
+    yield (
+        "crossbar.devices_per_weight",
+        f"= {own}: must be {'a multiple of ' if alike else ''}{made}, as a weight is {words}{twice}{of}",
+    )
 
 
 def _devices_choices(target: Target) -> Iterator[Sentence]:
@@ -54,7 +60,11 @@ def _devices_choices(target: Target) -> Iterator[Sentence]:
     shown = f"= [{', '.join(map(str, choices))}]"
     if not choices:
         return
-    if own is None:
+    if own in choices or len(set(choices)) < len(choices):
+        yield key, f"{shown}: must be other numbers than crossbar.devices_per_weight, each once"
+    elif own is not None and max(choices) > own * crossbar.columns:
+        yield key, f"{shown}: must be at most {own * crossbar.columns}, the devices of a row"
+    elif own is None:
         yield key, f"{shown}: must stand beside crossbar.devices_per_weight, which they are an alternative to"
     elif device.model == "ideal":
         return

@@ -74,7 +74,8 @@ def facts(target: Target) -> tuple[Fact, ...]:
 def describe(target: Target) -> str:
     """A machine as lines of text: its title, its values section by section, what it lacks, what follows from it."""
     lines = [f"{plain(target.name)}: {plain(target.title)}"]
-    for section, members in groupby(facts(target), lambda fact: fact.section):
+    told = [fact for fact in facts(target) if fact.section != "stated" or fact.given]
+    for section, members in groupby(told, lambda fact: fact.section):
         lines += ["", plain(section), *_section(list(members))]
     derived = _derived(target)
     return "\n".join([*lines, *(["", "what follows", *derived] if derived else []), ""])

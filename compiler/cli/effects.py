@@ -125,7 +125,7 @@ def _effects(ideal: bool, quantised: bool, off: tuple[str, ...], only: tuple[str
     from mho.runtime.effects import Effects
 
     start = Effects.ideal() if ideal or only else Effects.quantised() if quantised else Effects()
-    return replace(start, **dict.fromkeys(only, True), **dict.fromkeys(off, False))
+    return replace(start, **(dict.fromkeys(only, True) | dict.fromkeys(off, False)))
 
 
 def _exclusive(flags: set[str], compensation: str | None, recalibrates: bool) -> list[str]:

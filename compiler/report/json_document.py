@@ -55,6 +55,7 @@ def _target(target: Target) -> Json:
         "crossbar": {"rows": target.crossbar.rows, "columns": target.crossbar.columns},
         "tiles": target.mesh.tiles,
         "chips": target.mesh.chips,
+        "stated": asdict(target.stated),
     }
 
 
@@ -62,6 +63,7 @@ def _summary(summary: Summary) -> Json:
     return {
         "weights": summary.weights,
         "devices": summary.devices,
+        "capacitors": summary.capacitors,
         "macs": number(summary.macs),
         "tiles": summary.tiles,
         "tiles_lower_bound": summary.tiles_lower_bound,

@@ -28,6 +28,7 @@ class Summary:
     Attributes:
         weights: stored weights, every matrix once, whatever its replicas.
         devices: memory devices of the weights of all replicas; None is unknown.
+        capacitors: of the weights of all replicas.
         macs: products of a weight and an input.
         tiles: tiles that hold weights.
         utilisation: cells that hold a weight / cells of those tiles.
@@ -41,6 +42,7 @@ class Summary:
 
     weights: int
     devices: int | None
+    capacitors: int
     macs: float
     tiles: int
     tiles_lower_bound: int

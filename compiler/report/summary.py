@@ -61,6 +61,13 @@ class Report:
     accuracy: Accuracy | None
     faults: FaultLine | None = None
 
+    @property
+    def stated(self) -> str:
+        """What the machine's publication states and nothing here can derive, or nothing."""
+        stated = self.target.stated
+        figures = ((stated.efficiency_tops_w, "TOPS/W"), (stated.density_tops_mm2, "TOPS/mm²"))
+        return ", ".join(f"{value:g} {unit}" for value, unit in figures if value is not None)
+
     @cached_property
     def reasons(self) -> tuple[Reason, ...]:
         """Decisions grouped by unit, reason and remedy: digital ones first, then the largest groups."""
@@ -206,6 +213,7 @@ def _summary(
     return Summary(
         weights=sum(m.weights for m in program.matrices),
         devices=_total([_times(b.weights, t.devices_per_weight) for t in tiles for b in t.blocks]),
+        capacitors=sum(b.weights for t in tiles for b in t.blocks) * program.target.crossbar.capacitors_per_weight,
         macs=macs,
         tiles=len(tiles),
         tiles_lower_bound=program.mapping.tiles_lower_bound,

@@ -127,6 +127,8 @@ def _total_lines(report: Report) -> Iterator[tuple[str, RenderableType]]:
     yield "area", Text(_area(summary))
     if summary.macs:
         yield "rate", Text(_rates(summary))
+    if report.stated:
+        yield "stated", Text(f"{report.stated}, by the machine's publication; nothing here derives it")
     if summary.left_out:
         yield "not counted", _left_out(summary)
     for solver in report.solvers:
@@ -183,7 +185,9 @@ def _devices_line(report: Report) -> str:
         return "not known"
     counts = sorted({n for layer in report.layers if (n := layer.devices_per_weight)}, reverse=True)
     each = f", {' or '.join(map(str, counts))} a weight" if counts else ""
-    return f"{q.whole(report.summary.devices)}{each}"
+    capacitors = report.summary.capacitors
+    beside = f"; {q.whole(capacitors)} capacitors" if capacitors else ""
+    return f"{q.whole(report.summary.devices)}{each}{beside}"
 
 
 def _solver(solver: SolverFacts) -> Text:

@@ -17,6 +17,7 @@ from mho.passes.simplify.check_sizes import MAX_ELEMENTS
 from mho.passes.simplify.constants import origins
 from mho.passes.simplify.expansion import Expandable, expand, expandable
 from mho.targets.errors import OptionError, plain
+from mho.targets.target import Index
 
 Floats = NDArray[np.float64]
 Draw = Literal["orthonormal", "normal"]
@@ -41,7 +42,7 @@ class ExpandWeights:
 
     layers: Mapping[str, float] = field(default_factory=dict)
     draw: Draw = "orthonormal"
-    seed: int = 0
+    seed: Index = 0
 
     def run(self, model: Model) -> Model:
         """The model with its expansions.

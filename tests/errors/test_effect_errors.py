@@ -47,6 +47,10 @@ KNOWN = ", ".join(EFFECTS)
             ["--only already says which effects are on, and --off says so too: give one of them"],
         ),
         (
+            ("--only", "drift", "--off", "drift"),
+            ["--only already says which effects are on, and --off says so too: give one of them"],
+        ),
+        (
             ("--quantised", "--off", "drift,adc", "--off", "read_noise"),
             ["--quantised has switched drift, read_noise off already: leave --off drift,read_noise out"],
         ),

@@ -139,6 +139,24 @@ DEVICES = 'title = "bench"\n[crossbar]\nweight_scale = "tile"\n'
             ],
         ),
         (
+            DEVICES + "devices_per_weight = 3\n[device]\nmodel = 'pcm'",
+            ['crossbar.devices_per_weight = 3: must be 2, as a weight is a pair, device.model = "pcm"'],
+        ),
+        (
+            DEVICES + "devices_per_weight = 8\n[device]\nmodel = 'hermes-two-device'",
+            ['crossbar.devices_per_weight = 8: must be 4, as a weight is a pair, device.model = "hermes-two-device"'],
+        ),
+        (
+            GOOD + "devices_choices = [2]",
+            [
+                "crossbar.devices_choices = [2]: must be other numbers than crossbar.devices_per_weight, each once",
+            ],
+        ),
+        (
+            GOOD + "devices_choices = [16]",
+            ["crossbar.devices_choices = [16]: must be at most 8, the devices of a row"],
+        ),
+        (
             GOOD + "[device]\ncompensation = 'column'\nread_noise = 'per_mvm'\nstuck_low = 0.5\nstuck_high = 0.75",
             [
                 'device.compensation = "column": must be "none", as device.model = "ideal" does not drift',
