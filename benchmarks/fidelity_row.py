@@ -42,7 +42,8 @@ class Row:
     def difference(self) -> str:
         if self.published is None or self.computed is None or not self.published or self.limit:
             return "–"
-        return f"{100 * (self.computed / self.published - 1):+.2f} %"
+        per_cent = round(100 * (self.computed / self.published - 1), 2)
+        return f"{per_cent:+.2f} %" if per_cent else "0.00 %"
 
     def markdown(self) -> str:
         why = f"{self.how}. {self.note}" if self.note else self.how
