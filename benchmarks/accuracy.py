@@ -121,7 +121,8 @@ per cent, mean ± standard deviation over {runs} seeds, each of which programs t
 the networks but the packaged digits was trained for noise. *Float* is onnxruntime and *quantised* the machine without noise, on the
 same samples. *Global* compensation multiplies the results of a tile by one factor, *column* each column by one of its own.
 *AdaBS* comes on top of the global one: mean and standard deviation of every column's sums are estimated again on {recalibration}
-samples ([how](../docs/compensation.md)). Samples that are tested, that set ranges, and that recalibrate are different ones.
+samples ([how](../docs/compensation.md)). Samples that are tested, that set ranges, and that recalibrate are different
+ones; the digits are recalibrated on images that also set their ranges.
 `nemo-int8-dscnn` is left out: nobody labelled its data.
 
 ![Accuracy over time](accuracy.svg)
