@@ -64,7 +64,7 @@ def main() -> None:
     save(model, arguments.output)
     shapes = matrices(model)
     weights = sum(rows * columns for rows, columns in shapes)
-    print(f"{arguments.output}: {weights:,} weights in {len(shapes)} matrices")
+    print(f"{arguments.output}: {weights:,} weights in {len(shapes)} {'matrix' if len(shapes) == 1 else 'matrices'}")
 
 
 if __name__ == "__main__":
