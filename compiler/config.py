@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import tomllib
 from collections.abc import Mapping
-from dataclasses import fields
+from dataclasses import asdict, fields
 from difflib import get_close_matches
 from functools import cache
 from pathlib import Path
@@ -50,6 +50,15 @@ def build_pipeline(config: Tables, flags: Tables) -> Pipeline:
         return _adapter().validate_python(merged)
     except ValidationError as error:
         raise OptionError(_sentence(detail) for detail in error.errors(include_url=False)) from None
+
+
+def require_sound_options(pipeline: Pipeline) -> None:
+    """Checks options that were set in Python as those of a file are.
+
+    Raises:
+        OptionError: a value has the wrong type or range, naming pass and option.
+    """
+    build_pipeline(asdict(pipeline), {})
 
 
 @cache

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mho.compiled import Compiled
-from mho.config import build_pipeline
+from mho.config import require_sound_options
 from mho.data import Data, generated_samples, read_data, refuse_useless
 from mho.frontend import load_model
 from mho.passes.levels.model import Model
@@ -76,7 +76,7 @@ def compile(
     if seed < 0:
         raise OptionError(f"seed {seed} is negative; give a whole number from 0")
     pipeline = pipeline or Pipeline()
-    build_pipeline(asdict(pipeline), {})
+    require_sound_options(pipeline)
     stage = stages or Stages()
     machine = _machine(target)
     fault_map = _fault_map(faults, machine)
