@@ -24,7 +24,7 @@ STRICT = ConfigDict(extra="forbid")
 
 Finite = Annotated[float, Field(allow_inf_nan=False)]
 
-FORMAT_VERSION = 3
+FORMAT_VERSION = 4
 
 Array = NDArray[Any]
 JsonScalar = str | int | float | bool | None
