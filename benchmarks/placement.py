@@ -10,7 +10,7 @@ from __future__ import annotations
 import argparse
 import os
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from itertools import combinations
 from pathlib import Path
@@ -18,10 +18,15 @@ from pathlib import Path
 import numpy as np
 
 import mho
+from mho.passes.levels.plan import Partition
 from mho.passes.place.assignment import Qap
 from mho.passes.place.place import place_chips
-from mho.passes.place.traffic import Floats, Indices
+from mho.passes.place.room import chip_sites
+from mho.passes.place.traffic import Floats, Indices, tile_flows
 from mho.passes.solver import Budget, Effort, Problem, budget, new_model, solve
+from mho.passes.tile.replicate import Replicate
+from mho.pipeline import Pipeline
+from mho.stages import Level, P, Stages
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -90,27 +95,33 @@ def published(folder: Path, seeds: int) -> Iterator[str]:
             )
 
 
+class ReachedError(Exception):
+    """The partition of a network, at the door of placement."""
+
+    def __init__(self, partition: Partition) -> None:
+        self.partition = partition
+
+
+class UpToPlacement(Stages):
+    """Runs the pipeline until chips are placed."""
+
+    def __call__(self, name: str, run: Callable[P, Level], *args: P.args, **kwargs: P.kwargs) -> Level:
+        if isinstance(args[0], Partition):
+            raise ReachedError(args[0])
+        return super().__call__(name, run, *args, **kwargs)
+
+
 def network(shared: Path) -> tuple[Floats, Indices]:
     """Flows and sites of ResNet-32, its most used matrices copied until a chip of hermes64 is full."""
-    from mho.passes.place import place as placing
-    from mho.passes.tile.replicate import Replicate
-    from mho.pipeline import Pipeline
-
-    caught: list[tuple[list[Qap], Indices]] = []
-    plain = placing.place_chips
-
-    def catch(qaps: list[Qap], sites: Indices, limit: Budget, seed: int) -> list[placing.Assignment]:
-        caught.append((qaps, sites))
-        return plain(qaps, sites, budget("fast"), seed)
-
-    placing.place_chips = catch
+    pipeline = Pipeline(replicate=Replicate(replicas="fill"))
+    model = shared / "models" / "resnet32-cifar10" / "model.onnx"
     try:
-        pipeline = Pipeline(replicate=Replicate(replicas="fill"))
-        mho.compile(shared / "models" / "resnet32-cifar10" / "model.onnx", "hermes64", pipeline=pipeline)
-    finally:
-        placing.place_chips = plain
-    ((qap,), sites) = caught[0]
-    return qap.flow, sites
+        mho.compile(model, "hermes64", pipeline=pipeline, stages=UpToPlacement())
+    except ReachedError as reached:
+        tiling = reached.partition.ranged.tiling
+        mesh, tiles = tiling.target.mesh, len(tiling.tiles)
+        return tile_flows(tiling).symmetric(tiles) / 2, chip_sites(mesh, mesh.grid(tiles))
+    raise SystemExit("the pipeline has no placement")
 
 
 def annealed(flow: Floats, sites: Indices, seconds: float, seed: int) -> float:
