@@ -216,6 +216,53 @@ def scatter(accuracy: Accuracy) -> Scatter | None:
     )
 
 
+def pareto(report: Report) -> Scatter | None:
+    """Intervals over tiles, both on scales of equal ratios; None where there are fewer than two points."""
+    points = [line.point for line in report.pareto]
+    if len(points) < 2 or min(point.mvms for point in points) <= 0:
+        return None
+    tiles = _Ratios.of([float(point.tiles) for point in points])
+    intervals = _Ratios.of([point.mvms for point in points])
+    ns = None if points[0].interval_ns is None else points[0].interval_ns / points[0].mvms
+
+    def words(mvms: float) -> str:
+        return f"{q.short(mvms)} MVMs" if ns is None else q.duration(mvms * ns)
+
+    return Scatter(
+        tuple(
+            Dot(tiles.at(p.tiles), intervals.at(p.mvms), f"{q.whole(p.tiles)} tiles: {words(p.mvms)}") for p in points
+        ),
+        tuple(Tick(tiles.at(n), q.whole(n)) for n in tiles.ticks() if n >= 1),
+        tuple(Tick(intervals.at(n / (ns or 1.0)), words(n / (ns or 1.0))) for n in intervals.ticks(ns or 1.0)),
+        None,
+    )
+
+
+@dataclass(frozen=True)
+class _Ratios:
+    """A logarithmic axis with a margin at both ends."""
+
+    low: float
+    high: float
+
+    @staticmethod
+    def of(values: list[float]) -> _Ratios:
+        margin = max((max(values) / min(values)) ** 0.06, 1.02)
+        return _Ratios(min(values) / margin, max(values) * margin)
+
+    def at(self, value: float) -> float:
+        return log10(value / self.low) / log10(self.high / self.low)
+
+    def ticks(self, unit: float = 1.0) -> Iterator[float]:
+        """1, 2 and 5 times the powers of ten on the axis, whose numbers are multiples of a unit."""
+        low, high = self.low * unit, self.high * unit
+        powers = range(floor(log10(low)), ceil(log10(high)) + 1)
+        few = len(powers) > 4
+        yield from (
+            m * 10.0**power for power in powers for m in ((1,) if few else (1, 2, 5)) if low <= m * 10.0**power <= high
+        )
+
+
 def between_chips(report: Report) -> Chips | None:
     """Traffic from chip to chip; None where there is none."""
     words: dict[tuple[int, int], float] = {}

@@ -1,0 +1,243 @@
+"""The search for copies: the shortest interval within a budget of packed tiles, and what each interval costs."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from heapq import heapify, heappop, heappush
+from math import ceil
+
+from mho.passes.levels.tiling import Tiling
+from mho.passes.tile.interval import Load, fastest, interval_of, loads_of, ports_floor
+from mho.passes.tile.pack import Pack
+from mho.passes.tile.tile import blocks_by_matrix, with_blocks
+from mho.passes.tile.tile_budget import TileBudget, chips_needed
+from mho.targets.target import Crossbar
+
+MOST_BLOCKS = 500_000
+"""Blocks of a tiling; four times those of a network of eight thousand million weights."""
+
+SCANNED = 24
+"""Intervals that are tried one by one where blocks of a tile take turns, as fewer tiles may then mean a longer one."""
+
+SETTLED = 4
+"""The best of these, as quick packings have them, are packed with the full effort of the packing."""
+
+RETRIES = 2
+"""Intervals that are tried with the full effort of the packing, where a quick one found and disproved nothing."""
+
+ROUNDS = 8
+"""How often leftover tiles are handed out; packing copies together leaves some over again."""
+
+
+@dataclass(frozen=True)
+class Trial:
+    """A packed tiling with copies, and its interval as `interval_of` tells it."""
+
+    tiling: Tiling
+    interval: float
+
+    @property
+    def rank(self) -> tuple[float, int]:
+        """What makes it better than another: first a shorter interval, then fewer tiles."""
+        return self.interval, len(self.tiling.tiles)
+
+
+@dataclass(frozen=True)
+class Found:
+    """The best trial; no other within the budget has an interval below `bound`."""
+
+    trial: Trial
+    bound: float
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """Whether an interval can be had: a trial that fits, or whether it is proven that none does."""
+
+    trial: Trial | None = None
+    impossible: bool = False
+
+
+@dataclass(frozen=True)
+class CopiesSearch:
+    """Copies for every interval, packed.
+
+    An interval T needs of each matrix the fewest copies that are done within T: fewer blocks cannot reach it, more are
+    of no use. So T is out of reach where these blocks need more tiles than there are, and then every shorter one is.
+    Intervals are tried by bisection; each is had, disproved by the packing's lower bound, or left open.
+
+    Attributes:
+        single: one copy of each matrix.
+        pack: how blocks share tiles in the end; intervals are tried with its fast effort first.
+        tiles, chips: the most of both, as in `TileBudget.of`.
+    """
+
+    single: Tiling
+    pack: Pack
+    tiles: int | None = None
+    chips: int | None = None
+    _verdicts: dict[int, Verdict] = field(default_factory=dict, compare=False)
+
+    @cached_property
+    def budget(self) -> TileBudget:
+        """What copies may use.
+
+        Raises:
+            OptionError: no number of tiles follows from what was given.
+        """
+        unbounded = self.tiles is not None and self.chips is None
+        return TileBudget.of(self.single if unbounded else self.quick.run(self.single), self.tiles, self.chips)
+
+    @property
+    def quick(self) -> Pack:
+        """The packing with little effort."""
+        return replace(self.pack, effort="fast")
+
+    @cached_property
+    def loads(self) -> Mapping[str, Load]:
+        return loads_of(self.single)
+
+    @cached_property
+    def intervals(self) -> tuple[float, ...]:
+        """Every interval that some number of copies gives, the shortest first and that of single copies last."""
+        floor = max(fastest(self.loads), ports_floor(self.single, self.budget.most_chips(self.single)))
+        longest = max((floor, *(load.busy(1) for load in self.loads.values())))
+        busy = (choice.busy for load in self.loads.values() for choice in load.choices)
+        return tuple(sorted({floor, longest, *(t for t in busy if floor < t < longest)}))
+
+    @cached_property
+    def best(self) -> Found | None:
+        """The shortest interval within the budget, in as few tiles as were found; None where one copy does not fit."""
+        last = len(self.intervals) - 1
+        if self.verdict(last).trial is None:
+            return None
+        short, had = -1, last
+        while had - short > 1:
+            middle = (short + had) // 2
+            short, had = (short, middle) if self.verdict(middle).trial else (middle, had)
+        if self.pack.mode == "sequential":
+            for at in thinned(range(had, last), SCANNED):
+                self.verdict(at)
+        self._retry(short)
+        trial = self._settled()
+        if trial is None:
+            return None
+        return Found(trial, min(trial.interval, self.intervals[self._disproved(short) + 1]))
+
+    def verdict(self, at: int) -> Verdict:
+        """Whether an interval can be had with a quick packing, by its place in `intervals`."""
+        if at not in self._verdicts:
+            self._verdicts[at] = self._judged(self.copies(self.intervals[at]), self.quick)
+        return self._verdicts[at]
+
+    @property
+    def reached(self) -> range:
+        """The places of the intervals from the shortest that fitted when it was tried."""
+        return range(min(at for at, v in self._verdicts.items() if v.trial), len(self.intervals))
+
+    def copies(self, interval: float) -> dict[str, int]:
+        """The fewest copies of each matrix that are done within an interval."""
+        return {name: load.within(interval).copies for name, load in self.loads.items()}
+
+    def balanced(self, trial: Trial) -> Trial:
+        """The trial with what the budget leaves given to the slowest matrices, as far as that makes them faster.
+
+        A copy counts a tile a block while tiles are handed out; what packing saves is handed out again.
+        """
+        for _ in range(ROUNDS):
+            left = self.budget.tiles - len(trial.tiling.tiles)
+            copies = self._handed_out(dict(trial.tiling.replicas), left)
+            after = self._judged(copies, self.pack).trial if copies != trial.tiling.replicas else None
+            if after is None or after.interval > trial.interval:
+                return trial
+            trial = after
+        return trial
+
+    def _handed_out(self, copies: dict[str, int], left: int) -> dict[str, int]:
+        slowest = [(-load.busy(copies[name]), place, name) for place, (name, load) in enumerate(self.loads.items())]
+        heapify(slowest)
+        while slowest:
+            busy, place, name = heappop(slowest)
+            load = self.loads[name]
+            faster = next((choice for choice in load.choices if choice.busy < -busy), None)
+            if faster is not None and (faster.copies - copies[name]) * load.blocks <= left:
+                left -= (faster.copies - copies[name]) * load.blocks
+                copies[name] = faster.copies
+                heappush(slowest, (-faster.busy, place, name))
+        return copies
+
+    def _retry(self, short: int) -> None:
+        """Judges the longest intervals that a quick packing did not reach with the packing's full effort."""
+        if self.pack.effort != "fast":
+            for at in range(short, max(short - RETRIES, self._disproved(short)), -1):
+                self._verdicts[at] = self._judged(self.copies(self.intervals[at]), self.pack)
+                if self._verdicts[at].trial is None:
+                    return
+
+    def _settled(self) -> Trial | None:
+        """The best trial as the packing makes it in the end, without copies that its interval has no use for.
+
+        Ports, and blocks that take turns, make an interval longer than the one that the copies were counted for.
+        """
+        found: list[Trial] = []
+        for trial in sorted((v.trial for v in self._verdicts.values() if v.trial), key=lambda t: t.rank):
+            needed = self.copies(trial.interval)
+            tries = [trial.tiling.replicas, *([needed] if needed != trial.tiling.replicas else [])]
+            found += [t for copies in tries if (t := self._judged(copies, self.pack).trial) is not None]
+            if len(found) >= (SETTLED if self.pack.mode == "sequential" else 1):
+                break
+        return min(found, key=lambda t: t.rank, default=None)
+
+    def _disproved(self, short: int) -> int:
+        """The place of the longest interval, up to one that was not had, that is proven out of reach; −1 for none."""
+        low, high = -1, short + 1
+        while high - low > 1:
+            middle = (low + high) // 2
+            low, high = (middle, high) if self.verdict(middle).impossible else (low, middle)
+        return low
+
+    def _judged(self, copies: Mapping[str, int], pack: Pack) -> Verdict:
+        if self._volume(copies) > self.budget.tiles:
+            return Verdict(impossible=True)
+        if sum(copies[name] * load.blocks for name, load in self.loads.items()) > MOST_BLOCKS:
+            return Verdict()
+        packed = pack.run(copied(self.single, copies))
+        if packed.tiles_lower_bound > self.budget.tiles:
+            return Verdict(impossible=True)
+        if not self.budget.holds(packed):
+            return Verdict()
+        return Verdict(Trial(packed, interval_of(packed, chips_needed(packed) or 1)))
+
+    def _volume(self, copies: Mapping[str, int]) -> int:
+        """Tiles that so many copies fill with weights alone."""
+        held: Counter[Crossbar] = Counter()
+        for (crossbar, name), weights in self._weights.items():
+            held[crossbar] += copies[name] * weights
+        return sum(ceil(weights / (crossbar.rows * crossbar.columns)) for crossbar, weights in held.items())
+
+    @cached_property
+    def _weights(self) -> Mapping[tuple[Crossbar, str], int]:
+        blocks = blocks_by_matrix(self.single.blocks)
+        return {(self.single.crossbar_of(name), name): sum(b.weights for b in mine) for name, mine in blocks.items()}
+
+
+def copied(tiling: Tiling, replicas: Mapping[str, int]) -> Tiling:
+    """The tiling with that many copies of each matrix, every block in its own tile."""
+    first = blocks_by_matrix(b for b in tiling.blocks if b.replica == 0)
+    blocks = (
+        replace(b, replica=replica)
+        for name, copies in replicas.items()
+        for replica in range(copies)
+        for b in first[name]
+    )
+    return with_blocks(replace(tiling, replicas=dict(replicas)), blocks)
+
+
+def thinned(places: range, most: int) -> list[int]:
+    """At most so many of the places, evenly spread, both ends among them."""
+    if len(places) <= most:
+        return list(places)
+    return [places[round(i * (len(places) - 1) / (most - 1))] for i in range(most)]
