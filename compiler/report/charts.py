@@ -219,21 +219,23 @@ def scatter(accuracy: Accuracy) -> Scatter | None:
 def pareto(report: Report) -> Scatter | None:
     """Intervals over tiles, both on scales of equal ratios; None where there are fewer than two points."""
     points = [line.point for line in report.pareto]
-    if len(points) < 2 or min(point.mvms for point in points) <= 0:
+    mvms = [point.mvms for point in points]
+    if len(points) < 2 or min(mvms) <= 0 or not isfinite(max(mvms) / min(mvms)):
         return None
     tiles = _Ratios.of([float(point.tiles) for point in points])
-    intervals = _Ratios.of([point.mvms for point in points])
-    ns = None if points[0].interval_ns is None else points[0].interval_ns / points[0].mvms
+    intervals = _Ratios.of(mvms)
+    ns = (points[0].interval_ns or 0.0) / points[0].mvms
+    unit = ns if 0 < ns < inf else 1.0
 
-    def words(mvms: float) -> str:
-        return f"{q.short(mvms)} MVMs" if ns is None else q.duration(mvms * ns)
+    def words(interval: float) -> str:
+        return q.duration(interval * ns) if unit == ns else f"{q.short(interval)} MVMs"
 
     return Scatter(
         tuple(
             Dot(tiles.at(p.tiles), intervals.at(p.mvms), f"{q.whole(p.tiles)} tiles: {words(p.mvms)}") for p in points
         ),
         tuple(Tick(tiles.at(n), q.whole(n)) for n in tiles.ticks() if n >= 1),
-        tuple(Tick(intervals.at(n / (ns or 1.0)), words(n / (ns or 1.0))) for n in intervals.ticks(ns or 1.0)),
+        tuple(Tick(intervals.at(n / unit), words(n / unit)) for n in intervals.ticks(unit)),
         None,
     )
 
