@@ -14,16 +14,14 @@ from mho.passes.tile.interval import Load, fastest, interval_of, loads_of, ports
 from mho.passes.tile.pack import Pack
 from mho.passes.tile.tile import blocks_by_matrix, with_blocks
 from mho.passes.tile.tile_budget import TileBudget, chips_needed
+from mho.passes.tile.turns import pack_within
 from mho.targets.target import Crossbar
 
 MOST_BLOCKS = 500_000
 """Blocks of a tiling; four times those of a network of eight thousand million weights."""
 
-SCANNED = 24
-"""Intervals that are tried one by one where blocks of a tile take turns, as fewer tiles may then mean a longer one."""
-
-SETTLED = 4
-"""The best of these, as quick packings have them, are packed with the full effort of the packing."""
+LENGTHENED = 1.1
+"""Where blocks take turns, intervals longer than that of single copies are tried by these ratios."""
 
 RETRIES = 2
 """Intervals that are tried with the full effort of the packing, where a quick one found and disproved nothing."""
@@ -34,9 +32,10 @@ ROUNDS = 8
 
 @dataclass(frozen=True)
 class Trial:
-    """A packed tiling with copies, and its interval as `interval_of` tells it."""
+    """A packed tiling with copies, the interval that it was made for, and the one that `interval_of` tells of it."""
 
     tiling: Tiling
+    target: float
     interval: float
 
     @property
@@ -102,11 +101,30 @@ class CopiesSearch:
 
     @cached_property
     def intervals(self) -> tuple[float, ...]:
-        """Every interval that some number of copies gives, the shortest first and that of single copies last."""
+        """Every interval that some number of copies gives, the shortest first.
+
+        The last is that of single copies; where blocks of a tile may take turns, longer ones follow by even ratios up
+        to that of single copies in the fewest tiles.
+        """
         floor = max(fastest(self.loads), ports_floor(self.single, self.budget.most_chips(self.single)))
         longest = max((floor, *(load.busy(1) for load in self.loads.values())))
         busy = (choice.busy for load in self.loads.values() for choice in load.choices)
-        return tuple(sorted({floor, longest, *(t for t in busy if floor < t < longest)}))
+        found = sorted({floor, longest, *(t for t in busy if floor < t < longest)})
+        if self.takes_turns:
+            dense = interval_of(self._dense)
+            while found[-1] < dense:
+                found.append(min(found[-1] * LENGTHENED, dense))
+        return tuple(found)
+
+    @property
+    def takes_turns(self) -> bool:
+        """Whether blocks of a tile may fire one after the other."""
+        return self.pack.mode == "sequential"
+
+    @cached_property
+    def _dense(self) -> Tiling:
+        """Single copies in as few tiles as a quick packing finds, however long the interval."""
+        return self.quick.run(self.single)
 
     @cached_property
     def best(self) -> Found | None:
@@ -118,9 +136,6 @@ class CopiesSearch:
         while had - short > 1:
             middle = (short + had) // 2
             short, had = (short, middle) if self.verdict(middle).trial else (middle, had)
-        if self.pack.mode == "sequential":
-            for at in thinned(range(had, last), SCANNED):
-                self.verdict(at)
         self._retry(short)
         trial = self._settled()
         if trial is None:
@@ -130,7 +145,7 @@ class CopiesSearch:
     def verdict(self, at: int) -> Verdict:
         """Whether an interval can be had with a quick packing, by its place in `intervals`."""
         if at not in self._verdicts:
-            self._verdicts[at] = self._judged(self.copies(self.intervals[at]), self.quick)
+            self._verdicts[at] = self._judged(self.intervals[at], self.quick)
         return self._verdicts[at]
 
     @property
@@ -150,7 +165,7 @@ class CopiesSearch:
         for _ in range(ROUNDS):
             left = self.budget.tiles - len(trial.tiling.tiles)
             copies = self._handed_out(dict(trial.tiling.replicas), left)
-            after = self._judged(copies, self.pack).trial if copies != trial.tiling.replicas else None
+            after = self._judged(trial.interval, self.pack, copies).trial if copies != trial.tiling.replicas else None
             if after is None or after.interval > trial.interval:
                 return trial
             trial = after
@@ -173,23 +188,21 @@ class CopiesSearch:
         """Judges the longest intervals that a quick packing did not reach with the packing's full effort."""
         if self.pack.effort != "fast":
             for at in range(short, max(short - RETRIES, self._disproved(short)), -1):
-                self._verdicts[at] = self._judged(self.copies(self.intervals[at]), self.pack)
+                self._verdicts[at] = self._judged(self.intervals[at], self.pack)
                 if self._verdicts[at].trial is None:
                     return
 
     def _settled(self) -> Trial | None:
         """The best trial as the packing makes it in the end, without copies that its interval has no use for.
 
-        Ports, and blocks that take turns, make an interval longer than the one that the copies were counted for.
+        Ports make an interval longer than the one that the copies were counted for.
         """
-        found: list[Trial] = []
         for trial in sorted((v.trial for v in self._verdicts.values() if v.trial), key=lambda t: t.rank):
-            needed = self.copies(trial.interval)
-            tries = [trial.tiling.replicas, *([needed] if needed != trial.tiling.replicas else [])]
-            found += [t for copies in tries if (t := self._judged(copies, self.pack).trial) is not None]
-            if len(found) >= (SETTLED if self.pack.mode == "sequential" else 1):
-                break
-        return min(found, key=lambda t: t.rank, default=None)
+            tries = dict.fromkeys((trial.target, trial.interval))
+            found = [t for interval in tries if (t := self._judged(interval, self.pack).trial) is not None]
+            if found:
+                return min(found, key=lambda t: t.rank)
+        return None
 
     def _disproved(self, short: int) -> int:
         """The place of the longest interval, up to one that was not had, that is proven out of reach; −1 for none."""
@@ -199,17 +212,26 @@ class CopiesSearch:
             low, high = (middle, high) if self.verdict(middle).impossible else (low, middle)
         return low
 
-    def _judged(self, copies: Mapping[str, int], pack: Pack) -> Verdict:
+    def _judged(self, interval: float, pack: Pack, copies: Mapping[str, int] | None = None) -> Verdict:
+        """Whether an interval can be had, with the fewest copies that it needs or with others."""
+        copies = copies or self.copies(interval)
         if self._volume(copies) > self.budget.tiles:
             return Verdict(impossible=True)
         if sum(copies[name] * load.blocks for name, load in self.loads.items()) > MOST_BLOCKS:
             return Verdict()
-        packed = pack.run(copied(self.single, copies))
+        packed = self._packed(copied(self.single, copies), interval, pack)
         if packed.tiles_lower_bound > self.budget.tiles:
             return Verdict(impossible=True)
         if not self.budget.holds(packed):
             return Verdict()
-        return Verdict(Trial(packed, interval_of(packed, chips_needed(packed) or 1)))
+        return Verdict(Trial(packed, interval, interval_of(packed, chips_needed(packed) or 1)))
+
+    def _packed(self, tiling: Tiling, interval: float, pack: Pack) -> Tiling:
+        """The tiling packed so that its blocks are done within the interval, if they are alone."""
+        if not self.takes_turns or interval >= self.intervals[-1]:
+            return pack.run(tiling)
+        busy = {name: load.busy(tiling.replicas[name]) for name, load in self.loads.items()}
+        return pack_within(tiling, interval, busy, pack)
 
     def _volume(self, copies: Mapping[str, int]) -> int:
         """Tiles that so many copies fill with weights alone."""

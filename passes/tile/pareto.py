@@ -40,7 +40,7 @@ def _trials(search: CopiesSearch, places: Sequence[int]) -> Iterator[Trial]:
     ends = [search.verdict(place).trial for place in (places[0], places[-1])]
     yield from (trial for trial in ends if trial is not None)
     sizes = {len(trial.tiling.tiles) if trial is not None else None for trial in ends}
-    if len(places) > 2 and (len(sizes) > 1 or search.pack.mode == "sequential"):
+    if len(places) > 2 and len(sizes) > 1:
         middle = len(places) // 2
         yield from _trials(search, places[: middle + 1])
         yield from _trials(search, places[middle:])
