@@ -14,7 +14,7 @@ from mho.passes.tile.interval import Load, fastest, interval_of, loads_of, ports
 from mho.passes.tile.pack import Pack
 from mho.passes.tile.tile import blocks_by_matrix, with_blocks
 from mho.passes.tile.tile_budget import TileBudget, chips_needed
-from mho.passes.tile.turns import pack_within
+from mho.passes.tile.turns import least_tiles, pack_within
 from mho.targets.target import Crossbar
 
 MOST_BLOCKS = 500_000
@@ -145,8 +145,17 @@ class CopiesSearch:
     def verdict(self, at: int) -> Verdict:
         """Whether an interval can be had with a quick packing, by its place in `intervals`."""
         if at not in self._verdicts:
-            self._verdicts[at] = self._judged(self.intervals[at], self.quick)
+            found = self._judged(self.intervals[at], self.quick)
+            impossible = found.impossible or (found.trial is None and self.takes_turns and self._too_busy(at))
+            self._verdicts[at] = replace(found, impossible=impossible)
         return self._verdicts[at]
+
+    def _too_busy(self, at: int) -> bool:
+        """Whether tiles whose blocks take turns cannot be done before the next longer interval."""
+        copies = self.copies(self.intervals[at])
+        busy = {name: load.least_busy(copies[name]) for name, load in self.loads.items()}
+        until = self.intervals[min(at + 1, len(self.intervals) - 1)]
+        return least_tiles(self.single, copies, until, busy) > self.budget.tiles
 
     @property
     def reached(self) -> range:

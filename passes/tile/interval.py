@@ -60,8 +60,15 @@ class Load:
 
     def busy(self, copies: int) -> float:
         """How long the busiest block of each copy works for all layers."""
+        return max(self._times(copies), default=0.0)
+
+    def least_busy(self, copies: int) -> float:
+        """How long every block of each copy works at least for all layers."""
+        return min(self._times(copies), default=0.0)
+
+    def _times(self, copies: int) -> list[float]:
         counts = [rounds(fires, copies) for fires in self.fires]
-        return max((sum(firing_ns(self.target, n, work) or 0.0 for n in counts) for work in self.works), default=0.0)
+        return [sum(firing_ns(self.target, n, work) or 0.0 for n in counts) for work in self.works]
 
     @cached_property
     def choices(self) -> tuple[Choice, ...]:

@@ -7,12 +7,16 @@ from dataclasses import dataclass, field, replace
 
 from mho.passes.levels.tiling import Block, Seat, Tile, Tiling
 from mho.passes.tile.pack import Pack
+from mho.passes.tile.pack_bounds import Piece, lower_bound
 from mho.passes.tile.tile import blocks_by_matrix, with_blocks
 from mho.targets.program import SolverFacts
 from mho.targets.target import Crossbar
 
 PARTS = (0.0, 0.1, 0.2, 0.34, 0.5, 0.7)
 """Matrices that work for at most so much of the interval take turns, the others lie on diagonals; each is tried."""
+
+TICKS = 10_000
+"""An interval in whole numbers, for bounds."""
 
 
 def pack_within(tiling: Tiling, interval: float, busy: Mapping[str, float], pack: Pack) -> Tiling:
@@ -37,6 +41,37 @@ def pack_within(tiling: Tiling, interval: float, busy: Mapping[str, float], pack
             found = _joined(tiling, (slow, _shelved(_only(tiling, fast), interval, busy)))
             best = found if best is None or len(found.tiles) < len(best.tiles) else best
     return best or tiling
+
+
+def least_tiles(single: Tiling, copies: Mapping[str, int], interval: float, busy: Mapping[str, float]) -> int:
+    """No packing in which blocks may take turns has fewer tiles and is done within the interval.
+
+    In a tile, blocks that take turns have the sum of their times within the interval, and sets of blocks that do not
+    take turns with each other share no row: so the rectangles of rows × time of a tile's blocks can be laid without
+    overlap into one of the tile's rows × the interval, and bounds for rectangles hold. The same goes for columns.
+
+    Args:
+        busy: matrix → the least that each of its blocks works for one inference.
+    """
+    pieces: dict[Crossbar, list[tuple[Piece, Piece]]] = {}
+    for block in single.blocks:
+        time = min(TICKS, int(busy[block.matrix] * TICKS / interval + 1e-6)) if interval else TICKS
+        rows, columns = block.rows[1] - block.rows[0], block.columns[1] - block.columns[0]
+        own = pieces.setdefault(single.crossbar_of(block.matrix), [])
+        for number in range(len(own), len(own) + copies[block.matrix]):
+            own.append((Piece(number, rows, time, number), Piece(number, columns, time, number)))
+    return sum(
+        max(
+            lower_bound([rows for rows, _ in found], replace(crossbar, columns=TICKS), diagonal=False),
+            lower_bound([columns for _, columns in found], _turned(crossbar), diagonal=False),
+        )
+        for crossbar, found in pieces.items()
+    )
+
+
+def _turned(crossbar: Crossbar) -> Crossbar:
+    """The crossbar's columns as rows, and the interval as columns."""
+    return replace(crossbar, rows=crossbar.columns, columns=TICKS)
 
 
 def _only(tiling: Tiling, matrices: Iterable[str]) -> Tiling:
