@@ -79,7 +79,7 @@ def _doubles(kind: str, names: Iterable[str]) -> Iterator[str]:
 
 
 def _pareto(program: Program) -> Iterator[str]:
-    """More tiles are a shorter interval from point to point, of matrices that are there."""
+    """Intervals become shorter from point to point, for no fewer tiles, and copies are of matrices that are there."""
     known, points = {m.name for m in program.matrices}, program.mapping.pareto
     for point in points:
         yield from (
@@ -88,11 +88,8 @@ def _pareto(program: Program) -> Iterator[str]:
             if name not in known
         )
     for one, other in pairwise(points):
-        if one.tiles >= other.tiles or one.mvms <= other.mvms:
-            yield (
-                f"the Pareto points of {one.tiles} and {other.tiles} tiles are not in order, or one is better than the "
-                "other in both tiles and interval"
-            )
+        if one.tiles > other.tiles or one.mvms <= other.mvms:
+            yield f"the Pareto point of {other.tiles} tiles comes after that of {one.tiles}, which it does not follow"
 
 
 def _shape(program: Program, tensor: str) -> tuple[int, ...] | None:

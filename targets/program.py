@@ -246,7 +246,7 @@ class MappingFacts:
         tiles_lower_bound: no tiling of these blocks in this packing mode needs fewer tiles; without packing, that is a
             tile a block.
         grid: width and height of a chip's grid of cores.
-        pareto: what other numbers of copies would cost: more tiles for a shorter interval, point by point.
+        pareto: single copies, and what other numbers of copies would cost: more tiles for a shorter interval each.
     """
 
     __pydantic_config__ = STRICT

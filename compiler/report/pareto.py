@@ -15,7 +15,7 @@ from mho.targets.program import ParetoPoint
 
 HEADINGS = ("tiles", "most copies", "interval", "speed", "energy")
 
-REMARK = "energy without words on links, which copies may lengthen; points that another beats are left out"
+REMARK = "first single copies, then what no other point beats; energy without words on links, which copies may lengthen"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -24,7 +24,7 @@ class ParetoLine:
 
     Attributes:
         most_copies: of one matrix.
-        speed: how much shorter the interval is than that of the first point.
+        speed: how much shorter the interval is than that of single copies.
         compiled: whether the program has these copies.
     """
 

@@ -20,7 +20,7 @@ LEAST_TRIED = 16
 
 
 def pareto_points(search: CopiesSearch) -> tuple[ParetoPoint, ...]:
-    """The points that no other beats in tiles and interval, from single copies on; none where these do not fit.
+    """Single copies, and the points that no other beats in tiles and interval; none where single copies do not fit.
 
     A point is found for every interval that copies can give, from that of single copies to the shortest within the
     budget: the fewest copies that reach it, packed quickly. Between two intervals that need equally many tiles
@@ -31,7 +31,9 @@ def pareto_points(search: CopiesSearch) -> tuple[ParetoPoint, ...]:
         return ()
     blocks = len(best.trial.tiling.blocks)
     places = thinned(search.reached, max(LEAST_TRIED, MOST_PACKED // blocks))
-    kept = _undominated([best.trial, *_trials(search, places)])
+    alone, *kept = _undominated([best.trial, *_trials(search, places)])
+    single = search.verdict(search.reached[-1]).trial or alone
+    kept = [single, *([alone] if alone.rank != single.rank else []), *kept]
     return tuple(_point(kept[at]) for at in thinned(range(len(kept)), MOST_POINTS))
 
 
