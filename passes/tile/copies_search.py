@@ -107,7 +107,7 @@ class CopiesSearch:
         to that of single copies in the fewest tiles.
         """
         floor = max(fastest(self.loads), ports_floor(self.single, self.budget.most_chips(self.single)))
-        longest = max((floor, *(load.busy(1) for load in self.loads.values())))
+        longest = max((floor, *(load.choices[0].busy for load in self.loads.values())))
         busy = (choice.busy for load in self.loads.values() for choice in load.choices)
         found = sorted({floor, longest, *(t for t in busy if floor < t < longest)})
         if self.takes_turns:
@@ -239,8 +239,8 @@ class CopiesSearch:
         """The tiling packed so that its blocks are done within the interval, if they are alone."""
         if not self.takes_turns or interval >= self.intervals[-1]:
             return pack.run(tiling)
-        busy = {name: load.busy(tiling.replicas[name]) for name, load in self.loads.items()}
-        return pack_within(tiling, interval, busy, pack)
+        free = {name: load for name, load in self.loads.items() if load.step is None}
+        return pack_within(tiling, interval, {n: load.busy(tiling.replicas[n]) for n, load in free.items()}, pack)
 
     def _volume(self, copies: Mapping[str, int]) -> int:
         """Tiles that so many copies fill with weights alone."""

@@ -1,9 +1,11 @@
 """How long a pipeline's busiest part works for one inference, told from the tiling alone: its initiation interval.
 
     interval = max(busiest lane, ports)
-    lane     = Σ over the layers of its blocks: `firing_ns`(⌈fires / copies⌉ positions)
+    lane     = Σ over the layers of its blocks: the longest that the layer works anywhere,
+               `firing_ns`(⌈fires / copies⌉ positions)
 
-A lane is what takes turns in a tile (`mho.passes.schedule.lanes`). The words' ways do not count: a link has no
+A lane is what takes turns in a tile (`mho.passes.schedule.lanes`); a layer holds all its lanes until it is done. A
+recurrent step holds its lanes for all its time steps, one after another. The words' ways do not count: a link has no
 published bandwidth, and latency on the way does not hold up a pipeline. Where a machine's MVM has no published time,
 an MVM counts 1.
 """
@@ -11,14 +13,13 @@ an MVM counts 1.
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
 from math import ceil, inf, isqrt
 
 import numpy as np
 
-from mho.passes.levels.network import Network
 from mho.passes.levels.tiling import Tiling
 from mho.passes.place.traffic import Floats, Indices
 from mho.passes.schedule.lanes import lanes
@@ -26,7 +27,7 @@ from mho.passes.schedule.outside import fed_from_outside, needed_outside
 from mho.passes.tile.tile import blocks_by_matrix
 from mho.passes.tile.work import block_work
 from mho.targets.cost import Work, firing_ns, rounds
-from mho.targets.steps import Recurrent, layers, walk
+from mho.targets.steps import Analog, Gate, Recurrent, layers, walk
 from mho.targets.target import Costs, Target
 
 COUNTED = Costs(mvm_latency_ns=1.0)
@@ -49,14 +50,14 @@ class Load:
         fires: positions of each layer that uses it.
         works: the different things that blocks of one copy do at a position.
         blocks: of one copy.
-        waits: whether a position needs the one before it, as in a recurrent step; copies then gain nothing.
+        step: how long the recurrent step works that it is of; copies gain nothing there. None elsewhere.
     """
 
     target: Target
     fires: tuple[float, ...]
     works: tuple[Work, ...]
     blocks: int
-    waits: bool = False
+    step: float | None = None
 
     def busy(self, copies: int) -> float:
         """How long the busiest block of each copy works for all layers."""
@@ -73,8 +74,10 @@ class Load:
     @cached_property
     def choices(self) -> tuple[Choice, ...]:
         """Every number of copies that makes the matrix faster than fewer do, from 1 on."""
+        if self.step is not None:
+            return (Choice(1, self.step),)
         found: list[Choice] = []
-        for copies in [1] if self.waits else self._breaks():
+        for copies in self._breaks():
             busy = self.busy(copies)
             if not found or busy < found[-1].busy:
                 found.append(Choice(copies, busy))
@@ -102,7 +105,7 @@ def loads_of(tiling: Tiling) -> dict[str, Load]:
     fires: dict[str, list[float]] = {name: [] for name in network.matrices}
     for layer in layers(network.steps):
         fires[layer.matrix].append(tiling.calibrated.layers[layer.name].fires)
-    waiting = waiting_matrices(network)
+    waiting = _waiting(tiling)
     first = blocks_by_matrix(b for b in tiling.blocks if b.replica == 0)
     return {
         name: Load(
@@ -110,7 +113,7 @@ def loads_of(tiling: Tiling) -> dict[str, Load]:
             tuple(fires[name]),
             tuple(Work.of(*row) for row in np.unique(works[[b.number for b in blocks]], axis=0).tolist()),
             len(blocks),
-            name in waiting,
+            waiting.get(name),
         )
         for name, blocks in first.items()
     }
@@ -121,44 +124,80 @@ def clocked(target: Target) -> Target:
     return target if target.costs.mvm_latency_ns is not None else replace(target, costs=COUNTED)
 
 
-def waiting_matrices(network: Network) -> frozenset[str]:
-    """Matrices of recurrent steps, whose time steps wait for each other."""
-    cells = (step for step in walk(network.steps) if isinstance(step, Recurrent))
-    return frozenset(gate.matrix for step in cells for direction in step.directions for gate in direction.gates)
+def _waiting(tiling: Tiling) -> dict[str, float]:
+    """Matrix of a recurrent step → how long the step works."""
+    found: dict[str, float] = {}
+    lane_works = _LaneWorks(tiling)
+    for step in walk(tiling.calibrated.network.steps):
+        if isinstance(step, Recurrent):
+            found |= dict.fromkeys((gate.matrix for gate in _gates(step)), lane_works.recurs(step))
+    return found
 
 
 def interval_of(tiling: Tiling, chips: int = 1) -> float:
     """The interval of a packed tiling, in ns or MVMs: of its busiest lane, or of the ports of so many chips."""
-    busy = _busy_lanes(tiling, clocked(tiling.target))
+    lane_works = _LaneWorks(tiling)
+    busy = np.zeros(int(lane_works.lane_of.max(initial=-1)) + 1)
+    for step in walk(tiling.calibrated.network.steps):
+        if isinstance(step, Analog):
+            busy[lane_works.lanes_of([step.matrix])] += lane_works.fires(step)
+        elif isinstance(step, Recurrent):
+            busy[lane_works.lanes_of([gate.matrix for gate in _gates(step)])] += lane_works.recurs(step)
     return max(float(busy.max(initial=0.0)), ports_floor(tiling, chips))
 
 
-def _busy_lanes(tiling: Tiling, target: Target) -> Floats:
-    """Lane → how long it works for one inference."""
-    lane_of, works = lanes(tiling), block_work(tiling.blocks)
-    busy = np.zeros(int(lane_of.max(initial=-1)) + 1)
-    places = {name: _in_lanes(lane_of, works, blocks) for name, blocks in _numbers(tiling)}
-    for layer in layers(tiling.calibrated.network.steps):
-        count = rounds(tiling.calibrated.layers[layer.name].fires, tiling.replicas[layer.matrix])
-        used, kinds, kind_of = places[layer.matrix]
-        times = np.array([firing_ns(target, count, Work.of(*kind)) or 0.0 for kind in kinds.tolist()])
-        busy[used] += times[kind_of]
-    return busy
+def _gates(step: Recurrent) -> list[Gate]:
+    return [gate for direction in step.directions for gate in direction.gates]
 
 
-def _numbers(tiling: Tiling) -> Iterator[tuple[str, Indices]]:
-    """Each matrix with the numbers of its blocks, all copies."""
-    for name, blocks in blocks_by_matrix(tiling.blocks).items():
-        yield name, np.array([b.number for b in blocks], np.int64)
+@dataclass(frozen=True)
+class _LaneWorks:
+    """What the matrices of a packed tiling do in its lanes."""
 
+    tiling: Tiling
 
-def _in_lanes(lane_of: Indices, works: Floats, blocks: Indices) -> tuple[Indices, Floats, Indices]:
-    """The lanes that a matrix uses, the different works in them, and lane → which of these."""
-    used, place = np.unique(lane_of[blocks], return_inverse=True)
-    summed = np.zeros((len(used), works.shape[1]))
-    np.add.at(summed, place, works[blocks])
-    kinds, kind_of = np.unique(summed, axis=0, return_inverse=True)
-    return used, kinds, kind_of.reshape(-1)
+    @cached_property
+    def lane_of(self) -> Indices:
+        return lanes(self.tiling)
+
+    @cached_property
+    def _works(self) -> Floats:
+        return block_work(self.tiling.blocks)
+
+    @cached_property
+    def _numbers(self) -> dict[str, Indices]:
+        """Matrix → the numbers of its blocks, all copies."""
+        blocks = blocks_by_matrix(self.tiling.blocks)
+        return {name: np.array([b.number for b in mine], np.int64) for name, mine in blocks.items()}
+
+    def lanes_of(self, matrices: Iterable[str]) -> Indices:
+        """All lanes that hold some of the matrices."""
+        return np.unique(np.concatenate([self.lane_of[self._numbers[name]] for name in matrices]))
+
+    def fires(self, layer: Analog) -> float:
+        """How long the layer works in the lane where it works longest."""
+        fires = self.tiling.calibrated.layers[layer.name].fires
+        return self._longest(self._numbers[layer.matrix], rounds(fires, self.tiling.replicas[layer.matrix]))
+
+    def recurs(self, step: Recurrent) -> float:
+        """Time steps one after another; in each the x and h matrices fire at once, those of r ⊙ h after them."""
+        trips = max((rounds(self.tiling.calibrated.layers[gate.name].fires, 1) for gate in _gates(step)), default=0)
+        return trips * sum(self._phase(step, operands) for operands in (("x", "h"), ("rh",)))
+
+    def _phase(self, step: Recurrent, operands: tuple[str, ...]) -> float:
+        """One firing of one copy of the matrices with these operands, all at once."""
+        firing = [self._numbers[gate.matrix] for gate in _gates(step) if gate.operand in operands]
+        once = np.concatenate([np.zeros(0, np.int64), *firing])
+        return self._longest(once[[self.tiling.blocks[number].replica == 0 for number in once.tolist()]], 1)
+
+    def _longest(self, blocks: Indices, count: int) -> float:
+        """How long the lane works that does most for `count` positions of the blocks."""
+        used, place = np.unique(self.lane_of[blocks], return_inverse=True)
+        summed = np.zeros((len(used), self._works.shape[1]))
+        np.add.at(summed, place, self._works[blocks])
+        target = clocked(self.tiling.target)
+        times = (firing_ns(target, count, Work.of(*work)) or 0.0 for work in np.unique(summed, axis=0).tolist())
+        return max(times, default=0.0)
 
 
 def ports_floor(tiling: Tiling, chips: int) -> float:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 
 from mho.passes.levels.tiling import Block, Seat, Tile, Tiling
 from mho.passes.tile.pack import Pack
@@ -20,27 +20,48 @@ TICKS = 10_000
 
 
 def pack_within(tiling: Tiling, interval: float, busy: Mapping[str, float], pack: Pack) -> Tiling:
-    """The blocks in few tiles, none of which works longer than the interval; a tile of one block may.
+    """The blocks in few tiles, so that layers that take turns are done within the interval.
 
-    Blocks of slow matrices share tiles where they share neither rows nor columns, so that they fire at once; those of
-    fast ones stand on shelves, as long as their times add up to no more than the interval.
+    Blocks of slow matrices share tiles where they share neither rows nor columns, so that they fire at once. Fast
+    matrices form groups whose times add up to no more than the interval, and only those of a group share tiles: they
+    take turns as a whole, on however many tiles each of them lies.
 
     Args:
         tiling: with all copies, not packed.
-        busy: matrix → how long each of its blocks works for one inference.
+        busy: matrix → how long each of its blocks works for one inference, for those that may take turns.
         pack: its effort and its seed.
     """
     diagonal = replace(pack, mode="pipelined")
+    social = _social(tiling)
     best: Tiling | None = None
     tried: set[frozenset[str]] = set()
     for part in PARTS:
-        fast = frozenset(name for name, time in busy.items() if time <= part * interval)
+        fast = frozenset(name for name, time in busy.items() if name in social and time <= part * interval)
         if fast not in tried:
             tried.add(fast)
-            slow = diagonal.run(_only(tiling, busy.keys() - fast))
-            found = _joined(tiling, (slow, _shelved(_only(tiling, fast), interval, busy)))
+            slow = diagonal.run(_only(tiling, tiling.replicas.keys() - fast))
+            found = _joined(tiling, (slow, _grouped(_only(tiling, fast), interval, busy)))
             best = found if best is None or len(found.tiles) < len(best.tiles) else best
     return best or tiling
+
+
+def _social(tiling: Tiling) -> frozenset[str]:
+    """Matrices of which some block can lie beside the smallest that there is."""
+    least = {"rows": min(map(_rows, tiling.blocks), default=0), "columns": min(map(_columns, tiling.blocks), default=0)}
+    found = set()
+    for block in tiling.blocks:
+        crossbar = tiling.crossbar_of(block.matrix)
+        if _rows(block) + least["rows"] <= crossbar.rows or _columns(block) + least["columns"] <= crossbar.columns:
+            found.add(block.matrix)
+    return frozenset(found)
+
+
+def _rows(block: Block) -> int:
+    return block.rows[1] - block.rows[0]
+
+
+def _columns(block: Block) -> int:
+    return block.columns[1] - block.columns[0]
 
 
 def least_tiles(single: Tiling, copies: Mapping[str, int], interval: float, busy: Mapping[str, float]) -> int:
@@ -56,7 +77,7 @@ def least_tiles(single: Tiling, copies: Mapping[str, int], interval: float, busy
     pieces: dict[Crossbar, list[tuple[Piece, Piece]]] = {}
     for block in single.blocks:
         time = min(TICKS, int(busy[block.matrix] * TICKS / interval + 1e-6)) if interval else TICKS
-        rows, columns = block.rows[1] - block.rows[0], block.columns[1] - block.columns[0]
+        rows, columns = _rows(block), _columns(block)
         own = pieces.setdefault(single.crossbar_of(block.matrix), [])
         for number in range(len(own), len(own) + copies[block.matrix]):
             own.append((Piece(number, rows, time, number), Piece(number, columns, time, number)))
@@ -80,47 +101,70 @@ def _only(tiling: Tiling, matrices: Iterable[str]) -> Tiling:
     return with_blocks(tiling, (b for b in tiling.blocks if b.matrix in kept))
 
 
-@dataclass
+@dataclass(frozen=True)
 class _Shelves:
-    """A tile while it is filled: rows of blocks from the left, one below the other."""
+    """A tile in which blocks of different matrices stand in rows from the left, one row below the other.
+
+    Attributes:
+        shelves: first row, rows, and first free column of each.
+    """
+
+    seats: Tile = ()
+    shelves: tuple[tuple[int, int, int], ...] = ()
+
+    def with_block(self, block: Block, crossbar: Crossbar) -> _Shelves | None:
+        """The tile with a block on the first shelf that has room, or on a new one; None where there is no room."""
+        rows, columns = _rows(block), _columns(block)
+        for place, (top, height, left) in enumerate(self.shelves):
+            if rows <= height and left + columns <= crossbar.columns:
+                longer = (*self.shelves[:place], (top, height, left + columns), *self.shelves[place + 1 :])
+                return _Shelves((*self.seats, Seat(block.number, top, left)), longer)
+        bottom = sum(height for _, height, _ in self.shelves)
+        if bottom + rows > crossbar.rows:
+            return None
+        return _Shelves((*self.seats, Seat(block.number, bottom, 0)), (*self.shelves, (bottom, rows, columns)))
+
+
+@dataclass(frozen=True)
+class _Group:
+    """Matrices that take turns, on tiles of their own."""
 
     crossbar: Crossbar
     load: float = 0.0
-    bottom: int = 0
-    seats: list[Seat] = field(default_factory=list)
-    converters: set[int] = field(default_factory=set)
-    shelves: list[list[int]] = field(default_factory=list)
-    """First row, rows, and first free column of each."""
+    tiles: tuple[_Shelves, ...] = ()
 
-    def takes(self, block: Block, busy: float, interval: float) -> bool:
-        """Puts a block onto the first shelf that has room, or onto a new one; whether there was room at all."""
-        rows, columns = block.rows[1] - block.rows[0], block.columns[1] - block.columns[0]
-        if self.seats and (self.load + busy > interval or block.converter in self.converters):
-            return False
-        shelf = next((s for s in self.shelves if rows <= s[1] and s[2] + columns <= self.crossbar.columns), None)
-        if shelf is None:
-            if self.bottom + rows > self.crossbar.rows:
-                return False
-            shelf = [self.bottom, rows, 0]
-            self.shelves.append(shelf)
-            self.bottom += rows
-        self.seats.append(Seat(block.number, shelf[0], shelf[2]))
-        shelf[2] += columns
-        self.load += busy
-        self.converters.add(block.converter)
-        return True
+    def with_matrix(self, blocks: Sequence[Block], busy: float) -> _Group:
+        """The group with another matrix, whose blocks go to different tiles."""
+        tiles, free = list(self.tiles), list(range(len(self.tiles)))
+        for block in blocks:
+            for place in free:
+                taken = tiles[place].with_block(block, self.crossbar)
+                if taken is not None:
+                    tiles[place] = taken
+                    free.remove(place)
+                    break
+            else:
+                alone = _Shelves().with_block(block, self.crossbar)
+                tiles += [alone] if alone is not None else []
+        return _Group(self.crossbar, self.load + busy, tuple(tiles))
 
 
-def _shelved(tiling: Tiling, interval: float, busy: Mapping[str, float]) -> Tiling:
-    """The blocks on shelves, the tallest first, each in the first tile that takes it."""
-    open_tiles: dict[Crossbar, list[_Shelves]] = {}
-    for block in sorted(tiling.blocks, key=lambda b: (b.rows[0] - b.rows[1], b.columns[0] - b.columns[1], b.number)):
-        crossbar = tiling.crossbar_of(block.matrix)
-        tiles = open_tiles.setdefault(crossbar, [])
-        if not any(tile.takes(block, busy[block.matrix], interval) for tile in tiles):
-            tiles.append(_Shelves(crossbar))
-            tiles[-1].takes(block, busy[block.matrix], interval)
-    return replace(tiling, tiles=tuple(tuple(tile.seats) for found in open_tiles.values() for tile in found))
+def _grouped(tiling: Tiling, interval: float, busy: Mapping[str, float]) -> Tiling:
+    """The blocks in groups, the tallest matrices first, each in the group where it needs the fewest further tiles."""
+    groups: list[_Group] = []
+    found = blocks_by_matrix(tiling.blocks)
+    for matrix in sorted(found, key=lambda name: (-_rows(found[name][0]), -len(found[name]), name)):
+        crossbar, blocks, time = tiling.crossbar_of(matrix), found[matrix], busy[matrix]
+        open_groups = [
+            (place, g) for place, g in enumerate(groups) if g.crossbar == crossbar and g.load + time <= interval
+        ]
+        choices = [(place, g, g.with_matrix(blocks, time)) for place, g in open_groups]
+        best = min(choices, key=lambda c: (len(c[2].tiles) - len(c[1].tiles), -c[2].load, c[0]), default=None)
+        if best is None or len(best[2].tiles) - len(best[1].tiles) >= len(blocks):
+            groups.append(_Group(crossbar).with_matrix(blocks, time))
+        else:
+            groups[best[0]] = best[2]
+    return replace(tiling, tiles=tuple(tile.seats for group in groups for tile in group.tiles))
 
 
 def _joined(tiling: Tiling, parts: Sequence[Tiling]) -> Tiling:

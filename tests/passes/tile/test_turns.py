@@ -59,7 +59,7 @@ def test_the_bound_holds_for_every_packing(shapes: list[Shape], copies: int, way
 
 
 def test_fast_matrices_share_a_tile_and_slow_ones_do_not() -> None:
-    """Four blocks of 4 × 8 that work 10 each fit one tile in pairs within 20; the one of 20 stands alone."""
+    """Four blocks of 4 × 8 that work 10 each share tiles in pairs within 20; the one of 20 stands alone."""
     shapes = [*[Shape(4, 8, fires=10)] * 4, Shape(4, 8, fires=20)]
     tiling = cut(shapes)
     times = busy(tiling)
