@@ -27,7 +27,7 @@ def pareto_points(search: CopiesSearch) -> tuple[ParetoPoint, ...]:
     all need as many. Copies change no energy but that of words on links, which is no part of it.
     """
     best = search.best
-    if best is None:
+    if best is None or not search.single.blocks:
         return ()
     blocks = len(best.trial.tiling.blocks)
     places = thinned(search.reached, max(LEAST_TRIED, MOST_PACKED // blocks))

@@ -76,7 +76,7 @@ def least_tiles(single: Tiling, copies: Mapping[str, int], interval: float, busy
     """
     pieces: dict[Crossbar, list[tuple[Piece, Piece]]] = {}
     for block in single.blocks:
-        time = min(TICKS, int(busy[block.matrix] * TICKS / interval + 1e-6)) if interval else TICKS
+        time = min(TICKS, int(busy[block.matrix] * TICKS / interval + 1e-6)) if interval else 0
         rows, columns = _rows(block), _columns(block)
         own = pieces.setdefault(single.crossbar_of(block.matrix), [])
         for number in range(len(own), len(own) + copies[block.matrix]):

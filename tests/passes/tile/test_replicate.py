@@ -137,6 +137,14 @@ def test_options_are_checked() -> None:
             replicate.run(cut())
 
 
+@pytest.mark.parametrize("mode", ["none", "pipelined", "sequential"])
+@pytest.mark.parametrize("shapes", [(), (Shape(10, 10, fires=0.0),)])
+def test_networks_that_fire_nothing_are_not_copied(shapes: tuple[Shape, ...], mode: Mode) -> None:
+    tiling = Replicate("balance", tiles=9, pareto=True).run(cut(shapes), Pack(mode))
+    assert set(tiling.replicas.values()) <= {1}
+    assert [point.mvms for point in tiling.pareto] == [0.0] * len(shapes)
+
+
 def port(name: str) -> Port:
     return Port(name=name, type="tensor(float)", shape=None)
 
