@@ -64,8 +64,8 @@ class Verdict:
 class CopiesSearch:
     """Copies for every interval, packed.
 
-    An interval T needs of each matrix the fewest copies that are done within T: fewer blocks cannot reach it, more are
-    of no use. So T is out of reach where these blocks need more tiles than there are, and then every shorter one is.
+    An interval T needs of each matrix the fewest copies that are done within T: fewer blocks cannot reach it, more take
+    more room. So T is out of reach where these blocks need more tiles than there are, and then every shorter one is.
     Intervals are tried by bisection; each is had, disproved by the packing's lower bound, or left open.
 
     Attributes:
@@ -153,9 +153,9 @@ class CopiesSearch:
     def _too_busy(self, at: int) -> bool:
         """Whether tiles whose blocks take turns cannot be done before the next longer interval."""
         copies = self.copies(self.intervals[at])
-        busy = {name: load.least_busy(copies[name]) for name, load in self.loads.items()}
+        total = {name: load.least_total(copies[name]) for name, load in self.loads.items()}
         until = self.intervals[min(at + 1, len(self.intervals) - 1)]
-        return least_tiles(self.single, copies, until, busy) > self.budget.tiles
+        return least_tiles(self.single, until, total) > self.budget.tiles
 
     @property
     def reached(self) -> range:

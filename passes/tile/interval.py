@@ -16,6 +16,7 @@ from bisect import bisect_left
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
+from itertools import accumulate
 from math import ceil, inf, isqrt
 
 import numpy as np
@@ -63,9 +64,16 @@ class Load:
         """How long the busiest block of each copy works for all layers."""
         return max(self._times(copies), default=0.0)
 
-    def least_busy(self, copies: int) -> float:
-        """How long every block of each copy works at least for all layers."""
-        return min(self._times(copies), default=0.0)
+    def least_total(self, copies: int) -> float:
+        """How long all copies of a block work at least, one after the other, with so many copies or with more."""
+        at = bisect_left(self.choices, copies, key=lambda choice: choice.copies)
+        return self._least_totals[min(at, len(self.choices) - 1)]
+
+    @cached_property
+    def _least_totals(self) -> list[float]:
+        """The least total of each choice and of those with more copies."""
+        totals = [choice.copies * min(self._times(choice.copies), default=0.0) for choice in self.choices]
+        return list(accumulate(reversed(totals), min))[::-1]
 
     def _times(self, copies: int) -> list[float]:
         counts = [rounds(fires, copies) for fires in self.fires]

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from math import ceil
+
+import numpy as np
 
 from mho.passes.levels.tiling import Block, Seat, Tile, Tiling
+from mho.passes.place.traffic import Floats
 from mho.passes.tile.pack import Pack
-from mho.passes.tile.pack_bounds import Piece, lower_bound
 from mho.passes.tile.tile import blocks_by_matrix, with_blocks
 from mho.targets.program import SolverFacts
 from mho.targets.target import Crossbar
@@ -15,8 +18,8 @@ from mho.targets.target import Crossbar
 PARTS = (0.0, 0.1, 0.2, 0.34, 0.5, 0.7)
 """Matrices that work for at most so much of the interval take turns, the others lie on diagonals; each is tried."""
 
-TICKS = 10_000
-"""An interval in whole numbers, for bounds."""
+SAFE = 1e-9
+"""Part of a bound that rounding may have added."""
 
 
 def pack_within(tiling: Tiling, interval: float, busy: Mapping[str, float], pack: Pack) -> Tiling:
@@ -64,35 +67,39 @@ def _columns(block: Block) -> int:
     return block.columns[1] - block.columns[0]
 
 
-def least_tiles(single: Tiling, copies: Mapping[str, int], interval: float, busy: Mapping[str, float]) -> int:
+def least_tiles(single: Tiling, interval: float, total: Mapping[str, float]) -> int:
     """No packing in which blocks may take turns has fewer tiles and is done within the interval.
 
     In a tile, blocks that take turns have the sum of their times within the interval, and sets of blocks that do not
-    take turns with each other share no row: so the rectangles of rows × time of a tile's blocks can be laid without
-    overlap into one of the tile's rows × the interval, and bounds for rectangles hold. The same goes for columns.
+    take turns with each other share no row: so Σ f(rows) · time of a tile's blocks is at most the interval for every
+    dual feasible function f that does not fall (Σ f(x) ≤ 1 wherever Σ x ≤ 1; here those that Fekete and Schepers,
+    Mathematical Programming 91, 2001, call u(ε)). The same goes for columns. However a matrix is copied, the
+    times of all copies of a block add up to some least total.
 
     Args:
-        busy: matrix → the least that each of its blocks works for one inference.
+        single: one copy of each matrix.
+        total: matrix → the least time of all copies of one of its blocks together.
     """
-    pieces: dict[Crossbar, list[tuple[Piece, Piece]]] = {}
+    if interval <= 0:
+        return 0
+    kinds: dict[Crossbar, list[Block]] = {}
     for block in single.blocks:
-        time = min(TICKS, int(busy[block.matrix] * TICKS / interval + 1e-6)) if interval else 0
-        rows, columns = _rows(block), _columns(block)
-        own = pieces.setdefault(single.crossbar_of(block.matrix), [])
-        for number in range(len(own), len(own) + copies[block.matrix]):
-            own.append((Piece(number, rows, time, number), Piece(number, columns, time, number)))
-    return sum(
-        max(
-            lower_bound([rows for rows, _ in found], replace(crossbar, columns=TICKS), diagonal=False),
-            lower_bound([columns for _, columns in found], _turned(crossbar), diagonal=False),
-        )
-        for crossbar, found in pieces.items()
-    )
+        kinds.setdefault(single.crossbar_of(block.matrix), []).append(block)
+    least = 0
+    for crossbar, blocks in kinds.items():
+        times = np.array([total[b.matrix] for b in blocks]) / interval
+        sides = ([_rows(b) for b in blocks], crossbar.rows), ([_columns(b) for b in blocks], crossbar.columns)
+        least += max(_filled(np.array(lengths) / limit, times) for lengths, limit in sides)
+    return least
 
 
-def _turned(crossbar: Crossbar) -> Crossbar:
-    """The crossbar's columns as rows, and the interval as columns."""
-    return replace(crossbar, rows=crossbar.columns, columns=TICKS)
+def _filled(parts: Floats, times: Floats) -> int:
+    """Tiles that blocks fill which reach over parts of a side for parts of the interval."""
+    most = 0.0
+    for small in (0.0, *np.unique(parts[parts <= 0.5]).tolist()):
+        counted = np.where(parts < small, 0.0, np.where(parts > 1 - small, 1.0, parts))
+        most = max(most, float(counted @ times))
+    return ceil(most * (1 - SAFE))
 
 
 def _only(tiling: Tiling, matrices: Iterable[str]) -> Tiling:
