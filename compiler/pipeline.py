@@ -68,7 +68,7 @@ class Pipeline:
         """Where every tile stands around the faults, what the links carry and when steps run."""
         tiled = replace(stage("tile", self.tile.run, calibrated, self.spare.run(target)), faults=faults)
         chosen = stage("devices", self.devices.run, tiled)
-        replicated = stage("replicate", self.replicate.run, chosen)
+        replicated = stage("replicate", self.replicate.run, chosen, self.pack)
         packed = stage("pack", self.pack.run, replicated)
         ranged = stage("ranges", self.ranges.run, replace(packed, target=target))
         partition = stage("partition", self.partition.run, ranged)

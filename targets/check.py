@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Iterator
+from itertools import pairwise
 from math import prod
 from pathlib import Path
 
@@ -70,10 +71,25 @@ def _sequence(program: Program) -> Iterator[str]:
     yield from _graphs(program)
     yield from _values(program)
     yield from _arities(program)
+    yield from _pareto(program)
 
 
 def _doubles(kind: str, names: Iterable[str]) -> Iterator[str]:
     return (f"{kind} {name} is there {count} times" for name, count in Counter(names).items() if count > 1)
+
+
+def _pareto(program: Program) -> Iterator[str]:
+    """Intervals become shorter from point to point, for no fewer tiles, and copies are of matrices that are there."""
+    known, points = {m.name for m in program.matrices}, program.mapping.pareto
+    for point in points:
+        yield from (
+            f"the Pareto point of {point.tiles} tiles copies the unknown matrix {name}"
+            for name in point.copies
+            if name not in known
+        )
+    for one, other in pairwise(points):
+        if one.tiles > other.tiles or one.mvms <= other.mvms:
+            yield f"the Pareto point of {other.tiles} tiles comes after that of {one.tiles}, which it does not follow"
 
 
 def _shape(program: Program, tensor: str) -> tuple[int, ...] | None:

@@ -15,7 +15,7 @@ from typing import Any, Union, get_args, get_origin, get_type_hints
 
 from mho.targets.isa import Site
 
-SINGULAR = {"matrices": "matrix", "schedule": "slot", "stuck": "stuck"}
+SINGULAR = {"matrices": "matrix", "schedule": "slot", "stuck": "stuck", "pareto": "point"}
 
 
 @dataclass(frozen=True)

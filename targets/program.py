@@ -218,6 +218,27 @@ class CostFacts:
 
 
 @dataclass(frozen=True, kw_only=True)
+class ParetoPoint:
+    """A number of tiles, and the best that copies of the matrices make of it.
+
+    Attributes:
+        tiles: with the packing of the program.
+        mvms: the initiation interval in times of an MVM. interval_ns: the same in time, where that is known.
+        energy_nj: of one inference in tiles and digital units; what words cost on links, which depends on where tiles
+            stand, is left out. None is unknown.
+        copies: matrix → its copies, for those that have more than one.
+    """
+
+    __pydantic_config__ = STRICT
+
+    tiles: Count
+    mvms: NotNegative
+    interval_ns: NotNegative | None = None
+    energy_nj: NotNegative | None = None
+    copies: dict[str, Count] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, kw_only=True)
 class MappingFacts:
     """What the compiler knows about the mapping and nothing executes.
 
@@ -225,6 +246,7 @@ class MappingFacts:
         tiles_lower_bound: no tiling of these blocks in this packing mode needs fewer tiles; without packing, that is a
             tile a block.
         grid: width and height of a chip's grid of cores.
+        pareto: single copies, and what other numbers of copies would cost: more tiles for a shorter interval each.
     """
 
     __pydantic_config__ = STRICT
@@ -236,6 +258,7 @@ class MappingFacts:
     links: tuple[LinkTraffic, ...]
     schedule: tuple[Slot, ...]
     costs: CostFacts
+    pareto: tuple[ParetoPoint, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -22,7 +22,7 @@ from mho.targets.target import Converter, Crossbar, Device, DigitalUnit, Mesh, N
 
 Array = NDArray[Any]
 
-Copies = int | Literal["fill"]
+Copies = int | Literal["fill", "balance"]
 
 WAYS: tuple[tuple[str, Mode, Copies], ...] = (
     ("ideal256", "none", "fill"),

@@ -50,7 +50,14 @@ SUFFIX = ".mho"
     help="A layer that --devices auto gives many devices before all others; may be repeated, the most sensitive first.",
 )
 @click.option(
-    "--replicate", type=Copies(), metavar="N|fill", help="Copies of each matrix, or fill the chips.  [default: 1]"
+    "--replicate",
+    type=Copies(),
+    metavar="N|fill|balance",
+    help="Copies of each matrix; fill: those that make the pipeline's interval the shortest that the tiles allow; "
+    "balance: what is left goes to the next slowest.  [default: 1]",
+)
+@click.option(
+    "--pareto", is_flag=True, help="List what copies would give: tiles against interval and energy, up to the budget."
 )
 @click.option(
     "--effort", type=Effort(), metavar="fast|normal|max|SECONDS", help="How hard to search.  [default: normal]"
@@ -123,13 +130,14 @@ def pipeline_flags(flags: dict[str, Any]) -> dict[str, dict[str, Any]]:
         "calibrate": ("observe.rule", "ranges.rule"),
         "digital": ("lower.digital",),
         "expand": ("expand.layers",),
-        "chips": ("partition.chips", "devices.chips"),
+        "chips": ("partition.chips", "devices.chips", "replicate.chips"),
         "tiles": ("partition.tiles", "replicate.tiles", "devices.tiles"),
         "devices": ("devices.devices",),
         "devices_of": ("devices.devices_of",),
         "sensitive": ("devices.sensitive",),
         "pack": ("pack.mode",),
         "replicate": ("replicate.replicas", "devices.replicas"),
+        "pareto": ("replicate.pareto",),
         "spare_rows": ("spare.rows",),
         "spare_columns": ("spare.columns",),
         "effort": ("devices.effort", "pack.effort", "partition.effort", "place.effort"),
@@ -138,7 +146,7 @@ def pipeline_flags(flags: dict[str, Any]) -> dict[str, dict[str, Any]]:
     flags = flags | {name: merged(flags[name]) for name in ("devices_of", "expand")}
     tables: dict[str, dict[str, Any]] = {}
     for flag, keys in options.items():
-        for key in keys if flags[flag] not in (None, (), {}) else ():
+        for key in keys if flags[flag] not in (None, False, (), {}) else ():
             name, _, option = key.partition(".")
             tables.setdefault(name, {})[option] = flags[flag]
     return tables

@@ -66,15 +66,15 @@ class Effort(click.ParamType[str | float]):
 
 
 class Copies(click.ParamType[str | int]):
-    """A whole number of copies, or `fill`."""
+    """A whole number of copies, `fill`, or `balance`."""
 
-    name = "N|fill"
+    name = "N|fill|balance"
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str | int:
-        if value == "fill":
-            return "fill"
+        if value in ("fill", "balance"):
+            return str(value)
         if not str(value).isdigit() or int(value) < 1:
-            self.fail(f"{value!r} is neither a number of copies from 1 nor 'fill'", param, ctx)
+            self.fail(f"{value!r} is neither a number of copies from 1 nor 'fill' or 'balance'", param, ctx)
         return int(value)
 
 

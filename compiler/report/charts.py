@@ -216,6 +216,55 @@ def scatter(accuracy: Accuracy) -> Scatter | None:
     )
 
 
+def pareto(report: Report) -> Scatter | None:
+    """Intervals over tiles, both on scales of equal ratios; None where there are fewer than two points."""
+    points = [line.point for line in report.pareto]
+    mvms = [point.mvms for point in points]
+    if len(points) < 2 or min(mvms) <= 0 or not isfinite(max(mvms) / min(mvms)):
+        return None
+    tiles = _Ratios.of([float(point.tiles) for point in points])
+    intervals = _Ratios.of(mvms)
+    ns = (points[0].interval_ns or 0.0) / points[0].mvms
+    unit = ns if 0 < ns < inf else 1.0
+
+    def words(interval: float) -> str:
+        return q.duration(interval * ns) if unit == ns else f"{q.short(interval)} MVMs"
+
+    return Scatter(
+        tuple(
+            Dot(tiles.at(p.tiles), intervals.at(p.mvms), f"{q.whole(p.tiles)} tiles: {words(p.mvms)}") for p in points
+        ),
+        tuple(Tick(tiles.at(n), q.whole(n)) for n in tiles.ticks() if n >= 1),
+        tuple(Tick(intervals.at(n / unit), words(n / unit)) for n in intervals.ticks(unit)),
+        None,
+    )
+
+
+@dataclass(frozen=True)
+class _Ratios:
+    """A logarithmic axis with a margin at both ends."""
+
+    low: float
+    high: float
+
+    @staticmethod
+    def of(values: list[float]) -> _Ratios:
+        margin = max((max(values) / min(values)) ** 0.06, 1.02)
+        return _Ratios(min(values) / margin, max(values) * margin)
+
+    def at(self, value: float) -> float:
+        return log10(value / self.low) / log10(self.high / self.low)
+
+    def ticks(self, unit: float = 1.0) -> Iterator[float]:
+        """1, 2 and 5 times the powers of ten on the axis, whose numbers are multiples of a unit."""
+        low, high = self.low * unit, self.high * unit
+        powers = range(floor(log10(low)), ceil(log10(high)) + 1)
+        few = len(powers) > 4
+        yield from (
+            m * 10.0**power for power in powers for m in ((1,) if few else (1, 2, 5)) if low <= m * 10.0**power <= high
+        )
+
+
 def between_chips(report: Report) -> Chips | None:
     """Traffic from chip to chip; None where there is none."""
     words: dict[tuple[int, int], float] = {}

@@ -24,6 +24,7 @@ from mho.report.accuracy import headings, moments
 from mho.report.json_document import as_json
 from mho.report.lines import UNITS, TileLine
 from mho.report.names import shortened
+from mho.report.pareto import HEADINGS, REMARK
 from mho.report.summary import Report
 from mho.targets.cost import COMPONENTS
 from mho.targets.errors import plain
@@ -106,6 +107,8 @@ def _environment() -> Environment:
         "charts": charts,
         "headings": headings,
         "moments": moments,
+        "pareto_headings": HEADINGS,
+        "pareto_remark": REMARK,
         "shortened": shortened,
         "units": UNITS,
     }

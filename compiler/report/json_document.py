@@ -8,6 +8,7 @@ from typing import Any
 
 from mho.report.jsonable import jsonable, number
 from mho.report.lines import BlockLine, ComponentLine, LayerLine, StepLine, Summary, TileLine
+from mho.report.pareto import ParetoLine
 from mho.report.summary import Report
 from mho.targets.isa import Site
 from mho.targets.program import CostLine, Decision, LinkTraffic, Manifest, SolverFacts
@@ -36,6 +37,7 @@ def as_json(report: Report) -> Json:
         "core": [_decision(d) for d in report.nodes("core")],
         "analog": [_decision(d) for d in report.nodes("analog")],
         "schedule": [_slot(line) for line in report.schedule],
+        "pareto": [_point(line) for line in report.pareto],
         "solvers": [_solver(solver) for solver in report.solvers],
         "faults": None if report.faults is None else jsonable(asdict(report.faults)),
         "accuracy": None if report.accuracy is None else report.accuracy.as_json(),
@@ -144,6 +146,11 @@ def _node(decision: Decision, report: Report) -> Json:
 
 def _slot(line: StepLine) -> Json:
     facts: Json = jsonable(asdict(line))
+    return facts
+
+
+def _point(line: ParetoLine) -> Json:
+    facts: Json = jsonable({**asdict(line.point), "speed": line.speed, "compiled": line.compiled})
     return facts
 
 

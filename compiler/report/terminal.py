@@ -14,6 +14,7 @@ from mho.report import quantities as q
 from mho.report.accuracy import Accuracy, headings, moments
 from mho.report.lines import UNITS, ComponentLine, LayerLine, Reason, Summary, Total
 from mho.report.names import MOST_CHARACTERS, shortened
+from mho.report.pareto import pareto_table
 from mho.report.summary import Report
 from mho.targets.errors import plain
 from mho.targets.program import Decision, SolverFacts, Unit
@@ -42,9 +43,12 @@ _STYLES: Mapping[Unit, str] = {
 
 
 def compile_summary(report: Report, most_layers: int = 16) -> RenderableType:
-    """What is shown after a compile: the totals, the layers, what ran where and why, warnings."""
+    """What is shown after a compile: totals, layers, the Pareto table, what ran where and why, warnings."""
     parts: list[RenderableType] = [_title(report), Text(), _totals(report), Text()]
-    parts += [_layers(report, most_layers), Text(), _where(report)]
+    parts += [_layers(report, most_layers), Text()]
+    if report.pareto:
+        parts += [pareto_table(report.pareto, most_layers), Text()]
+    parts.append(_where(report))
     if report.manifest.warnings:
         parts += [Text(), _warnings(report.manifest.warnings)]
     return Group(*parts)
@@ -85,7 +89,8 @@ def as_text(renderable: RenderableType, width: int = WIDTH) -> str:
 
 def report_text(report: Report) -> str:
     """The whole report as plain text: every layer and component listed, and the accuracy where there is one."""
-    parts: list[RenderableType] = [compile_summary(report, most_layers=len(report.layers))]
+    most = max(len(report.layers), len(report.pareto))
+    parts: list[RenderableType] = [compile_summary(report, most_layers=most)]
     if report.components:
         parts += [Text(), _components(report.components)]
     if len(report.energy_components) > 1:

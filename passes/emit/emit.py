@@ -78,6 +78,7 @@ class Emit:
                 links=plan.routing.links,
                 schedule=plan.schedule,
                 costs=plan.costs,
+                pareto=tiling.pareto,
             ),
             tensors=code.tensors,
             faults=tiling.faults.within(placement.partition.chips, placement.grid),

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from mho.passes.levels.network import Calibrated
 from mho.targets.faults import FaultMap
 from mho.targets.isa import Span
-from mho.targets.program import SolverFacts
+from mho.targets.program import ParetoPoint, SolverFacts
 from mho.targets.target import Crossbar, Target
 
 
@@ -58,6 +58,8 @@ class Tiling:
         faults: what is broken on the chips; tiles are placed around it.
         devices: matrix → devices that make one weight, where that is not the machine's `devices_per_weight`. The
             blocks of a tile agree in it.
+        pareto: what other numbers of copies would cost, where that was asked for.
+        packed: whether the tiles are a packing that stays as it is; else a tile a block, or one that may be improved.
     """
 
     calibrated: Calibrated
@@ -69,6 +71,8 @@ class Tiling:
     solvers: tuple[SolverFacts, ...] = ()
     faults: FaultMap = field(default_factory=FaultMap)
     devices: Mapping[str, int] = field(default_factory=dict)
+    pareto: tuple[ParetoPoint, ...] = ()
+    packed: bool = False
 
     def crossbar_of(self, matrix: str) -> Crossbar:
         """The crossbar as the blocks of a matrix find it: fewer devices a weight are more columns."""

@@ -15,7 +15,7 @@ from mho.passes.levels.tiling import Tiling
 from mho.passes.place.route import as_array, distances
 from mho.passes.place.traffic import Floats, Indices, TileFlows, Traffic
 from mho.passes.schedule.lanes import lanes
-from mho.passes.tile.tile import converter_groups
+from mho.passes.tile.work import block_work
 from mho.targets.cost import Work, rounds, transport_ns
 from mho.targets.target import Target
 
@@ -133,16 +133,7 @@ class Machine:
     @cached_property
     def _block_work(self) -> Floats:
         """What each block does at one position: [blocks, counts in the order of `Work`]."""
-        blocks = self.tiling.blocks
-        found = np.zeros((len(blocks), 5))
-        found[:, 0] = 1
-        found[:, 1] = [b.rows[1] - b.rows[0] for b in blocks]
-        heads = [group[0] for group in converter_groups(blocks)]
-        for head in heads:
-            found[head.number, 2:4] = head.columns[1] - head.columns[0], 1
-            adder = self.traffic.accumulator_of[head.number]
-            found[adder, 4] += adder != head.number
-        return found
+        return block_work(self.tiling.blocks)
 
     @cached_property
     def _replica_of(self) -> Indices:

@@ -14,7 +14,7 @@ from functools import cached_property
 
 from mho.passes.levels.tiling import Block
 from mho.passes.schedule.machine import Machine
-from mho.targets.steps import Analog, Digital, Recurrent, Step, reads, walk, writes
+from mho.passes.schedule.outside import fed_from_outside, needed_outside
 
 Vectors = set[tuple[int, object]]
 """Chip, and what tells its vectors apart."""
@@ -96,36 +96,8 @@ class Passing:
 
     @cached_property
     def _fed_from_outside(self) -> frozenset[str]:
-        """Layers whose input comes from outside the network or from a step beside the chip."""
-        made = {port.name for port in self.machine.network.inputs}
-        made |= {name for step in self._beside for name in writes(step)}
-        found = {s.name for s in self._steps if isinstance(s, Analog) and s.input in made}
-        for step in self._steps:
-            if isinstance(step, Recurrent):
-                gates = [gate for direction in step.directions for gate in direction.gates]
-                found |= {g.name for g in gates if (step.input in made if g.operand == "x" else step in self._beside)}
-        return frozenset(found)
+        return fed_from_outside(self.machine.network, self.machine.target)
 
     @cached_property
     def _needed_outside(self) -> frozenset[str]:
-        """Layers whose result leaves the network or is needed by a step beside the chip."""
-        read = {port.name for port in self.machine.network.outputs}
-        read |= {name for step in self._beside for name in reads(step) if isinstance(step, Digital)}
-        found = {s.name for s in self._steps if isinstance(s, Analog) and s.output in read}
-        cells = (step for step in self._beside if isinstance(step, Recurrent))
-        return frozenset(found | {gate.name for step in cells for d in step.directions for gate in d.gates})
-
-    @cached_property
-    def _steps(self) -> tuple[Step, ...]:
-        return tuple(walk(self.machine.network.steps))
-
-    @cached_property
-    def _beside(self) -> tuple[Digital | Recurrent, ...]:
-        """Digital steps, and the cells of recurrent ones, that run beside the chips."""
-        unit_of = self.machine.target.unit_of
-        return tuple(
-            step
-            for step in self._steps
-            if (isinstance(step, Digital) and any(unit_of(operator) is None for operator in step.operators))
-            or (isinstance(step, Recurrent) and unit_of(step.cell) is None)
-        )
+        return needed_outside(self.machine.network, self.machine.target)

@@ -35,7 +35,7 @@ class ChooseDevices:
         devices_of: layer, matrix or node → devices of its weights, whatever `devices` says.
         sensitive: layers, matrices or nodes, the one that suffers most from noise first.
         chips, tiles: the budget of "auto"; with both given, both hold.
-        replicas: copies of every matrix that the budget pays; "fill" copies later, from what is left.
+        replicas: copies of every matrix that the budget pays; "fill" and "balance" copy later, from what is left.
     """
 
     devices: int | Literal["auto"] | None = None
@@ -43,7 +43,7 @@ class ChooseDevices:
     sensitive: tuple[str, ...] = ()
     chips: Count | None = None
     tiles: Count | None = None
-    replicas: Count | Literal["fill"] = 1
+    replicas: Count | Literal["fill", "balance"] = 1
     effort: Effort = "normal"
     seed: int = 0
 
@@ -110,7 +110,7 @@ class ChooseDevices:
         ranks = {m: place for place, name in reversed(list(enumerate(self.sensitive))) for m in names[name]}
         network, crossbar = tiling.calibrated.network, tiling.target.crossbar
         channel = rows_of_channels(network)
-        copies = 1 if self.replicas == "fill" else self.replicas
+        copies = self.replicas if isinstance(self.replicas, int) else 1
         found: dict[Kind, list[str]] = {}
         for matrix in network.matrices.values():
             allowed = (fixed[matrix.name],) if matrix.name in fixed else crossbar.devices_allowed

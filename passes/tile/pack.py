@@ -44,10 +44,12 @@ class Pack:
     effort: Effort = "normal"
 
     def run(self, tiling: Tiling) -> Tiling:
-        """The same blocks in as few tiles as are found, never more tiles than blocks.
+        """The same blocks in as few tiles as are found, never more tiles than blocks; what is packed already stays.
 
         The bound is proven for this mode: without packing it is the number of blocks, whatever a packing could save.
         """
+        if tiling.packed:
+            return tiling
         if self.mode == "none":
             alone = tuple((Seat(b.number),) for b in tiling.blocks)
             return replace(tiling, tiles=alone, tiles_lower_bound=len(alone))

@@ -38,7 +38,7 @@ def with_blocks(tiling: Tiling, blocks: Iterable[Block]) -> Tiling:
     """The tiling with other blocks, numbered anew, each in its own tile."""
     numbered = renumber(blocks)
     alone = tuple((Seat(b.number),) for b in numbered)
-    bare = replace(tiling, blocks=numbered, tiles=alone)
+    bare = replace(tiling, blocks=numbered, tiles=alone, packed=False)
     return replace(bare, tiles_lower_bound=volume_bound(bare))
 
 

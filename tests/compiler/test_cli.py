@@ -62,6 +62,20 @@ def test_compile_takes_every_option(run: Shell, tmp_path: Path) -> None:
     assert found.json["schema"]
 
 
+def test_compile_fills_tiles_and_chips_and_lists_what_copies_cost(run: Shell) -> None:
+    """Tiles and chips both hold; the program is the last point of the table."""
+    flags = ("compile", MODEL, "-t", "hermes64", "--data", CALIBRATION, "--effort", "fast", "--pareto")
+    reports = [
+        run(*flags, "--replicate", "fill", "--tiles", tiles, "--chips", 1, "--json").json for tiles in (20, 40, 90)
+    ]
+    for report, most in zip(reports, (20, 40, 64), strict=True):
+        own, last = report["summary"], report["pareto"][-1]
+        assert own["tiles"] == last["tiles"] <= most
+        assert own["interval_ns"] == last["interval_ns"]
+        assert last["compiled"]
+    assert "most copies" in run(*flags).out
+
+
 def test_compile_leaves_digital_what_it_is_told(run: Shell) -> None:
     layers = run("compile", MODEL, "-t", "ideal256", "--data", CALIBRATION, "--json").json["layers"]
     name = layers[0]["name"]

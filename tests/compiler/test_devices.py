@@ -100,7 +100,8 @@ def test_the_configuration_file_does_the_same(run: Shell, folder: Path) -> None:
         run(*flags("--chips", 5, "--devices", "auto", "--sensitive", "encoder.lstm1", *DIGITAL, "-o", "a.mho")).code
         == 0
     )
-    config = '[devices]\ndevices = "auto"\nchips = 5\nsensitive = ["encoder.lstm1"]\n[partition]\nchips = 5\n'
+    config = '[devices]\ndevices = "auto"\nchips = 5\nsensitive = ["encoder.lstm1"]\n'
+    config += "[partition]\nchips = 5\n[replicate]\nchips = 5\n"
     (folder / "mho.toml").write_text(config)
     assert run(*flags("--config", "mho.toml", *DIGITAL, "-o", "b.mho")).code == 0
     assert (folder / "a.mho").read_bytes() == (folder / "b.mho").read_bytes()

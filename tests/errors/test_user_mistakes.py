@@ -87,6 +87,8 @@ def test_a_model_that_does_not_fit(fail: Strict) -> None:
     assert "--chips 3" in sentence
     (sentence,) = fail(1, *compile_digits("--tiles", 3, "--pack", "none"))
     assert "needs 7 tiles, but 3 are allowed: 4 tiles too many" in sentence
+    (sentence,) = fail(1, *compile_digits("--tiles", 3, "--pack", "none", "--replicate", "fill", "--pareto"))
+    assert "needs 7 tiles, but 3 are allowed: 4 tiles too many" in sentence
 
 
 def test_a_program_that_is_damaged(fail: Strict, program: Path) -> None:
@@ -168,8 +170,9 @@ def test_a_weight_that_is_no_number(fail: Strict, tmp_path: Path) -> None:
 
 
 def test_options_that_contradict_or_do_not_exist(fail: Strict, program: Path, tmp_path: Path) -> None:
-    (sentence,) = fail(2, "compile", MODEL, "-t", "ideal256", "--data", CALIBRATION, "--replicate", "fill")
-    assert "--tiles" in sentence
+    for flags in (("--replicate", "fill"), ("--replicate", "balance", "--chips", 2), ("--pareto",)):
+        (sentence,) = fail(2, "compile", MODEL, "-t", "ideal256", "--data", CALIBRATION, *flags)
+        assert "a chip of ideal256 has no limit: give --tiles" in sentence
     (tmp_path / "c.toml").write_text('[pack]\nmod = "none"\n[packing]\n[route]\nseed = "x"\n')
     sentences = fail(2, *compile_digits("--config", "c.toml"))
     assert any("pack.mod is no option; did you mean mode?" in s for s in sentences)

@@ -99,7 +99,7 @@ def machines(draw: st.DrawFn) -> Target:
     network=st.one_of(perceptrons(), convolutions()),
     target=machines(),
     pack=st.sampled_from(["none", "pipelined", "sequential"]),
-    replicas=st.sampled_from([1, 2, 3, "fill"]),
+    replicas=st.sampled_from([1, 2, 3, "fill", "balance"]),
 )
 def test_whatever_compiles_is_sound_complete_and_exact(
     network: Network, target: Target, pack: Mode, replicas: Copies
@@ -120,7 +120,7 @@ def assert_each_weight_is_there_once_a_replica(compiled: mho.Compiled, replicas:
         loads = [load for core in program.cores for load in core.loads if load.matrix == matrix.name]
         copies = {load.replica for load in loads}
         assert copies == set(range(len(copies)))
-        assert replicas == "fill" or len(copies) == replicas
+        assert replicas in ("fill", "balance") or len(copies) == replicas
         # Ones where a group's weights stand; what lies between the groups is zero and need not be held.
         weights = np.kron(
             np.eye(matrix.groups), np.ones((matrix.rows // matrix.groups, matrix.columns // matrix.groups))

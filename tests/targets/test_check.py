@@ -10,7 +10,7 @@ import pytest
 
 from mho.targets.check import check_program
 from mho.targets.check_tiles import weights_inside
-from mho.targets.program import MatrixFacts, Program
+from mho.targets.program import MatrixFacts, ParetoPoint, Program
 from mho.targets.steps import Analog, Body, Branch, Digital, Loop, Scan, Step
 from mho.targets.text import parse_program, print_program
 from tests.programs import tiny_program
@@ -35,6 +35,20 @@ def test_a_tile_holds_weights_of_one_number_of_devices() -> None:
         cores=(replace(core, loads=(load, second)),),
     )
     assert "core 0:0,0: weights of 1, 2 devices in one tile" in check_program(both)
+
+
+def test_pareto_points_are_in_order_and_of_known_matrices() -> None:
+    program = tiny_program(4, 3)
+
+    def problems(*points: ParetoPoint) -> tuple[str, ...]:
+        return check_program(replace(program, mapping=replace(program.mapping, pareto=points)))
+
+    one, two = ParetoPoint(tiles=1, mvms=4.0), ParetoPoint(tiles=2, mvms=2.0, copies={"w": 2})
+    assert problems(one, two) == ()
+    assert problems(replace(one, tiles=2), two) == ()
+    for pair in ((two, one), (one, replace(two, mvms=4.0)), (replace(one, tiles=3), two)):
+        assert re.search("comes after that of ., which it does not follow", problems(*pair)[0])
+    assert problems(one, replace(two, copies={"v": 2})) == ("the Pareto point of 2 tiles copies the unknown matrix v",)
 
 
 @pytest.mark.parametrize("name", list(SOUND))

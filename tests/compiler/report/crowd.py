@@ -17,6 +17,7 @@ from mho.targets.program import (
     Manifest,
     MappingFacts,
     MatrixFacts,
+    ParetoPoint,
     Program,
     Slot,
     SolverFacts,
@@ -95,6 +96,23 @@ def resnet9(*, pack: bool = False) -> Program:
     places = [1024, 1024, 256, 256, 256, 64, 64, 64]
     convs = [Shape(f"conv{i}", r, c, p) for i, ((r, c), p) in enumerate(zip(sizes, places, strict=True), 1)]
     return crowd((*convs, Shape("classifier", 224, 10, operator="Gemm")), pack=pack, name="resnet9")
+
+
+def traded() -> Program:
+    """`resnet9` with what other numbers of copies would cost; the first point is its own."""
+    program = resnet9()
+    tiles = (40, 44, 80, 400)
+    points = tuple(
+        ParetoPoint(
+            tiles=count,
+            mvms=1024.0 / (i + 1),
+            interval_ns=MVM_NS * 1024 / (i + 1),
+            energy_nj=5000.0,
+            copies={"m/conv1": i + 1} if i else {},
+        )
+        for i, count in enumerate(tiles)
+    )
+    return replace(program, mapping=replace(program.mapping, pareto=points))
 
 
 def mobile(*, pack: bool = True) -> Program:
