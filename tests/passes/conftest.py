@@ -115,7 +115,7 @@ class Exact:
             sums = sums * values[step.scale].astype(np.float32)
         if step.bias is not None:
             sums = sums + values[step.bias].astype(np.float32)
-        output = fold(sums, positions, step.unfolding)
+        output = fold(sums, values[step.input].shape, step.unfolding)
         if step.addend is not None:
             assert values[step.addend].shape == output.shape
             output = output + values[step.addend]
