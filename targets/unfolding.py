@@ -217,3 +217,20 @@ class Places:
 
 
 Unfolding = Annotated[Dense | Window | ShiftedWindows | Places, Field(discriminator="kind")]
+
+
+def unfolding_text(unfolding: Unfolding) -> str:
+    """A convolution's unfolding in a few words for people; empty for a dense layer."""
+    match unfolding:
+        case Dense():
+            return ""
+        case Window():
+            return f"{_sides(unfolding.kernel)} im2col"
+        case ShiftedWindows():
+            return f"{_sides(unfolding.window.kernel)} in windows of {_sides(unfolding.copies)} outputs"
+        case Places():
+            return f"{_sides(unfolding.window.kernel)} in places"
+
+
+def _sides(sizes: tuple[int, ...]) -> str:
+    return " × ".join(map(str, sizes))

@@ -17,6 +17,7 @@ from mho.passes.place.traffic import Floats, Indices, TileFlows, Traffic
 from mho.passes.schedule.lanes import lanes
 from mho.passes.tile.tile import converter_groups
 from mho.targets.cost import Work, rounds, transport_ns
+from mho.targets.steps import Analog, walk
 from mho.targets.target import Target
 
 
@@ -142,7 +143,14 @@ class Machine:
             found[head.number, 2:4] = head.columns[1] - head.columns[0], 1
             adder = self.traffic.accumulator_of[head.number]
             found[adder, 4] += adder != head.number
+            found[adder, 4] += adder == head.number and head.matrix in self._overlapping
         return found
+
+    @cached_property
+    def _overlapping(self) -> frozenset[str]:
+        """Matrices whose complete sums are added once more, to those of other positions."""
+        steps = walk(self.network.steps)
+        return frozenset(s.matrix for s in steps if isinstance(s, Analog) and s.unfolding.overlaps)
 
     @cached_property
     def _replica_of(self) -> Indices:
