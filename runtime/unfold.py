@@ -194,9 +194,7 @@ def _side_by_side(shaped: Array, outputs: tuple[int, ...], unfolding: ShiftedWin
 def _at_windows(spread: Array, positions: tuple[int, ...], unfolding: ShiftedWindows) -> Array:
     """[N, *spatial_out, C] as [N, *positions, C · copies], zero beyond the end of the output."""
     copies, rank = unfolding.copies, len(unfolding.copies)
-    ends = [
-        (0, n * m - size) for n, m, size in zip(positions[1:], copies, spread.shape[1:-1], strict=True)
-    ]
+    ends = [(0, n * m - size) for n, m, size in zip(positions[1:], copies, spread.shape[1:-1], strict=True)]
     wide = np.pad(spread, [(0, 0), *ends, (0, 0)])
     sides = [size for pair in zip(positions[1:], copies, strict=True) for size in pair]
     split = wide.reshape(len(spread), *sides, spread.shape[-1])

@@ -218,19 +218,18 @@ class Places:
 
 Unfolding = Annotated[Dense | Window | ShiftedWindows | Places, Field(discriminator="kind")]
 
+IM2COL = "im2col"
+"""What people call the unfolding of a `Window`."""
+
 
 def unfolding_text(unfolding: Unfolding) -> str:
-    """A convolution's unfolding in a few words for people; empty for a dense layer."""
+    """A convolution's unfolding in a word for people, with the outputs of a wide window; empty for a dense layer."""
     match unfolding:
         case Dense():
             return ""
         case Window():
-            return f"{_sides(unfolding.kernel)} im2col"
+            return IM2COL
         case ShiftedWindows():
-            return f"{_sides(unfolding.window.kernel)} in windows of {_sides(unfolding.copies)} outputs"
+            return f"windows {' × '.join(map(str, unfolding.copies))}"
         case Places():
-            return f"{_sides(unfolding.window.kernel)} in places"
-
-
-def _sides(sizes: tuple[int, ...]) -> str:
-    return " × ".join(map(str, sizes))
+            return "places"

@@ -88,7 +88,7 @@ class LayerLine:
     """A use of a matrix.
 
     Attributes:
-        unfolding: how a convolution's input meets the matrix, in words; empty for any other layer.
+        unfolding: "im2col", "windows" with the outputs of one, or "places"; empty where the layer is no convolution.
         weights: of the model, each once.
         devices_per_weight: memory devices that make one of its weights; None is unknown.
         devices: of the entries of all replicas together, and so are blocks and tiles.

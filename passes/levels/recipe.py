@@ -267,8 +267,8 @@ class Shifted:
         wide = np.zeros((groups, channels, *self.window, columns, prod(self.copies)), array.dtype)
         for number, copy in enumerate(np.ndindex(self.copies)):
             sides = zip(copy, self.shifts, self.taps, self.kernel, strict=True)
-            places = tuple(slice(j * shift, j * shift + tap * (k - 1) + 1, tap) for j, shift, tap, k in sides)
-            wide[(slice(None), slice(None), *places, slice(None), number)] = kernels
+            places = [slice(j * shift, j * shift + tap * (k - 1) + 1, tap) for j, shift, tap, k in sides]
+            wide[..., number][(slice(None), slice(None), *places)] = kernels
         return wide.reshape(groups, channels * prod(self.window), columns * prod(self.copies))
 
 

@@ -83,7 +83,7 @@ class Lower:
         rule = rule_for(node)
         if rule is None:
             return lower_digital(node, digital_reason(node))
-        if node.name in scope.left:
+        if node.name is not None and node.name in scope.left:
             return lower_digital(node, scope.left[node.name])
         lowered = rule.lower(node, scope)
         if isinstance(lowered, Declined):

@@ -87,7 +87,8 @@ def measure(matrix: Matrix, unfolding: Unfolding, positions: int, bench: Bench) 
     """The figures of a layer that fires one copy of a matrix."""
     crossbar = bench.target.crossbar
     blocks = blocks_of(matrix, crossbar, unfolding.channel_rows)
-    heights, widths = ([s[1] - s[0] for s in spans] for spans in ([b.rows for b in blocks], [b.columns for b in blocks]))
+    heights = [b.rows[1] - b.rows[0] for b in blocks]
+    widths = [b.columns[1] - b.columns[0] for b in blocks]
     each = bench.share(max(heights), max(widths))
     heads = [group[0] for group in converter_groups(blocks)]
     sums = Counter(head.columns for head in heads)

@@ -25,15 +25,14 @@ def asked_layers(
     Raises:
         OptionError: a name is of no such layer; all of them are told.
     """
-    found: dict[str, Choice] = {}
     layer_of: dict[str, str] = {}
     for step in steps:
         origin = network.origins.get(step.name)
         layer_of |= dict.fromkeys((*(origin.nodes if origin else ()), step.name), step.name)
     known = ", ".join(map(plain, list(layer_of)[:MOST_NAMES])) or "none"
-    problems = [f"{option} names {plain(n)}, which is no {kind} on tiles; there are {known}" for n in asked if n not in layer_of]
-    if problems:
-        raise OptionError(problems)
-    for name, choice in asked.items():
-        found[layer_of[name]] = choice
-    return found
+    strangers = [name for name in asked if name not in layer_of]
+    if strangers:
+        raise OptionError(
+            f"{option} names {plain(name)}, which is no {kind} on tiles; there are {known}" for name in strangers
+        )
+    return {layer_of[name]: choice for name, choice in asked.items()}

@@ -252,4 +252,3 @@ def _reason(choice: Choice | None) -> str:
             return PLACES
         case _:
             return IM2COL
-

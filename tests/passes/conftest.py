@@ -108,7 +108,7 @@ class Exact:
 
     def _analog(self, step: Analog, values: Values) -> Array:
         source = values[step.input]
-        rows, positions = unfold(source, step.unfolding)
+        rows, _ = unfold(source, step.unfolding)
         assert rows.dtype == np.float32
         sums = self._product(rows, self.matrices[step.matrix])
         if step.scale is not None:
