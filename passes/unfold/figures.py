@@ -13,7 +13,7 @@ from mho.passes.tile.tile import blocks_of, converter_groups
 from mho.runtime.unfold import position_shape
 from mho.targets.cost import Work, energy_nj, firing_ns
 from mho.targets.steps import Analog, Dimension
-from mho.targets.target import Target
+from mho.targets.target import UNLIMITED, Target
 from mho.targets.unfolding import Dense, Unfolding
 
 
@@ -28,6 +28,12 @@ class Bench:
         """How many blocks of one size one tile holds, of one matrix."""
         down, across = self.target.crossbar.rows // height, self.target.crossbar.columns // width
         return {"none": 1, "pipelined": min(down, across), "sequential": down * across}[self.packing]
+
+    def cells(self, matrix: Matrix) -> int:
+        """Cells of a tile; along a side that nobody published, as many as the matrix needs."""
+        crossbar = self.target.crossbar
+        rows = matrix.rows if crossbar.rows == UNLIMITED else crossbar.rows
+        return rows * (matrix.columns if crossbar.columns == UNLIMITED else crossbar.columns)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -109,7 +115,7 @@ def measure(matrix: Matrix, unfolding: Unfolding, positions: int, bench: Bench) 
             converted=1,
             added=max(sums.values()) - 1 + overlaps,
         ),
-        utilisation=(matrix.weights - matrix.zeros) / (tiles * crossbar.rows * crossbar.columns),
+        utilisation=(matrix.weights - matrix.zeros) / (tiles * bench.cells(matrix)),
         bench=bench,
     )
 

@@ -11,7 +11,7 @@ from mho.passes.levels.network import Calibrated, Network
 from mho.passes.tile.pack import Pack
 from mho.passes.tile.tile import Tile
 from mho.passes.unfold.candidates import Candidate, Candidates, candidates
-from mho.passes.unfold.figures import Bench
+from mho.passes.unfold.figures import Bench, Figures
 from mho.passes.unfold.groups import BLOCKS, WHOLE
 from mho.passes.unfold.names import asked_layers
 from mho.targets.errors import OptionError, plain
@@ -48,9 +48,9 @@ class ChooseUnfolding:
 
     "windows" takes the shifted windows with the fewest fires that need no more tiles than im2col, alone on the
     machine; "places" one sample of the input at a position; a convolution that cannot be unfolded so keeps im2col.
-    "auto" takes what needs the fewest MVMs in an inference, and so the least energy, among what needs no more tiles
-    and no more time than im2col; then it packs the whole network, and where the layers together need more tiles than
-    with im2col, those that save least keep im2col.
+    "auto" takes what needs the fewest MVMs in an inference among what needs no more tiles, fires, time and energy than
+    im2col; then it packs the whole network, and where the layers together need more tiles than with im2col, those that
+    save least take smaller windows or keep im2col. It counts weights of the machine's own number of devices.
 
     The default is im2col: the zeros of a shifted window are memory devices too, whose noise adds to every sum, and
     copies of a matrix (`--replicate`) use free tiles without them; places finish their sums outside the kernels.
@@ -135,17 +135,20 @@ def _instead(taken: Candidate, layer: Candidates, why_not: str) -> Choice:
 
 
 def _by_effort(layer: Candidates) -> list[Candidate]:
-    """What needs no more tiles and time than im2col, which is the last: that of the fewest MVMs first."""
-    every = [c for c in (*layer.windows, layer.places) if c is not None and _pays(c, layer.im2col)]
-    return [*sorted((c for c in every if _effort(c) < _effort(layer.im2col)), key=_effort), layer.im2col]
+    """What pays, that of the fewest MVMs first, and im2col as the last."""
+    every = [c for c in (*layer.windows, layer.places) if c is not None and _pays(c.figures, layer.im2col.figures)]
+    return [*sorted(every, key=_effort), layer.im2col]
 
 
-def _pays(candidate: Candidate, im2col: Candidate) -> bool:
-    """Whether a candidate needs no more tiles and no more time than im2col."""
+def _pays(figures: Figures, im2col: Figures) -> bool:
+    """Whether MVMs or tiles are fewer than with im2col, and nothing that is known is more."""
+    energies = (figures.energy_nj, im2col.energy_nj)
     return (
-        candidate.figures.tiles <= im2col.figures.tiles
-        and candidate.figures.positions <= im2col.figures.positions
-        and candidate.figures.turns <= im2col.figures.turns
+        (figures.mvms, figures.tiles) < (im2col.mvms, im2col.tiles)
+        and figures.tiles <= im2col.tiles
+        and figures.positions <= im2col.positions
+        and figures.turns <= im2col.turns
+        and (energies[0] is None or energies[1] is None or energies[0] <= energies[1])
     )
 
 
