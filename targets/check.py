@@ -100,6 +100,8 @@ def _matrices(program: Program) -> Iterator[str]:
         ):
             yield f"matrix {matrix.name} of {matrix.rows} × {matrix.columns} has {matrix.groups} groups"
             continue
+        if not (0 <= matrix.zeros < matrix.weights and matrix.copies >= 1):
+            yield f"matrix {matrix.name} has {matrix.zeros} zeros in {matrix.weights} entries, {matrix.copies} times"
         needed = (matrix.groups, matrix.rows // matrix.groups, matrix.columns // matrix.groups)
         shape = _shape(program, f"matrix/{matrix.name}")
         if shape != needed:
