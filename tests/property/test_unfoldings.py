@@ -11,7 +11,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 import mho
-from mho.examples.builder import Builder
+from mho.examples.builder import Attribute, Builder
 from mho.passes.unfold.groups import ChooseGroups
 from mho.passes.unfold.unfold import ChooseUnfolding
 from mho.runtime.digital import DigitalUnit
@@ -47,7 +47,7 @@ def convolutions(draw: st.DrawFn) -> Network:
         return draw(st.lists(st.integers(low, high), min_size=rank, max_size=rank))
 
     kernel, sample = sides(1, 3), sides(5, 8)
-    padding: dict[str, object] = {"pads": sides(0, 1) + sides(0, 1), "dilations": sides(1, 2)}
+    padding: dict[str, Attribute] = {"pads": sides(0, 1) + sides(0, 1), "dilations": sides(1, 2)}
     if not transposed and draw(st.booleans()):
         padding = {"auto_pad": draw(st.sampled_from(["SAME_UPPER", "SAME_LOWER"]))}
     net = Builder("conv", seed=draw(st.integers(0, 99)))
@@ -55,12 +55,12 @@ def convolutions(draw: st.DrawFn) -> Network:
     weight = net.weight("weight", *shape, *kernel, fan_in=incoming * int(np.prod(kernel)))
     x = net.input("x", ["N", incoming, *sample])
     kind = "ConvTranspose" if transposed else "Conv"
-    attributes = {"group": groups, "strides": sides(1, 2), **padding}
+    attributes: dict[str, Attribute] = {"group": groups, "strides": sides(1, 2), **padding}
     y = net.op(kind, "conv", x, weight, net.bias("bias", outgoing), **attributes)
     if draw(st.booleans()):
         twin = net.weight("twin", *shape, *kernel, fan_in=incoming)
         y = net.op("Add", "sum", y, net.op(kind, "beside", x, twin, **attributes))
-    net.output(net.op("Relu", "relu", y), ["N", outgoing, *(None,) * rank])
+    net.output(net.op("Relu", "relu", y), ["N", outgoing, *"HWD"[:rank]])
     return Network(net.model, (incoming, *sample))
 
 

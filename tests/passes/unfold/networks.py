@@ -32,5 +32,5 @@ def convolution(
         pads, strides = [kernel // 2] * 4, [stride, stride]
         value = net.op("Conv", f"conv{number}", value, weight, group=groups, pads=pads, strides=strides)
         incoming = outgoing
-    net.output(value, ["N", outgoing, None, None])
+    net.output(value, ["N", outgoing, "H", "W"])
     return FuseEpilogues(("relu", "add")).run(Lower().run(import_model(net.model)))

@@ -18,7 +18,7 @@ from mho.passes.lower import Lower
 from mho.passes.lower.rule import Declined
 from mho.passes.tile.pack import Mode
 from mho.passes.unfold.figures import Bench
-from mho.passes.unfold.groups import CHEAPER, TOO_EMPTY, ChooseGroups, whole
+from mho.passes.unfold.groups import CHEAPER, TOO_EMPTY, ChooseGroups, Form, whole
 from mho.passes.verify.network import verify_network
 from mho.targets.errors import OptionError
 from mho.targets.steps import Analog, Digital
@@ -35,7 +35,7 @@ def model(shape: tuple[int, int, int], kernel: int = 1) -> onnx.ModelProto:
     net = Builder("net")
     x = net.input("x", ["N", incoming, 4, 4])
     weight = net.weight("w", outgoing, incoming // groups, kernel, kernel, fan_in=incoming)
-    net.output(net.op("Conv", "conv", x, weight, group=groups), ["N", outgoing, None, None])
+    net.output(net.op("Conv", "conv", x, weight, group=groups), ["N", outgoing, "H", "W"])
     return net.model
 
 
@@ -118,8 +118,8 @@ def test_the_user_may_say_how_empty_tiles_may_be() -> None:
 
 @pytest.mark.parametrize("named", ["grouped", "grouped_of"])
 def test_the_form_may_be_asked_for(named: str) -> None:
-    def asked(form: Any) -> Network:
-        options = ChooseGroups(**{named: form if named == "grouped" else {"conv": form}})
+    def asked(form: Form) -> Network:
+        options = ChooseGroups(grouped=form) if named == "grouped" else ChooseGroups(grouped_of={"conv": form})
         return chosen(DEPTHWISE, options, machine(64, 64))
 
     assert asked("dense").matrices["conv"].groups == 1
