@@ -35,8 +35,8 @@ class Candidates:
     """A convolution's unfoldings.
 
     Attributes:
-        windows: shifted windows of fewer fires than im2col within a number of tiles: first those of the fewest fires,
-            then ever smaller ones, which leave more room to other layers.
+        windows: shifted windows that take less time than im2col within a number of tiles: first the fastest, then ever
+            smaller ones, which leave more room to other layers.
         places: None where the kernel is a single place.
         why_not: what stands against windows or places, in words; empty where nothing does.
     """
@@ -70,7 +70,8 @@ def candidates(step: Analog, network: Network, bench: Bench, most_tiles: int) ->
     im2col = Candidate(window, matrix, measure(matrix, window, positions, bench))
     limit = most_tiles * im2col.figures.tiles
     spread = max(window.spread) > 1
-    found = [] if spread else list(_windows(step, window, matrix, network, bench, limit))
+    every = () if spread else _windows(step, window, matrix, network, bench, limit)
+    found = [c for c in every if c.figures.turns < im2col.figures.turns]
     return Candidates(
         step=step,
         im2col=im2col,
@@ -81,16 +82,16 @@ def candidates(step: Analog, network: Network, bench: Bench, most_tiles: int) ->
 
 
 def _ever_smaller(windows: Sequence[Candidate]) -> Iterator[Candidate]:
-    """The windows of fewest fires, then those of fewest fires that reach at most SMALLER as far, and so on."""
-    best = min(windows, key=_fewest_fires, default=None)
+    """The fastest windows, then the fastest of those that reach at most SMALLER as far, and so on."""
+    best = min(windows, key=_time, default=None)
     while best is not None:
         yield best
         limit = SMALLER * _reach(best)
-        best = min((c for c in windows if _reach(c) <= limit), key=_fewest_fires, default=None)
+        best = min((c for c in windows if _reach(c) <= limit), key=_time, default=None)
 
 
-def _fewest_fires(candidate: Candidate) -> tuple[int, int, int]:
-    return candidate.figures.positions, candidate.figures.tiles, _reach(candidate)
+def _time(candidate: Candidate) -> tuple[float, int, int]:
+    return candidate.figures.turns, candidate.figures.tiles, _reach(candidate)
 
 
 def _reach(candidate: Candidate) -> int:

@@ -46,11 +46,11 @@ class Choice:
 class ChooseUnfolding:
     """Gives every convolution its unfolding; each choice is explained by the figures of the others.
 
-    "windows" takes the shifted windows with the fewest fires that need no more tiles than im2col, alone on the
-    machine; "places" one sample of the input at a position; a convolution that cannot be unfolded so keeps im2col.
-    "auto" takes what needs the fewest MVMs in an inference among what needs no more tiles, fires, time and energy than
-    im2col; then it packs the whole network, and where the layers together need more tiles than with im2col, those that
-    save least take smaller windows or keep im2col. It counts weights of the machine's own number of devices.
+    "windows" takes the shifted windows of the least time that need no more tiles than im2col, alone on the machine;
+    "places" one sample of the input at a position; a convolution that cannot be unfolded so keeps im2col. "auto" takes
+    what needs the fewest MVMs in an inference among what needs no more tiles, fires, time and energy than im2col; then
+    it packs the whole network, and where the layers together need more tiles than with im2col, those that save least
+    take smaller windows or keep im2col. It counts weights of the machine's own number of devices.
 
     The default is im2col: the zeros of a shifted window are memory devices too, whose noise adds to every sum, and
     copies of a matrix (`--replicate`) use free tiles without them; places finish their sums outside the kernels.
