@@ -62,12 +62,11 @@ class Pipeline:
         simple = stage("simplify", self.simplify.run, model)
         expanded = stage("expand", self.expand.run, simple)
         lowered = stage("lower", self.lower.run, expanded)
-        cut_for = self.spare.run(target)
-        bench, again = Bench(cut_for, self.pack.mode), partial(self.lower.run, expanded)
+        bench, again = Bench(self.spare.run(target), self.pack), partial(self.lower.run, expanded)
         grouped = stage("group", self.group.run, lowered, bench, again)
         checked = stage("check_weights", CheckWeights().run, grouped)
         fused = stage("fuse", FuseEpilogues(target.core.functions).run, checked)
-        return stage("unfold", self.unfold.run, fused, cut_for, self.pack)
+        return stage("unfold", self.unfold.run, fused, bench)
 
     def calibrated(self, network: Network, target: Target, samples: Samples, stage: Stages) -> Calibrated:
         """The network with its input ranges, seen on the samples."""

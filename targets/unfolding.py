@@ -19,8 +19,31 @@ Count = Annotated[int, Field(ge=1, lt=2**31)]
 Padding = Annotated[int, Field(gt=-(2**31), lt=2**31)]
 
 
+class Plain:
+    """What an unfolding answers where rows stand alone and a position gives one output of each channel."""
+
+    @property
+    def channel_rows(self) -> int:
+        """Rows that belong together, so that a matrix is best cut between them."""
+        return 1
+
+    @property
+    def channel_columns(self) -> int:
+        """Columns that one channel of the output has."""
+        return 1
+
+    @property
+    def overlaps(self) -> bool:
+        """Whether the results of several positions add up to one output, which is finished after the sum."""
+        return False
+
+    def position_axis(self, axis: int | None, rank: int) -> int | None:
+        """Which position axis an axis of the input becomes; a convolution's channels, axis 1, are the rows' own."""
+        return axis
+
+
 @dataclass(frozen=True, kw_only=True)
-class Dense:
+class Dense(Plain):
     """The rows lie along one axis of the input; every other index is a position.
 
     Attributes:
@@ -39,28 +62,13 @@ class Dense:
         """Axis of the output that holds the columns, counted from the end."""
         return self.output_axis
 
-    @property
-    def channel_rows(self) -> int:
-        """Rows that belong together, so that a matrix is best cut between them."""
-        return 1
-
-    @property
-    def channel_columns(self) -> int:
-        """Columns that one channel of the output has."""
-        return 1
-
-    @property
-    def overlaps(self) -> bool:
-        """Whether the results of several positions add up to one output, which is finished after the sum."""
-        return False
-
     def position_axis(self, axis: int | None, rank: int) -> int | None:
         """Which position axis an axis of the input, of this rank, becomes once the row axis is taken out."""
         return axis if axis is None or axis < self.axis % rank else axis - 1
 
 
 @dataclass(frozen=True, kw_only=True)
-class Window:
+class Window(Plain):
     """A window slides over the spatial axes of an [N, C, *spatial] input; each place is a position.
 
     Rows are ordered channel first: row = channel · prod(kernel) + offset in the kernel, as in ONNX weights.
@@ -91,23 +99,9 @@ class Window:
         """Rows that belong together, so that a matrix is best cut between them."""
         return prod(self.kernel)
 
-    @property
-    def channel_columns(self) -> int:
-        """Columns that one channel of the output has."""
-        return 1
-
-    @property
-    def overlaps(self) -> bool:
-        """Whether the results of several positions add up to one output, which is finished after the sum."""
-        return False
-
-    def position_axis(self, axis: int | None, rank: int) -> int | None:
-        """Which position axis an axis of the input becomes: the channels, axis 1, are the rows' own."""
-        return axis
-
 
 @dataclass(frozen=True, kw_only=True)
-class ShiftedWindows:
+class ShiftedWindows(Plain):
     """Neighbouring places of a window at one position: the matrix holds every kernel once for each, shifted.
 
     The wide window covers what all of its places need; a shifted kernel is zero in the rows of the other samples. So a
@@ -161,18 +155,9 @@ class ShiftedWindows:
         """Columns that one channel of the output has."""
         return prod(self.copies)
 
-    @property
-    def overlaps(self) -> bool:
-        """Whether the results of several positions add up to one output, which is finished after the sum."""
-        return False
-
-    def position_axis(self, axis: int | None, rank: int) -> int | None:
-        """Which position axis an axis of the input becomes: the channels, axis 1, are the rows' own."""
-        return axis
-
 
 @dataclass(frozen=True, kw_only=True)
-class Places:
+class Places(Plain):
     """Each place of the kernel has a matrix of its own, channels × kernels, and all stand side by side on the rows.
 
     Every sample of the input is a position and is sent once; its results at the places of the kernel are parts of
@@ -197,11 +182,6 @@ class Places:
         return self.window.columns_axis
 
     @property
-    def channel_rows(self) -> int:
-        """Rows that belong together, so that a matrix is best cut between them."""
-        return 1
-
-    @property
     def channel_columns(self) -> int:
         """Columns that one channel of the output has."""
         return prod(self.window.kernel)
@@ -210,10 +190,6 @@ class Places:
     def overlaps(self) -> bool:
         """Whether the results of several positions add up to one output, which is finished after the sum."""
         return True
-
-    def position_axis(self, axis: int | None, rank: int) -> int | None:
-        """Which position axis an axis of the input becomes: the channels, axis 1, are the rows' own."""
-        return axis
 
 
 Unfolding = Annotated[Dense | Window | ShiftedWindows | Places, Field(discriminator="kind")]

@@ -8,8 +8,9 @@ from dataclasses import dataclass
 from math import ceil, prod
 
 from mho.passes.levels.matrix import Matrix
-from mho.passes.tile.pack import Mode
-from mho.passes.tile.tile import blocks_of, converter_groups
+from mho.passes.levels.network import Calibrated, Network
+from mho.passes.tile.pack import Mode, Pack
+from mho.passes.tile.tile import Tile, blocks_of, converter_groups
 from mho.runtime.unfold import position_shape
 from mho.targets.cost import Work, energy_nj, firing_ns
 from mho.targets.steps import Analog, Dimension
@@ -19,10 +20,18 @@ from mho.targets.unfolding import Dense, Unfolding
 
 @dataclass(frozen=True)
 class Bench:
-    """A machine, and which blocks may share a tile."""
+    """A machine as blocks are cut for it, and how they are packed into tiles."""
 
     target: Target
-    packing: Mode
+    pack: Pack
+
+    @property
+    def packing(self) -> Mode:
+        return self.pack.mode
+
+    def tiles(self, network: Network) -> int:
+        """Tiles that all layers of a network need together."""
+        return len(self.pack.run(Tile().run(Calibrated(network, {}), self.target)).tiles)
 
     def share(self, height: int, width: int) -> int:
         """How many blocks of one size one tile holds, of one matrix."""

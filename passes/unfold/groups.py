@@ -50,10 +50,11 @@ class Grouped:
 class ChooseGroups:
     """Chooses the form of every grouped and depthwise convolution.
 
-    "auto" compares what each form takes alone on the machine. A dense matrix is taken where it needs fewer tiles and
-    no more MVMs than blocks of whole groups, as it may where groups are larger than a crossbar. A convolution leaves
-    the tiles only where the machine publishes time and energy of MVMs and of its digital unit, and the unit is better
-    in both; or where the user says what part of their cells its tiles must at least use.
+    "auto" compares what each form takes alone on the machine. Dense matrices are taken where they need fewer tiles and
+    no more MVMs than blocks of whole groups, as they may where groups are larger than a crossbar, and where the whole
+    network, packed, then needs fewer tiles. A convolution leaves the tiles only where the machine publishes time and
+    energy of MVMs and of its digital unit, and the unit is better in both; or where the user says what part of their
+    cells its tiles must at least use.
 
     Attributes:
         grouped: the form of all; grouped_of: layer or node → its form, whatever `grouped` says.
@@ -82,7 +83,12 @@ class ChooseGroups:
                 digital[step.name] = Declined(reason, str(layer), REMEDY)
             else:
                 forms.setdefault(step.matrix, form)
-        return _with_forms(lower(digital) if digital else network, forms, found)
+        lowered = lower(digital) if digital else network
+        auto = {s.matrix for s in steps if asked.get(s.name, self.grouped) == "auto" and forms.get(s.matrix) == "dense"}
+        apart: dict[str, Form] = {**forms, **dict.fromkeys(auto, "block-diagonal")}
+        if auto and bench.tiles(_with_forms(lowered, forms, found)) >= bench.tiles(_with_forms(lowered, apart, found)):
+            forms = apart
+        return _with_forms(lowered, forms, found)
 
     def _form(self, layer: Grouped, asked: Form | Literal["auto"]) -> tuple[Form, str]:
         """The form of a layer, and why it is digital where it is."""

@@ -7,9 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Literal
 
-from mho.passes.levels.network import Calibrated, Network
-from mho.passes.tile.pack import Pack
-from mho.passes.tile.tile import Tile
+from mho.passes.levels.network import Network
 from mho.passes.unfold.candidates import Candidate, Candidates, candidates
 from mho.passes.unfold.figures import Bench, Figures
 from mho.passes.unfold.groups import BLOCKS, WHOLE
@@ -17,7 +15,7 @@ from mho.passes.unfold.names import asked_layers
 from mho.targets.errors import OptionError, plain
 from mho.targets.program import Decision
 from mho.targets.steps import Analog, Body, Step, layers, walk, with_bodies
-from mho.targets.target import UNLIMITED, Count, Target
+from mho.targets.target import UNLIMITED, Count
 from mho.targets.unfolding import Places, ShiftedWindows, Window
 
 Form = Literal["im2col", "windows", "places"]
@@ -64,11 +62,8 @@ class ChooseUnfolding:
     unfold_of: Mapping[str, Form | Literal["auto"]] = field(default_factory=dict)
     most_tiles: Count = 1
 
-    def run(self, network: Network, target: Target, pack: Pack) -> Network:
+    def run(self, network: Network, bench: Bench) -> Network:
         """The network with the chosen unfoldings.
-
-        Args:
-            target: the machine as blocks are cut for it. pack: which blocks share a tile.
 
         Raises:
             OptionError: `unfold_of` names what is no convolution on tiles, or one that cannot be unfolded so.
@@ -77,13 +72,12 @@ class ChooseUnfolding:
         asked = asked_layers(network, self.unfold_of, steps, "unfold.unfold_of", "convolution")
         if self.unfold == "im2col" and not asked:
             return network
-        bench = Bench(target, pack.mode)
         found = {step.name: self._candidates(step, network, bench) for step in steps}
         self._refuse(asked, found)
         wanted = {name: asked.get(name, self.unfold) for name in found}
         choices = {name: _choice(wanted[name], c) for name, c in found.items() if isinstance(c, Candidates)}
         free = {name: c for name, c in found.items() if isinstance(c, Candidates) and wanted[name] == "auto"}
-        room = _Room(network, lambda n: _packed_tiles(n, target, pack), choices)
+        room = _Room(network, bench.tiles, choices)
         kept = room.within(free) if free else choices
         reasons = {name: why for name, why in found.items() if isinstance(why, str)}
         return _explained(_unfolded(network, kept), kept, reasons)
@@ -208,10 +202,6 @@ class _Room:
         if fits:
             self.choices = tried
         return fits
-
-
-def _packed_tiles(network: Network, target: Target, pack: Pack) -> int:
-    return len(pack.run(Tile().run(Calibrated(network, {}), target)).tiles)
 
 
 def _unfolded(network: Network, choices: Mapping[str, Choice]) -> Network:

@@ -9,6 +9,8 @@ from mho.examples.builder import Builder
 from mho.passes.levels.network import Network
 from mho.passes.lower import Lower
 from mho.passes.lower.fuse import FuseEpilogues
+from mho.passes.tile.pack import Mode, Pack
+from mho.passes.unfold.figures import Bench
 from mho.targets.target import Costs, Crossbar, Target
 from tests.passes.conftest import import_model
 
@@ -19,6 +21,10 @@ def machine(rows: int, columns: int, costs: Costs | None = None) -> Target:
     """The ideal machine with other arrays and costs."""
     crossbar = Crossbar(rows=rows, columns=columns, devices_per_weight=2, weight_scale="column")
     return replace(PLAIN, crossbar=crossbar, costs=costs or Costs())
+
+
+def bench(target: Target, mode: Mode) -> Bench:
+    return Bench(target, Pack(mode=mode, effort="fast"))
 
 
 def convolution(

@@ -8,12 +8,12 @@ import mho
 from mho.examples.builder import Builder
 from mho.passes.levels.matrix import Matrix, Recipe
 from mho.passes.tile.pack import Mode, Pack
-from mho.passes.unfold.figures import Bench, Beside, measure
+from mho.passes.unfold.figures import Beside, measure
 from mho.passes.unfold.unfold import ChooseUnfolding, Form
 from mho.report import summarise
 from mho.targets.target import Costs
 from mho.targets.unfolding import Dense, Places, ShiftedWindows, Unfolding, Window
-from tests.passes.unfold.networks import machine
+from tests.passes.unfold.networks import bench, machine
 
 COSTS = Costs(mvm_latency_ns=100, mvm_energy_nj=5, digital_latency_ns=10, digital_energy_nj=1)
 
@@ -23,7 +23,7 @@ def matrix(rows: int, columns: int, groups: int = 1, zeros: int = 0) -> Matrix:
 
 
 def test_row_blocks_add_partial_sums() -> None:
-    found = measure(matrix(40, 20), Dense(), 7, Bench(machine(16, 16, COSTS), "none"))
+    found = measure(matrix(40, 20), Dense(), 7, bench(machine(16, 16, COSTS), "none"))
     assert (found.tiles, found.mvms, found.words) == (6, 6 * 7, 2 * 40 * 7)
     assert (found.work.converted, found.work.added) == (6, 4)
     assert found.time_ns == pytest.approx(7 * 100 + 10 + 2 * 10)
@@ -34,15 +34,15 @@ def test_row_blocks_add_partial_sums() -> None:
 @pytest.mark.parametrize(("packing", "tiles", "turns"), [("none", 4, 1), ("pipelined", 4, 1), ("sequential", 1, 4)])
 def test_blocks_of_one_matrix_share_tiles(packing: Mode, tiles: int, turns: int) -> None:
     # Four groups of 5 × 20: as wide as an array each.
-    found = measure(matrix(20, 80, 4), Dense(), 3, Bench(machine(20, 20), packing))
+    found = measure(matrix(20, 80, 4), Dense(), 3, bench(machine(20, 20), packing))
     assert (found.tiles, found.busiest.mvms) == (tiles, turns)
     assert found.turns == 3 * turns
 
 
 def test_positions_that_overlap_are_added_once_more() -> None:
     window = Window(kernel=(3,), strides=(1,), dilations=(1,), spread=(1,), pads=((1, 1),))
-    bench = Bench(machine(16, 64), "pipelined")
-    apart, together = measure(matrix(8, 24), Places(window=window), 5, bench), measure(matrix(24, 8), window, 5, bench)
+    tiles = bench(machine(16, 64), "pipelined")
+    apart, together = measure(matrix(8, 24), Places(window=window), 5, tiles), measure(matrix(24, 8), window, 5, tiles)
     assert (apart.work.added, together.work.added) == (1, 1)
     assert (apart.tiles, together.tiles) == (1, 2)
     assert (apart.words, together.words) == (8 * 5, 24 * 5)
@@ -75,7 +75,7 @@ def test_figures_are_those_of_the_program(form: Form, packing: Mode) -> None:
         "windows": ShiftedWindows(window=window, copies=copies),
         "places": Places(window=window),
     }
-    found = measure(matrix(layer.rows, layer.columns), shapes[form], round(layer.fires), Bench(target, packing))
+    found = measure(matrix(layer.rows, layer.columns), shapes[form], round(layer.fires), bench(target, packing))
     assert (found.tiles, found.mvms) == (layer.tiles, layer.fires * layer.blocks)
     assert found.time_ns == pytest.approx(layer.busy_ns)
     assert found.energy_nj == pytest.approx(layer.energy_nj)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
@@ -16,7 +16,7 @@ from mho.passes.levels.matrix import evaluate
 from mho.passes.levels.network import Network
 from mho.passes.lower import Lower
 from mho.passes.lower.rule import Declined
-from mho.passes.tile.pack import Mode
+from mho.passes.tile.pack import Mode, Pack
 from mho.passes.unfold.figures import Bench
 from mho.passes.unfold.groups import CHEAPER, TOO_EMPTY, ChooseGroups, Form, whole
 from mho.passes.verify.network import verify_network
@@ -24,7 +24,7 @@ from mho.targets.errors import OptionError
 from mho.targets.steps import Analog, Digital
 from mho.targets.target import Costs, Target
 from tests.passes.conftest import import_model
-from tests.passes.unfold.networks import machine
+from tests.passes.unfold.networks import bench, machine
 
 DEPTHWISE, HALVES = (8, 8, 8), (300, 200, 2)
 """Channels in, channels out and groups: small groups, and groups that are larger than an array of 256 × 256."""
@@ -44,7 +44,7 @@ def chosen(
 ) -> Network:
     imported = import_model(model(shape, kernel))
     lower = Lower()
-    found = options.run(lower.run(imported), Bench(target, packing), partial(lower.run, imported))
+    found = options.run(lower.run(imported), bench(target, packing), partial(lower.run, imported))
     assert verify_network(found) == ()
     return found
 
@@ -69,6 +69,22 @@ def test_groups_larger_than_an_array_are_dense_where_that_needs_fewer_tiles() ->
     assert "block-diagonal 4 tiles" in network.decisions[0].detail and "dense 3 tiles" in network.decisions[0].detail
     # In any arrangement, the blocks of 150 × 100 stand two by one in a tile.
     assert chosen(shape, ChooseGroups(), machine(256, 256), packing="sequential").matrices["conv"].groups == 2
+
+
+@dataclass(frozen=True)
+class Crowded(Bench):
+    """A machine on which nothing that one layer saves saves the network a tile."""
+
+    def tiles(self, network: Network) -> int:
+        return 7
+
+
+def test_dense_matrices_must_save_the_packed_network_a_tile() -> None:
+    lower, imported = Lower(), import_model(model((600, 200, 2)))
+    crowded = Crowded(machine(256, 256), Pack(mode="pipelined"))
+    for options, groups in ((ChooseGroups(), 2), (ChooseGroups(grouped="dense"), 1)):
+        network = options.run(lower.run(imported), crowded, partial(lower.run, imported))
+        assert network.matrices["conv"].groups == groups
 
 
 def test_a_dense_matrix_is_the_block_diagonal_one_with_zeros() -> None:
@@ -143,4 +159,4 @@ def test_other_layers_stay_as_they_are() -> None:
     def never(left: Mapping[str, Declined]) -> Network:
         raise AssertionError(left)
 
-    assert ChooseGroups(grouped="digital").run(network, Bench(machine(64, 64), "none"), never) == network
+    assert ChooseGroups(grouped="digital").run(network, bench(machine(64, 64), "none"), never) == network

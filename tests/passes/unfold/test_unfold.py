@@ -11,11 +11,10 @@ from hypothesis import strategies as st
 
 from mho.passes.levels.dump import level_text
 from mho.passes.levels.matrix import Matrix
-from mho.passes.levels.network import Calibrated, Network
-from mho.passes.tile.pack import Mode, Pack
-from mho.passes.tile.tile import Tile
+from mho.passes.levels.network import Network
+from mho.passes.tile.pack import Mode
 from mho.passes.unfold.candidates import candidates, shifted
-from mho.passes.unfold.figures import Bench, measure
+from mho.passes.unfold.figures import measure
 from mho.passes.unfold.unfold import ChooseUnfolding
 from mho.passes.verify.network import verify_network
 from mho.runtime.unfold import position_shape
@@ -24,11 +23,11 @@ from mho.targets.steps import Analog
 from mho.targets.target import Target
 from mho.targets.unfolding import Places, ShiftedWindows, Unfolding, Window
 from tests.conftest import Golden
-from tests.passes.unfold.networks import convolution, machine
+from tests.passes.unfold.networks import bench, convolution, machine
 
 
 def chosen(network: Network, options: ChooseUnfolding, target: Target, mode: Mode = "pipelined") -> Network:
-    found = options.run(network, target, Pack(mode=mode, effort="fast"))
+    found = options.run(network, bench(target, mode))
     assert verify_network(found) == ()
     return found
 
@@ -54,21 +53,21 @@ def test_windows_take_the_least_time_of_all_that_fit(
     target = machine(rows, columns)
     (step,) = network.steps
     assert isinstance(step, Analog) and isinstance(step.unfolding, Window)
-    found = candidates(step, network, Bench(target, mode), 1)
+    found = candidates(step, network, bench(target, mode), 1)
     assert not isinstance(found, str)
     least = found.im2col.figures.turns
     sizes = position_shape((1, 1, 6, 6), step.unfolding)[1:]
     for copies in product(*(range(1, size + 1) for size in sizes)):
         unfolding = ShiftedWindows(window=step.unfolding, copies=copies)
         positions = prod(position_shape((1, 1, 6, 6), unfolding))
-        figures = measure(shifted(network.matrices["conv0"], unfolding), unfolding, positions, Bench(target, mode))
+        figures = measure(shifted(network.matrices["conv0"], unfolding), unfolding, positions, bench(target, mode))
         if figures.tiles <= found.im2col.figures.tiles:
             least = min(least, figures.turns)
     assert min(c.figures.turns for c in (found.im2col, *found.windows)) == least
     after = chosen(network, ChooseUnfolding(unfold="windows"), target, mode)
     (taken,) = unfoldings(after)
     positions = prod(position_shape((1, 1, 6, 6), taken))
-    assert measure(after.matrices["conv0"], taken, positions, Bench(target, mode)).turns == least
+    assert measure(after.matrices["conv0"], taken, positions, bench(target, mode)).turns == least
 
 
 def test_zeros_and_copies_of_a_wide_window_are_counted() -> None:
@@ -103,25 +102,23 @@ def test_auto_needs_no_more_tiles_fires_or_mvms_than_im2col(
 ) -> None:
     network, target = convolution(incoming, outgoing, kernel, 6, layers=layers), machine(rows, columns)
     auto = chosen(network, ChooseUnfolding(unfold="auto"), target, mode)
-    assert tiles(auto, target, mode) <= tiles(network, target, mode)
-    bench = Bench(target, mode)
+    assert bench(target, mode).tiles(auto) <= bench(target, mode).tiles(network)
     for before, after in zip(network.steps, auto.steps, strict=True):
         assert isinstance(before, Analog) and isinstance(after, Analog)
         counts = []
         for step, matrices in ((before, network.matrices), (after, auto.matrices)):
             positions = prod(position_shape((1, 1, 6, 6), step.unfolding))
-            counts.append((positions, measure(matrices[step.matrix], step.unfolding, positions, bench).mvms))
+            counts.append(
+                (positions, measure(matrices[step.matrix], step.unfolding, positions, bench(target, mode)).mvms)
+            )
         assert counts[1][0] <= counts[0][0] and counts[1][1] <= counts[0][1]
-
-
-def tiles(network: Network, target: Target, mode: Mode) -> int:
-    return len(Pack(mode=mode, effort="fast").run(Tile().run(Calibrated(network, {}), target)).tiles)
 
 
 def test_auto_gives_smaller_windows_where_all_do_not_fit_together() -> None:
     network, target = convolution(3, 3, 3, 12, layers=2), machine(128, 128)
     auto = chosen(network, ChooseUnfolding(unfold="auto"), target)
-    assert tiles(auto, target, "pipelined") == tiles(network, target, "pipelined") == 1
+    room = bench(target, "pipelined")
+    assert room.tiles(auto) == room.tiles(network) == 1
     copies = [u.copies for u in unfoldings(auto) if isinstance(u, ShiftedWindows)]
     assert copies and any("together would need more tiles" in d.detail for d in auto.decisions)
 
