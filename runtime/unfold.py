@@ -37,7 +37,7 @@ def unfold(x: Array, unfolding: Unfolding) -> tuple[Rows, tuple[int, ...]]:
         case Window():
             return _unfold_window(x, unfolding)
         case ShiftedWindows():
-            return _unfold_window(x, _wide_window(x.shape, unfolding))
+            return _unfold_window(x, wide_window(x.shape, unfolding))
         case Places():
             return _unfold_axis(x, 1)
 
@@ -162,7 +162,7 @@ def _unfold_axis(x: Array, axis: int) -> tuple[Rows, tuple[int, ...]]:
     return _rows(moved.reshape(prod(moved.shape[:-1]), moved.shape[-1])), moved.shape[:-1]
 
 
-def _wide_window(shape: tuple[int, ...], unfolding: ShiftedWindows) -> Window:
+def wide_window(shape: tuple[int, ...], unfolding: ShiftedWindows) -> Window:
     """The wide window with the padding that makes its last position whole; an input too small for one has none."""
     window, pads = unfolding.window, []
     places = position_shape(shape, unfolding)[1:]

@@ -19,6 +19,7 @@ from mho.targets.steps import Analog, walk
 from mho.targets.unfolding import Window
 
 Form = Literal["block-diagonal", "dense", "digital"]
+Wanted = Literal["auto", "block-diagonal", "dense", "digital"]
 
 BLOCKS = "constant weights, whole groups in a block"
 WHOLE = "constant weights, stored with the zeros between groups"
@@ -61,8 +62,8 @@ class ChooseGroups:
         digital_below: utilisation of a layer's own tiles below which "auto" leaves it digital; 0 leaves none.
     """
 
-    grouped: Form | Literal["auto"] = "auto"
-    grouped_of: Mapping[str, Form | Literal["auto"]] = field(default_factory=dict)
+    grouped: Wanted = "auto"
+    grouped_of: Mapping[str, Wanted] = field(default_factory=dict)
     digital_below: Annotated[float, Field(ge=0, le=1)] = 0.0
 
     def run(self, network: Network, bench: Bench, lower: Lowering) -> Network:
@@ -90,7 +91,7 @@ class ChooseGroups:
             forms = apart
         return _with_forms(lowered, forms, found)
 
-    def _form(self, layer: Grouped, asked: Form | Literal["auto"]) -> tuple[Form, str]:
+    def _form(self, layer: Grouped, asked: Wanted) -> tuple[Form, str]:
         """The form of a layer, and why it is digital where it is."""
         if asked != "auto":
             return asked, ASKED

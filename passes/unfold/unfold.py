@@ -19,6 +19,7 @@ from mho.targets.target import UNLIMITED, Count
 from mho.targets.unfolding import Places, ShiftedWindows, Window
 
 Form = Literal["im2col", "windows", "places"]
+Wanted = Literal["im2col", "windows", "places", "auto"]
 
 IM2COL = "constant weights, one window of the input at a position"
 WINDOWS = "constant weights, shifted windows of the input at a position"
@@ -58,8 +59,8 @@ class ChooseUnfolding:
         most_tiles: tiles that windows may take, as a multiple of those of im2col.
     """
 
-    unfold: Form | Literal["auto"] = "im2col"
-    unfold_of: Mapping[str, Form | Literal["auto"]] = field(default_factory=dict)
+    unfold: Wanted = "im2col"
+    unfold_of: Mapping[str, Wanted] = field(default_factory=dict)
     most_tiles: Count = 1
 
     def run(self, network: Network, bench: Bench) -> Network:
@@ -72,9 +73,15 @@ class ChooseUnfolding:
         asked = asked_layers(network, self.unfold_of, steps, "unfold.unfold_of", "convolution")
         if self.unfold == "im2col" and not asked:
             return network
-        found = {step.name: self._candidates(step, network, bench) for step in steps}
-        self._refuse(asked, found)
-        wanted = {name: asked.get(name, self.unfold) for name in found}
+        wanted = {step.name: asked.get(step.name, self.unfold) for step in steps}
+        uses = Counter(layer.matrix for layer in layers(network.steps))
+        found = {
+            step.name: self._candidates(step, network, bench, wanted[step.name])
+            if uses[step.matrix] == 1
+            else "its matrix is shared with other layers"
+            for step in steps
+        }
+        _refuse(asked, found)
         choices = {name: _choice(wanted[name], c) for name, c in found.items() if isinstance(c, Candidates)}
         free = {name: c for name, c in found.items() if isinstance(c, Candidates) and wanted[name] == "auto"}
         room = _Room(network, bench.tiles, choices)
@@ -82,24 +89,23 @@ class ChooseUnfolding:
         reasons = {name: why for name, why in found.items() if isinstance(why, str)}
         return _explained(_unfolded(network, kept), kept, reasons)
 
-    def _candidates(self, step: Analog, network: Network, bench: Bench) -> Candidates | str:
+    def _candidates(self, step: Analog, network: Network, bench: Bench, wanted: Wanted) -> Candidates | str:
         crossbar = bench.target.crossbar
         if UNLIMITED in (crossbar.rows, crossbar.columns):
             return "the size of an array is not published"
-        if Counter(layer.matrix for layer in layers(network.steps))[step.matrix] > 1:
-            return "its matrix is shared with other layers"
-        return candidates(step, network, bench, self.most_tiles)
+        return candidates(step, network, bench, 1 if wanted == "auto" else self.most_tiles)
 
-    def _refuse(self, asked: Mapping[str, Form | Literal["auto"]], found: Mapping[str, Candidates | str]) -> None:
-        problems = []
-        for name, form in asked.items():
-            layer = found[name]
-            if form in ("windows", "places"):
-                why = layer if isinstance(layer, str) else _lacks(layer, form)
-                if why:
-                    problems.append(f"unfold.unfold_of: {plain(name)} cannot be unfolded in {form}: {why}")
-        if problems:
-            raise OptionError(problems)
+
+def _refuse(asked: Mapping[str, Wanted], found: Mapping[str, Candidates | str]) -> None:
+    problems = []
+    for name, form in asked.items():
+        layer = found[name]
+        if form in ("windows", "places"):
+            why = layer if isinstance(layer, str) else _lacks(layer, form)
+            if why:
+                problems.append(f"unfold.unfold_of: {plain(name)} cannot be unfolded in {form}: {why}")
+    if problems:
+        raise OptionError(problems)
 
 
 def _lacks(layer: Candidates, form: str) -> str:
@@ -109,7 +115,7 @@ def _lacks(layer: Candidates, form: str) -> str:
     return "its kernel is a single place" if form == "places" and layer.places is None else ""
 
 
-def _choice(wanted: Form | Literal["auto"], layer: Candidates) -> Choice:
+def _choice(wanted: Wanted, layer: Candidates) -> Choice:
     match wanted:
         case "windows":
             taken, why_not = next(iter(layer.windows), layer.im2col), _lacks(layer, wanted)
