@@ -9,9 +9,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from mho.examples.builder import Builder
 from mho.passes.levels.dump import level_text
 from mho.passes.levels.matrix import Matrix
 from mho.passes.levels.network import Network
+from mho.passes.lower import Lower
 from mho.passes.tile.pack import Mode
 from mho.passes.unfold.candidates import candidates, shifted
 from mho.passes.unfold.figures import measure
@@ -20,9 +22,10 @@ from mho.passes.verify.network import verify_network
 from mho.runtime.unfold import position_shape
 from mho.targets.errors import OptionError
 from mho.targets.steps import Analog
-from mho.targets.target import Target
+from mho.targets.target import UNLIMITED, Target
 from mho.targets.unfolding import Places, ShiftedWindows, Unfolding, Window
 from tests.conftest import Golden
+from tests.passes.conftest import import_model
 from tests.passes.unfold.networks import bench, convolution, machine
 
 
@@ -173,3 +176,51 @@ def test_text_of_an_unfolded_network(form: str, golden: Golden) -> None:
     found = chosen(network, options, machine(64, 64))
     said = "".join(f"{d.node}: {d.because}\n" for d in found.decisions)
     golden.check(f"passes/unfold_{form}.txt", level_text(found) + said)
+
+
+def lowered(net: Builder) -> Network:
+    return Lower().run(import_model(net.model))
+
+
+def shared() -> Network:
+    net = Builder("net")
+    x, weight = net.input("x", ["N", 3, 6, 6]), net.weight("w", 3, 3, 3, 3, fan_in=27)
+    y = net.op("Conv", "one", x, weight, pads=[1] * 4)
+    net.output(net.op("Conv", "two", y, weight, pads=[1] * 4), ["N", 3, 6, 6])
+    return lowered(net)
+
+
+def open_sizes() -> Network:
+    net = Builder("net")
+    x = net.input("x", ["N", 3, "H", "W"])
+    net.output(net.op("Conv", "one", x, net.weight("w", 3, 3, 3, 3, fan_in=27)), ["N", 3, "h", "w"])
+    return lowered(net)
+
+
+def transposed() -> Network:
+    net = Builder("net")
+    x = net.input("x", ["N", 3, 6, 6])
+    y = net.op("ConvTranspose", "one", x, net.weight("w", 3, 3, 3, 3, fan_in=27), strides=[2, 2])
+    net.output(y, ["N", 3, 13, 13])
+    return lowered(net)
+
+
+@pytest.mark.parametrize(
+    ("network", "rows", "why"),
+    [
+        (shared(), 64, "its matrix is shared with other layers"),
+        (open_sizes(), 64, "the size of its input is not known; fix it with --dim"),
+        (transposed(), 64, "zeros stand between the samples that windows of a transposed convolution meet"),
+        (convolution(3, 3, 3, 6), UNLIMITED, "the size of an array is not published"),
+    ],
+)
+def test_what_keeps_im2col_says_why(network: Network, rows: int, why: str) -> None:
+    found = chosen(network, ChooseUnfolding(unfold="windows"), machine(rows, 64))
+    assert all(isinstance(unfolding, Window) for unfolding in unfoldings(found))
+    assert all(why in decision.detail for decision in found.decisions)
+
+
+def test_a_transposed_convolution_fires_once_a_sample_in_places() -> None:
+    (taken,) = unfoldings(chosen(transposed(), ChooseUnfolding(unfold="auto"), machine(64, 64)))
+    assert isinstance(taken, Places)
+    assert position_shape((1, 3, 6, 6), taken) == (1, 6, 6)
