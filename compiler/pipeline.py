@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
+from functools import partial
 
 from mho.passes.calibrate.observe import Observe
 from mho.passes.calibrate.ranges import SetRanges
@@ -25,6 +26,9 @@ from mho.passes.tile.pack import Pack
 from mho.passes.tile.replicate import Replicate
 from mho.passes.tile.spare import KeepSpare
 from mho.passes.tile.tile import Tile
+from mho.passes.unfold.figures import Bench
+from mho.passes.unfold.groups import ChooseGroups
+from mho.passes.unfold.unfold import ChooseUnfolding
 from mho.runtime.samples import Samples
 from mho.stages import Stages
 from mho.targets.faults import FaultMap
@@ -39,6 +43,8 @@ class Pipeline:
     simplify: Simplify = field(default_factory=Simplify)
     expand: ExpandWeights = field(default_factory=ExpandWeights)
     lower: Lower = field(default_factory=Lower)
+    group: ChooseGroups = field(default_factory=ChooseGroups)
+    unfold: ChooseUnfolding = field(default_factory=ChooseUnfolding)
     observe: Observe = field(default_factory=Observe)
     spare: KeepSpare = field(default_factory=KeepSpare)
     tile: Tile = field(default_factory=Tile)
@@ -56,8 +62,11 @@ class Pipeline:
         simple = stage("simplify", self.simplify.run, model)
         expanded = stage("expand", self.expand.run, simple)
         lowered = stage("lower", self.lower.run, expanded)
-        checked = stage("check_weights", CheckWeights().run, lowered)
-        return stage("fuse", FuseEpilogues(target.core.functions).run, checked)
+        bench, again = Bench(self.spare.run(target), self.pack), partial(self.lower.run, expanded)
+        grouped = stage("group", self.group.run, lowered, bench, again)
+        checked = stage("check_weights", CheckWeights().run, grouped)
+        fused = stage("fuse", FuseEpilogues(target.core.functions).run, checked)
+        return stage("unfold", self.unfold.run, fused, bench)
 
     def calibrated(self, network: Network, target: Target, samples: Samples, stage: Stages) -> Calibrated:
         """The network with its input ranges, seen on the samples."""
@@ -86,8 +95,10 @@ STAGES = (
     "simplify",
     "expand",
     "lower",
+    "group",
     "check_weights",
     "fuse",
+    "unfold",
     "observe",
     "tile",
     "devices",

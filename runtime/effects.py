@@ -11,6 +11,7 @@ from dataclasses import dataclass, fields, replace
 from math import isfinite
 
 from mho.runtime.devices import MODELS, DriftingDevice, MeasuredDevice
+from mho.runtime.formats import SUMS
 from mho.targets.errors import OptionError, plain
 from mho.targets.faults import FaultMap
 from mho.targets.target import Compensation, Converter, NumberFormat, Target
@@ -89,11 +90,16 @@ NO_FAULTS = FaultMap()
 
 
 def cell_formats(target: Target, effects: Effects) -> dict[str, NumberFormat]:
-    """The number format of recurrent cells by their ONNX operator, where a shared unit of the machine computes them."""
+    """The number formats of digital units that the sequencer computes for.
+
+    Those of recurrent cells go by their ONNX operator, where a shared unit of the machine computes them; that of a
+    core's unit, which finishes sums over several positions, is `sums`.
+    """
     if not effects.digital_format:
         return {}
     found = ((cell, target.unit_of(cell)) for cell in ("LSTM", "GRU", "RNN"))
-    return {cell: target.units[unit].digital_format for cell, unit in found if unit is not None}
+    formats = {cell: target.units[unit].digital_format for cell, unit in found if unit is not None}
+    return formats | {SUMS: target.core.digital_format}
 
 
 def effects_of(target: Target, faults: FaultMap = NO_FAULTS) -> tuple[str, ...]:

@@ -11,6 +11,9 @@ from mho.targets.target import NumberFormat
 
 Floats = NDArray[np.float32] | NDArray[np.float64]
 
+SUMS = "sums"
+"""Among the formats of digital units: that in which cores finish what they added up over several positions."""
+
 FLOAT16_LARGEST = 65504
 """The largest finite float16."""
 

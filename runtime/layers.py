@@ -4,20 +4,24 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from mho.runtime.sequencer import Executable
 from mho.targets.steps import Activation, Analog, Recurrent, walk
+
+if TYPE_CHECKING:
+    from mho.runtime.sequencer import Executable
 
 Column = NDArray[np.float32] | NDArray[np.float64]
 
 
 @dataclass(frozen=True)
 class LayerMath:
-    """y = activation(scale · sums + bias + addend); a gate of a recurrent step has sums only.
+    """y = activation(scale · sums + bias + addend).
+
+    A gate of a recurrent step has sums only, and so has a layer whose outputs are sums over several positions.
 
     Attributes:
         scale, bias: [columns], or None; float64 where the program stores them so, else float32.
@@ -37,16 +41,23 @@ class LayerMath:
 
 
 def layer_math(program: Executable) -> Iterator[LayerMath]:
-    """The mathematics of every layer, in the order of the sequence."""
+    """The mathematics of what every layer's kernels compute, in the order of the sequence."""
+    for step in walk(program.sequence):
+        if isinstance(step, Analog) and step.unfolding.overlaps:
+            yield LayerMath(step.name, step.matrix)
+        elif isinstance(step, Analog):
+            yield step_math(program, step, step.unfolding.channel_columns)
+        elif isinstance(step, Recurrent):
+            yield from (LayerMath(g.name, g.matrix, gate=True) for d in step.directions for g in d.gates)
+
+
+def step_math(program: Executable, step: Analog, channel_columns: int = 1) -> LayerMath:
+    """The mathematics of a step on its complete sums, each channel's constants for so many columns."""
 
     def constant(name: str | None) -> Column | None:
         if name is None:
             return None
-        stored = program.tensors[f"constant/{name}"].reshape(-1)
+        stored = np.repeat(program.tensors[f"constant/{name}"].reshape(-1), channel_columns)
         return stored if stored.dtype == np.float64 else stored.astype(np.float32)
 
-    for step in walk(program.sequence):
-        if isinstance(step, Analog):
-            yield LayerMath(step.name, step.matrix, constant(step.scale), constant(step.bias), step.activation)
-        elif isinstance(step, Recurrent):
-            yield from (LayerMath(g.name, g.matrix, gate=True) for d in step.directions for g in d.gates)
+    return LayerMath(step.name, step.matrix, constant(step.scale), constant(step.bias), step.activation)

@@ -17,11 +17,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mho.runtime.digital import DigitalUnit
+from mho.runtime.epilogue import finish_all
+from mho.runtime.formats import SUMS, rounded
+from mho.runtime.layers import step_math
 from mho.runtime.ort_values import NUMPY_TYPES
 from mho.runtime.random import key
 from mho.runtime.recurrent import run_recurrent
 from mho.runtime.samples import leading
-from mho.runtime.unfold import fold, position_shape, unfold_pieces
+from mho.runtime.unfold import fold_pieces, position_shape, unfold_addend, unfold_pieces
 from mho.targets.errors import ProgramError, plain
 from mho.targets.steps import (
     Analog,
@@ -109,7 +112,8 @@ class Sequencer:
 
     Args:
         most_trips: of all Loops together in one run; then each stops after one trip, as if its condition were false.
-        cells: recurrent operator → number format of the unit that computes its cells; float32 where none is named.
+        cells: recurrent operator → number format of the unit that computes its cells, and `SUMS`; float32 where none is
+            named.
     """
 
     def __init__(
@@ -190,21 +194,23 @@ class Sequencer:
         fires = firing_indices(step, shape, turn)
         addend = None
         if step.addend is not None:
-            addend = self._addend(step, values[step.addend], shape)
-        columns = [
-            self.unit.fire(step.name, rows, fires[span], None if addend is None else addend[span])
+            addend = unfold_addend(values[step.addend], source.shape, step.unfolding)
+        with_kernels = None if step.unfolding.overlaps else addend
+        columns = (
+            self.unit.fire(step.name, rows, fires[span], None if with_kernels is None else with_kernels[span])
             for rows, span in unfold_pieces(source, step.unfolding)
-        ]
-        return fold(np.concatenate(columns) if len(columns) > 1 else columns[0], shape, step.unfolding).astype(
-            source.dtype, copy=False
         )
+        output = fold_pieces(columns, source.shape, step.unfolding)
+        if step.unfolding.overlaps:
+            self._finish(step, output, addend)
+        return output.astype(source.dtype, copy=False)
 
-    def _addend(self, step: Analog, value: Array, shape: tuple[int, ...]) -> NDArray[np.float32]:
-        """The addend at each position: [positions, columns], or [positions, 1] where it is one for all columns."""
-        ranked = value.reshape((1,) * (len(shape) + 1 - value.ndim) + value.shape)
-        moved = np.moveaxis(ranked, step.unfolding.columns_axis, -1)
-        spread = np.broadcast_to(moved, (*shape, moved.shape[-1]))
-        return np.ascontiguousarray(spread.reshape(prod(shape), moved.shape[-1]), dtype=np.float32)
+    def _finish(self, step: Analog, output: Array, addend: Array | None) -> None:
+        """The epilogue of a layer whose outputs are sums over positions, in place: output [N, C, *spatial]."""
+        moved = np.moveaxis(output, step.unfolding.columns_axis, -1)
+        values = moved.reshape(-1, moved.shape[-1])
+        finish_all(values, step_math(self.program, step), addend)
+        moved[...] = rounded(values, self._cells.get(SUMS, "float32")).reshape(moved.shape)
 
     def _recurrent(self, step: Recurrent, values: Mapping[str, Any], turn: Turn) -> dict[str, Array]:
         needed = {name: values[name] for name in (*reads(step), *parameters(step))}

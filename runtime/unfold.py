@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from dataclasses import replace
 from math import prod
 from typing import Any
 
@@ -10,7 +11,7 @@ import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 
-from mho.targets.unfolding import Dense, Unfolding, Window
+from mho.targets.unfolding import Dense, Places, ShiftedWindows, Unfolding, Window
 
 Array = NDArray[Any]
 Rows = NDArray[np.float32]
@@ -28,18 +29,21 @@ def unfold(x: Array, unfolding: Unfolding) -> tuple[Rows, tuple[int, ...]]:
 
     Returns:
         float32 [positions, rows], and the shape of the positions: for a window [N, *spatial_out], for a dense
-        layer the input's shape without the axis of the rows.
+        layer the input's shape without the axis of the rows, for places [N, *spatial].
     """
     match unfolding:
         case Dense():
-            moved = np.moveaxis(x, unfolding.axis, -1)
-            return _rows(moved.reshape(prod(moved.shape[:-1]), moved.shape[-1])), moved.shape[:-1]
+            return _unfold_axis(x, unfolding.axis)
         case Window():
             return _unfold_window(x, unfolding)
+        case ShiftedWindows():
+            return _unfold_window(x, wide_window(x.shape, unfolding))
+        case Places():
+            return _unfold_axis(x, 1)
 
 
 def unfold_pieces(x: Array, unfolding: Unfolding) -> Iterator[tuple[Rows, slice]]:
-    """The vectors of an input in pieces: whole samples of a window, at most `PIECE_NUMBERS` numbers or one sample.
+    """The vectors of an input in pieces: whole samples of a convolution, about `PIECE_NUMBERS` numbers or one sample.
 
     Returns:
         float32 [positions of the piece, rows], and where the piece lies among all positions.
@@ -49,9 +53,10 @@ def unfold_pieces(x: Array, unfolding: Unfolding) -> Iterator[tuple[Rows, slice]
         yield rows, slice(0, len(rows))
         return
     positions = prod(position_shape(x.shape, unfolding)[1:])
-    size = max(1, PIECE_NUMBERS // max(1, positions * x.shape[1] * prod(unfolding.kernel)))
+    kernel = unfolding.window.kernel if isinstance(unfolding, Places) else unfolding.kernel
+    size = max(1, PIECE_NUMBERS // max(1, positions * x.shape[1] * prod(kernel)))
     for first in range(0, max(1, len(x)), size):
-        rows, _ = _unfold_window(x[first : first + size], unfolding)
+        rows, _ = unfold(x[first : first + size], unfolding)
         yield rows, slice(first * positions, first * positions + len(rows))
 
 
@@ -62,21 +67,74 @@ def position_shape(shape: tuple[int, ...], unfolding: Unfolding) -> tuple[int, .
             axis = unfolding.axis % len(shape)
             return shape[:axis] + shape[axis + 1 :]
         case Window():
-            wide = tuple(max(0, s * (n - 1) + 1) for n, s in zip(shape[2:], unfolding.spread, strict=True))
-            pads = window_pads(shape[2:], unfolding)
-            sizes = (
-                max(0, (n + sum(pad) - d * (k - 1) - 1 + s) // s)
-                for n, pad, d, k, s in zip(
-                    wide, pads, unfolding.dilations, unfolding.kernel, unfolding.strides, strict=True
-                )
-            )
-            return (shape[0], *sizes)
+            return (shape[0], *_window_places(shape[2:], unfolding))
+        case ShiftedWindows():
+            sizes = zip(_window_places(shape[2:], unfolding.window), unfolding.copies, strict=True)
+            return (shape[0], *(-(-size // copies) for size, copies in sizes))
+        case Places():
+            return (shape[0], *shape[2:])
 
 
-def fold(columns: Array, positions: tuple[int, ...], unfolding: Unfolding) -> Array:
-    """The output that has `columns` [positions, C]: [N, C, *spatial_out] for a window."""
+def output_positions(shape: tuple[int, ...], unfolding: Unfolding) -> tuple[int, ...]:
+    """The shape of the output for an input of this shape, without the axis of its columns."""
+    match unfolding:
+        case Dense() | Window():
+            return position_shape(shape, unfolding)
+        case ShiftedWindows() | Places():
+            return position_shape(shape, unfolding.window)
+
+
+def _window_places(spatial: tuple[int, ...], window: Window) -> tuple[int, ...]:
+    """How many places a window has along each spatial axis."""
+    wide = tuple(max(0, s * (n - 1) + 1) for n, s in zip(spatial, window.spread, strict=True))
+    pads = window_pads(spatial, window)
+    return tuple(
+        max(0, (n + sum(pad) - d * (k - 1) - 1 + s) // s)
+        for n, pad, d, k, s in zip(wide, pads, window.dilations, window.kernel, window.strides, strict=True)
+    )
+
+
+def fold(columns: Array, shape: tuple[int, ...], unfolding: Unfolding) -> Array:
+    """The output that has `columns` [positions, C] for an input of this shape: [N, C, *spatial_out] for a window.
+
+    Shifted windows give several outputs a column of positions, places are added up: C is then the columns of all of
+    them, and the output has C / `channel_columns` channels.
+    """
+    positions = position_shape(shape, unfolding)
     shaped = columns.reshape(*positions, columns.shape[1])
-    return np.moveaxis(shaped, -1, unfolding.columns_axis)
+    match unfolding:
+        case Dense() | Window():
+            return np.moveaxis(shaped, -1, unfolding.columns_axis)
+        case ShiftedWindows():
+            return _side_by_side(shaped, output_positions(shape, unfolding), unfolding)
+        case Places():
+            return _added_up(shaped, output_positions(shape, unfolding), unfolding.window)
+
+
+def fold_pieces(pieces: Iterable[Array], shape: tuple[int, ...], unfolding: Unfolding) -> Array:
+    """As `fold` of the pieces' columns one behind the other; those of places are added up piece by piece."""
+    if not unfolding.overlaps:
+        columns = list(pieces)
+        return fold(np.concatenate(columns) if len(columns) > 1 else columns[0], shape, unfolding)
+    each = max(1, prod(shape[2:]))
+    sums = [fold(columns, (len(columns) // each, *shape[1:]), unfolding) for columns in pieces]
+    return np.concatenate(sums) if len(sums) > 1 else sums[0]
+
+
+def unfold_addend(value: Array, shape: tuple[int, ...], unfolding: Unfolding) -> Rows:
+    """What is added to an output, at each position of an input of this shape: the opposite of `fold`.
+
+    Returns:
+        float32 [positions, columns], or [positions, 1] where it is one number for all columns. For places, whose
+        output is finished after the sum, the positions are those of the output.
+    """
+    outputs = output_positions(shape, unfolding)
+    ranked = value.reshape((1,) * (len(outputs) + 1 - value.ndim) + value.shape)
+    moved = np.moveaxis(ranked, unfolding.columns_axis, -1)
+    spread = np.broadcast_to(moved, (*outputs, moved.shape[-1]))
+    if isinstance(unfolding, ShiftedWindows):
+        spread = _at_windows(spread, position_shape(shape, unfolding), unfolding)
+    return _rows(spread.reshape(prod(spread.shape[:-1]), spread.shape[-1]))
 
 
 def window_pads(spatial: tuple[int, ...], window: Window) -> Pads:
@@ -97,6 +155,68 @@ def window_pads(spatial: tuple[int, ...], window: Window) -> Pads:
 
 def _rows(array: Array) -> Rows:
     return np.ascontiguousarray(array, dtype=np.float32)
+
+
+def _unfold_axis(x: Array, axis: int) -> tuple[Rows, tuple[int, ...]]:
+    moved = np.moveaxis(x, axis, -1)
+    return _rows(moved.reshape(prod(moved.shape[:-1]), moved.shape[-1])), moved.shape[:-1]
+
+
+def wide_window(shape: tuple[int, ...], unfolding: ShiftedWindows) -> Window:
+    """The wide window with the padding that makes its last position whole; an input too small for one has none."""
+    window, pads = unfolding.window, []
+    places = position_shape(shape, unfolding)[1:]
+    sides = zip(shape[2:], window_pads(shape[2:], window), unfolding.kernel, unfolding.pitch, strict=True)
+    steps = tuple(s * m for s, m in zip(window.strides, unfolding.copies, strict=True))
+    for (size, (before, after), kernel, pitch), step, count in zip(sides, steps, places, strict=True):
+        needed = (count - 1) * step + pitch * (kernel - 1) + 1
+        pads.append((before, needed - size - before if all(places) else after))
+    return replace(
+        window,
+        kernel=unfolding.kernel,
+        strides=steps,
+        dilations=unfolding.pitch,
+        pads=tuple(pads),
+        auto_pad="explicit",
+    )
+
+
+def _side_by_side(shaped: Array, outputs: tuple[int, ...], unfolding: ShiftedWindows) -> Array:
+    """[N, *positions, C · copies] as [N, C, *spatial_out]: the copies lie between the positions of each axis."""
+    copies, rank = unfolding.copies, len(unfolding.copies)
+    split = shaped.reshape(*shaped.shape[:-1], shaped.shape[-1] // prod(copies), *copies)
+    pairs = [axis for i in range(rank) for axis in (1 + i, 2 + rank + i)]
+    places = tuple(n * m for n, m in zip(shaped.shape[1:-1], copies, strict=True))
+    joined = split.transpose(0, 1 + rank, *pairs).reshape(len(shaped), split.shape[1 + rank], *places)
+    return joined[(slice(None), slice(None), *(slice(size) for size in outputs[1:]))]
+
+
+def _at_windows(spread: Array, positions: tuple[int, ...], unfolding: ShiftedWindows) -> Array:
+    """[N, *spatial_out, C] as [N, *positions, C · copies], zero beyond the end of the output."""
+    copies, rank = unfolding.copies, len(unfolding.copies)
+    ends = [(0, n * m - size) for n, m, size in zip(positions[1:], copies, spread.shape[1:-1], strict=True)]
+    wide = np.pad(spread, [(0, 0), *ends, (0, 0)])
+    sides = [size for pair in zip(positions[1:], copies, strict=True) for size in pair]
+    split = wide.reshape(len(spread), *sides, spread.shape[-1])
+    order = (0, *range(1, 1 + 2 * rank, 2), 1 + 2 * rank, *range(2, 2 + 2 * rank, 2))
+    return split.transpose(order).reshape(*positions, spread.shape[-1] * prod(copies))
+
+
+def _added_up(shaped: Array, outputs: tuple[int, ...], window: Window) -> Array:
+    """[N, *spatial, C · places] as [N, C, *spatial_out]: output o is the sum over the places k of what sample
+    o · stride + k · dilation of the padded input gives at place k."""
+    kernel, spatial = window.kernel, shaped.shape[1:-1]
+    split = np.moveaxis(shaped.reshape(*shaped.shape[:-1], -1, prod(kernel)), (-1, -2), (0, 2))
+    pads = window_pads(spatial, window)
+    total = np.zeros((shaped.shape[0], split.shape[2], *outputs[1:]), shaped.dtype)
+    if not total.size:
+        return total
+    for place, part in zip(np.ndindex(kernel), split, strict=True):
+        padded = _padded(_spread(part, window.spread), pads)
+        sides = zip(place, window.dilations, window.strides, outputs[1:], strict=True)
+        taps = tuple(slice(k * d, k * d + (size - 1) * s + 1, s) for k, d, s, size in sides)
+        total += padded[(slice(None), slice(None), *taps)]
+    return total
 
 
 def _unfold_window(x: Array, window: Window) -> tuple[Rows, tuple[int, ...]]:

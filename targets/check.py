@@ -6,7 +6,7 @@ Here: names, values and tensors of the sequence. Tiles are in `check_tiles`, ker
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from itertools import pairwise
 from math import prod
 from pathlib import Path
@@ -32,7 +32,7 @@ from mho.targets.steps import (
     walk,
     writes,
 )
-from mho.targets.unfolding import Window
+from mho.targets.unfolding import Places, ShiftedWindows, Window
 
 MOST_ELEMENTS = 2**31
 """Of an input or output whose shape is told."""
@@ -116,6 +116,8 @@ def _matrices(program: Program) -> Iterator[str]:
         ):
             yield f"matrix {matrix.name} of {matrix.rows} × {matrix.columns} has {matrix.groups} groups"
             continue
+        if not (0 <= matrix.zeros < matrix.weights and matrix.copies >= 1):
+            yield f"matrix {matrix.name} has {matrix.zeros} zeros in {matrix.weights} entries, {matrix.copies} times"
         needed = (matrix.groups, matrix.rows // matrix.groups, matrix.columns // matrix.groups)
         shape = _shape(program, f"matrix/{matrix.name}")
         if shape != needed:
@@ -132,19 +134,32 @@ def _layers(program: Program) -> Iterator[str]:
         if used.get(name) != told.get(name):
             yield f"layer {name} is of matrix {used.get(name)} in the sequence and of {told.get(name)} in the facts"
     yield from (f"matrix {name} is of no layer" for name in sorted(known - set(used.values())))
+    widths = {m.name: m.columns for m in program.matrices}
+    for step in walk(program.sequence):
+        if isinstance(step, Analog) and widths.get(step.matrix, 0) % step.unfolding.channel_columns:
+            each = step.unfolding.channel_columns
+            yield f"layer {step.name} has {each} columns a channel, which its matrix of {widths[step.matrix]} has not"
 
 
 def _parameters(program: Program) -> Iterator[str]:
-    columns = {m.name: m.columns for m in program.matrices}
+    widths = {m.name: m.columns for m in program.matrices}
     for step in walk(program.sequence):
+        columns = _channels(step, widths)
         for name in parameters(step):
             shape = _shape(program, f"constant/{name}")
             if shape is None:
                 yield f"step {step.name} names constant {name}, which is not there"
             elif isinstance(step, Analog) and sum(1 for n in shape if n != 1) > 1:
                 yield f"step {step.name}: constant {name} has shape {shape}, not one number a column"
-            elif isinstance(step, Analog) and max(shape, default=1) != columns.get(step.matrix):
-                yield f"step {step.name}: constant {name} has shape {shape} for {columns.get(step.matrix)} columns"
+            elif isinstance(step, Analog) and max(shape, default=1) != columns:
+                yield f"step {step.name}: constant {name} has shape {shape} for {columns} columns"
+
+
+def _channels(step: Step, widths: Mapping[str, int]) -> int | None:
+    """Channels of a layer's output, for each of which its constants have a number."""
+    if not isinstance(step, Analog) or step.matrix not in widths:
+        return None
+    return widths[step.matrix] // step.unfolding.channel_columns
 
 
 def _graphs(program: Program) -> Iterator[str]:
@@ -182,8 +197,12 @@ def _arities(program: Program) -> Iterator[str]:
 
 def _counts(step: Step) -> Iterator[tuple[str, int, int]]:
     match step:
-        case Analog(unfolding=Window() as window):
+        case Analog(unfolding=Window() | ShiftedWindows() | Places() as unfolding):
+            window = unfolding if isinstance(unfolding, Window) else unfolding.window
             axes = len(window.kernel)
+            if isinstance(unfolding, ShiftedWindows):
+                yield "copies", len(unfolding.copies), axes
+                yield "spreads above 1", sum(s > 1 for s in window.spread), 0
             yield "strides", len(window.strides), axes
             yield "dilations", len(window.dilations), axes
             yield "spreads", len(window.spread), axes

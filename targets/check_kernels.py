@@ -59,6 +59,8 @@ def check_kernels(program: Program) -> Iterator[str]:
 
 
 def _epilogue(step: Analog) -> tuple[str, ...]:
+    if step.unfolding.overlaps:
+        return ()
     affine = ("affine",) if step.scale is not None or step.bias is not None else ()
     return affine + (("activate",) if step.addend is not None or step.activation is not None else ())
 

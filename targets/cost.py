@@ -6,6 +6,7 @@
 | `Convert` | a conversion by the ADC for each column; one vector through the core's digital unit |
 | `Accumulate`, `Add` | one vector through the digital unit; nothing before a `Convert`, where charge is added |
 | `Affine`, `Activate`, `Store` | nothing of their own: they happen while the vector is in the unit |
+| `Store` of a layer whose positions overlap | one vector through the digital unit, added to those of other positions |
 | `Send`, `Receive` | every word for each link on its way, and for each crossing from chip to chip |
 
 Conversions are charged where they have a figure of their own; elsewhere the figure of the MVM holds them.

@@ -63,6 +63,8 @@ class MatrixFacts:
 
     Attributes:
         origins: names of the ONNX tensors and nodes it was made from.
+        zeros: stored entries that no weight of the model fills, as beside the kernels of a wide window.
+        copies: how often each weight of the model is stored.
     """
 
     __pydantic_config__ = STRICT
@@ -72,11 +74,18 @@ class MatrixFacts:
     columns: Count
     groups: Count
     origins: tuple[str, ...]
+    zeros: Index = 0
+    copies: Count = 1
 
     @property
     def weights(self) -> int:
-        """Number of weights, the zeros between the groups not counted."""
+        """Number of stored entries, the zeros between the groups not counted."""
         return self.rows * self.columns // self.groups
+
+    @property
+    def filled(self) -> int:
+        """Stored entries that hold a weight of the model."""
+        return max(0, self.weights - self.zeros)
 
 
 @dataclass(frozen=True, kw_only=True)

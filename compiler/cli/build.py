@@ -76,6 +76,18 @@ SUFFIX = ".mho"
     metavar="NODE=FACTOR,…",
     help="Spread a node's weights over FACTOR times its rows with a random matrix, which is digital.",
 )
+@click.option(
+    "--grouped",
+    type=click.Choice(["auto", "block-diagonal", "dense", "digital"]),
+    help="Grouped convolutions: whole groups in a block, one matrix with the zeros between them, or digital; auto "
+    "compares them and leaves the tiles only where the machine's published figures say so.  [default: auto]",
+)
+@click.option(
+    "--unfold",
+    type=click.Choice(["im2col", "windows", "places", "auto"]),
+    help="What of a convolution's input meets its matrix at a position: a window; several, by shifted copies of the "
+    "kernels; a single sample; auto takes what needs the fewest MVMs in no more tiles.  [default: im2col]",
+)
 @click.option("--digital", multiple=True, metavar="NODE", help="Leave a node or layer digital; may be repeated.")
 @click.option("--explain", is_flag=True, help="List every ONNX node: where it runs, why, and what would change that.")
 @click.option("--verify", is_flag=True, help="Check every level that a pass returns.")
@@ -129,6 +141,8 @@ def pipeline_flags(flags: dict[str, Any]) -> dict[str, dict[str, Any]]:
     options = {
         "calibrate": ("observe.rule", "ranges.rule"),
         "digital": ("lower.digital",),
+        "grouped": ("group.grouped",),
+        "unfold": ("unfold.unfold",),
         "expand": ("expand.layers",),
         "chips": ("partition.chips", "devices.chips", "replicate.chips"),
         "tiles": ("partition.tiles", "replicate.tiles", "devices.tiles"),

@@ -88,8 +88,10 @@ class LayerLine:
     """A use of a matrix.
 
     Attributes:
+        unfolding: "im2col", "windows" with the outputs of one, or "places"; empty where the layer is no convolution.
+        weights: of the model, each once.
         devices_per_weight: memory devices that make one of its weights; None is unknown.
-        devices: of the weights of all replicas together, and so are blocks and tiles.
+        devices: of the entries of all replicas together, and so are blocks and tiles.
         busy_ns: time its slowest tile works; energy_nj: of all its tiles. None is unknown.
         colour: number of the first layer that uses the matrix; layers that share one look alike.
     """
@@ -101,6 +103,7 @@ class LayerLine:
     rows: int
     columns: int
     groups: int
+    unfolding: str
     weights: int
     devices_per_weight: int | None
     devices: int | None
@@ -123,7 +126,8 @@ class BlockLine:
         layer: the first layer that uses the block's matrix.
         rows, columns: its size; row_start, column_start: its place in the matrix.
         row_offset, column_offset: its upper left cell in the tile.
-        weights: cells that hold a weight, the zeros between groups not counted.
+        cells: that hold an entry of the matrix, the zeros between groups not counted.
+        weights: of those, cells that hold a weight of the model: a matrix's own zeros are shared out over its blocks.
     """
 
     number: int
@@ -136,6 +140,7 @@ class BlockLine:
     column_start: int
     row_offset: int
     column_offset: int
+    cells: int
     weights: int
 
 

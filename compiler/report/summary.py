@@ -27,8 +27,10 @@ from mho.targets.program import (
     SolverFacts,
     Unit,
 )
+from mho.targets.steps import Analog, walk
 from mho.targets.steps import layers as layers_of
 from mho.targets.target import Target
+from mho.targets.unfolding import unfolding_text
 
 _WORST_FIRST = ("INFEASIBLE", "LIMIT", "FEASIBLE", "OPTIMAL")
 _MOST_STRANGERS = 5
@@ -193,7 +195,7 @@ def _proved(solver: SolverFacts) -> SolverFacts:
 
 
 def held(load: Load, matrix: MatrixFacts) -> int:
-    """Cells of a block that hold a weight: its overlap with the groups on the matrix's diagonal."""
+    """Cells of a block that hold an entry of the matrix: its overlap with the groups on the diagonal."""
     height, width = matrix.rows // matrix.groups, matrix.columns // matrix.groups
     first, last = load.rows[0] // height, (load.rows[1] - 1) // height
     return sum(
@@ -215,9 +217,9 @@ def _summary(
     tops = ratio(2 * macs / 1000, costs.interval_ns)
     area = area_mm2(costs, program.target, len(tiles))
     return Summary(
-        weights=sum(m.weights for m in program.matrices),
-        devices=_total([_times(b.weights, t.devices_per_weight) for t in tiles for b in t.blocks]),
-        capacitors=sum(b.weights for t in tiles for b in t.blocks) * program.target.crossbar.capacitors_per_weight,
+        weights=sum(m.filled // m.copies for m in program.matrices),
+        devices=_total([_times(b.cells, t.devices_per_weight) for t in tiles for b in t.blocks]),
+        capacitors=sum(b.cells for t in tiles for b in t.blocks) * program.target.crossbar.capacitors_per_weight,
         macs=macs,
         tiles=len(tiles),
         tiles_lower_bound=program.mapping.tiles_lower_bound,
@@ -279,6 +281,7 @@ def _devices(loads: Iterable[Load], target: Target) -> int | None:
 
 
 def _block(load: Load, matrix: MatrixFacts, layer: str) -> BlockLine:
+    cells = held(load, matrix)
     return BlockLine(
         number=load.block,
         layer=layer,
@@ -290,7 +293,8 @@ def _block(load: Load, matrix: MatrixFacts, layer: str) -> BlockLine:
         column_start=load.columns[0],
         row_offset=load.row_offset,
         column_offset=load.column_offset,
-        weights=held(load, matrix),
+        cells=cells,
+        weights=round(cells * matrix.filled / matrix.weights),
     )
 
 
@@ -303,14 +307,27 @@ def _layers(program: Program) -> tuple[LayerLine, ...]:
     colour: dict[str, int] = {}
     for facts in program.layers:
         colour.setdefault(facts.matrix, len(colour))
+    unfoldings = {s.name: unfolding_text(s.unfolding) for s in walk(program.sequence) if isinstance(s, Analog)}
     return tuple(
-        _layer(program, facts, matrices[facts.matrix], loads[facts.matrix], colour[facts.matrix])
+        _layer(
+            program,
+            facts,
+            matrices[facts.matrix],
+            loads[facts.matrix],
+            colour[facts.matrix],
+            unfoldings.get(facts.name, ""),
+        )
         for facts in program.layers
     )
 
 
 def _layer(
-    program: Program, facts: LayerFacts, matrix: MatrixFacts, loads: list[tuple[Site, Load]], colour: int
+    program: Program,
+    facts: LayerFacts,
+    matrix: MatrixFacts,
+    loads: list[tuple[Site, Load]],
+    colour: int,
+    unfolding: str,
 ) -> LayerLine:
     costs = program.mapping.costs
     devices = _devices((load for _, load in loads), program.target)
@@ -323,10 +340,11 @@ def _layer(
         rows=matrix.rows,
         columns=matrix.columns,
         groups=matrix.groups,
-        weights=matrix.weights,
+        unfolding=unfolding,
+        weights=matrix.filled // matrix.copies,
         devices_per_weight=devices,
         devices=_times(matrix.weights * replicas, devices),
-        macs=matrix.weights * facts.fires,
+        macs=matrix.filled * facts.fires,
         blocks=len(loads),
         tiles=len({site for site, _ in loads}),
         replicas=replicas,

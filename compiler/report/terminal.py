@@ -18,11 +18,13 @@ from mho.report.pareto import pareto_table
 from mho.report.summary import Report
 from mho.targets.errors import plain
 from mho.targets.program import Decision, SolverFacts, Unit
+from mho.targets.unfolding import IM2COL
 
 WIDTH = 80
 
 _COLUMNS = ("size", "tiles", "copies", "fires", "busy", "energy")
 _DEVICES = "dev/w"
+_UNFOLDING = "unfolding"
 """Heading of the devices that make a weight, shown where a machine has a choice of them."""
 _LEAST_NAME = 12
 
@@ -210,8 +212,9 @@ def _solver(solver: SolverFacts) -> Text:
 def _layers(report: Report, most: int) -> RenderableType:
     layers = report.layers
     choice = bool(report.target.crossbar.devices_choices)
-    headings = (_COLUMNS[0], _DEVICES, *_COLUMNS[1:]) if choice else _COLUMNS
-    rows = [_layer(layer, choice) for layer in layers[:most]]
+    several = any(layer.unfolding not in ("", IM2COL) for layer in layers)
+    headings = (_COLUMNS[0], *((_UNFOLDING,) if several else ()), *((_DEVICES,) if choice else ()), *_COLUMNS[1:])
+    rows = [_layer(layer, several, choice) for layer in layers[:most]]
     names = shortened((layer.name for layer in layers), _room(headings, rows))
     table = Table(box=None, padding=(0, 1), header_style="dim", pad_edge=False)
     table.add_column("layer", overflow="fold")
@@ -262,9 +265,10 @@ def _room(headings: Sequence[str], rows: list[tuple[str, ...]]) -> int:
     return max(_LEAST_NAME, min(MOST_CHARACTERS, WIDTH - taken))
 
 
-def _layer(layer: LayerLine, choice: bool) -> tuple[str, ...]:
+def _layer(layer: LayerLine, several: bool, choice: bool) -> tuple[str, ...]:
     return (
         f"{layer.rows} × {layer.columns}",
+        *((layer.unfolding or "–",) if several else ()),
         *((str(layer.devices_per_weight or "–"),) if choice else ()),
         q.whole(layer.tiles),
         q.whole(layer.replicas),

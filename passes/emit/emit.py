@@ -63,7 +63,15 @@ class Emit:
             inputs=code.inputs,
             outputs=code.outputs,
             matrices=tuple(
-                MatrixFacts(name=m.name, rows=m.rows, columns=m.columns, groups=m.groups, origins=m.origins)
+                MatrixFacts(
+                    name=m.name,
+                    rows=m.rows,
+                    columns=m.columns,
+                    groups=m.groups,
+                    origins=m.origins,
+                    zeros=m.zeros,
+                    copies=m.copies,
+                )
                 for m in network.matrices.values()
             ),
             layers=_layer_facts(plan),

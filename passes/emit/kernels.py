@@ -102,6 +102,8 @@ def _kernels(plan: Plan, by_copy: Mapping[Copy, list[Group]]) -> Iterator[tuple[
 
 
 def _epilogue(step: Analog) -> tuple[type[Affine] | type[Activate], ...]:
+    if step.unfolding.overlaps:
+        return ()
     affine = step.scale is not None or step.bias is not None
     activate = step.addend is not None or step.activation is not None
     return (*((Affine,) if affine else ()), *((Activate,) if activate else ()))

@@ -16,6 +16,8 @@ class Matrix:
     Attributes:
         recipe: gives an array of shape [groups, rows / groups, columns / groups].
         rows, columns: of the whole; with several groups it is block-diagonal.
+        zeros: entries inside the groups that no weight of the model fills, as beside the kernels of a wide window.
+        copies: how often each weight of the model is stored.
         origins: names of the ONNX tensors and nodes that it comes from.
     """
 
@@ -25,8 +27,10 @@ class Matrix:
     columns: int
     groups: int = 1
     origins: tuple[str, ...] = ()
+    zeros: int = 0
+    copies: int = 1
 
     @property
     def weights(self) -> int:
-        """Number of weights, the zeros between groups not counted."""
+        """Number of entries, the zeros between groups not counted."""
         return self.rows * self.columns // self.groups

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from math import prod
 from typing import Any
 
 import numpy as np
@@ -240,6 +241,49 @@ def _spread(numbers: Array, shape: tuple[int, ...], axis: int, block: int) -> Ar
     return numbers.reshape([-1 if i == axis else 1 for i in range(len(shape))])
 
 
+@dataclass(frozen=True)
+class Shifted:
+    """Kernels [groups, channels · prod(kernel), n] in a wide window, once for each place in it.
+
+    Copy j of a kernel begins j · shift places on: the result is [groups, channels · prod(window), n · prod(copies)],
+    zero elsewhere.
+
+    Attributes:
+        kernel, window: places along each spatial axis.
+        taps, shifts: places of the window from place to place of the kernel, and from copy to copy.
+        copies: along each spatial axis.
+    """
+
+    kernel: tuple[int, ...]
+    window: tuple[int, ...]
+    taps: tuple[int, ...]
+    shifts: tuple[int, ...]
+    copies: tuple[int, ...]
+
+    def apply(self, array: Array) -> Array:
+        groups, rows, columns = array.shape
+        channels = rows // prod(self.kernel)
+        kernels = array.reshape(groups, channels, *self.kernel, columns)
+        wide = np.zeros((groups, channels, *self.window, columns, prod(self.copies)), array.dtype)
+        for number, copy in enumerate(np.ndindex(self.copies)):
+            sides = zip(copy, self.shifts, self.taps, self.kernel, strict=True)
+            places = [slice(j * shift, j * shift + tap * (k - 1) + 1, tap) for j, shift, tap, k in sides]
+            wide[..., number][(slice(None), slice(None), *places)] = kernels
+        return wide.reshape(groups, channels * prod(self.window), columns * prod(self.copies))
+
+
+@dataclass(frozen=True)
+class Diagonal:
+    """Groups [groups, rows, columns] as one matrix [1, groups · rows, groups · columns] with zeros between them."""
+
+    def apply(self, array: Array) -> Array:
+        groups, rows, columns = array.shape
+        whole = np.zeros((groups, rows, groups, columns), array.dtype)
+        each = np.arange(groups)
+        whole[each, :, each, :] = array
+        return whole.reshape(1, groups * rows, groups * columns)
+
+
 Operation = (
     Reshape
     | Transpose
@@ -255,6 +299,8 @@ Operation = (
     | Quantize
     | Centre
     | Scale
+    | Shifted
+    | Diagonal
 )
 
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 
 import onnx_ir as ir
 
@@ -34,8 +35,11 @@ class Lower:
 
     digital: tuple[str, ...] = ()
 
-    def run(self, model: Model) -> Network:
+    def run(self, model: Model, left: Mapping[str, Declined] = MappingProxyType({})) -> Network:
         """The network of a simplified model.
+
+        Args:
+            left: nodes or layers that are left digital beside those of the option, and why.
 
         Raises:
             ModelError: operators contradict themselves; all of them are named.
@@ -45,7 +49,8 @@ class Lower:
         graph = source.graph
         values, steps = name_everything(graph)
         opset, symbols = _opset_imports(graph)[""], frozenset(_symbols(graph))
-        scope = Scope(values, steps, opset, _batch(graph), symbols, lambda body: self._graph(body, scope))
+        left = {**left, **dict.fromkeys(self.digital, _LEFT_DIGITAL)}
+        scope = Scope(values, steps, opset, _batch(graph), symbols, lambda body: self._graph(body, scope), left)
         lowered = self._graph(graph, scope)
         self._check_digital(lowered, model.history)
         return _network(model, graph, lowered)
@@ -78,14 +83,13 @@ class Lower:
         rule = rule_for(node)
         if rule is None:
             return lower_digital(node, digital_reason(node))
-        if node.name in self.digital:
-            return lower_digital(node, _LEFT_DIGITAL)
+        if node.name is not None and node.name in scope.left:
+            return lower_digital(node, scope.left[node.name])
         lowered = rule.lower(node, scope)
         if isinstance(lowered, Declined):
             return lower_digital(node, lowered)
-        if any(layer.name in self.digital for layer in layers(lowered.steps)):
-            return lower_digital(node, _LEFT_DIGITAL)
-        return lowered
+        left = next((layer.name for layer in layers(lowered.steps) if layer.name in scope.left), None)
+        return lowered if left is None else lower_digital(node, scope.left[left])
 
     def _check_digital(self, lowered: Lowered, history: History) -> None:
         known = {d.node for d in lowered.decisions} | {step.name for step in walk(lowered.steps)}

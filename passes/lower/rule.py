@@ -85,6 +85,7 @@ class Scope:
         batch: the dimension that counts samples: a symbol, a number, or None.
         symbols: the dimensions that the model's inputs give a name.
         lower_body: lowers the graph of a branch or a loop.
+        left: nodes and layers that are left digital, and why.
     """
 
     values: Names
@@ -93,6 +94,7 @@ class Scope:
     batch: Dimension
     symbols: frozenset[str]
     lower_body: Callable[[ir.Graph], Lowered]
+    left: Mapping[str, Declined] = field(default_factory=dict)
 
 
 class Rule(Protocol):

@@ -7,7 +7,20 @@ from dataclasses import dataclass, replace
 from typing import Literal
 
 from mho.passes.levels.network import Network
-from mho.targets.steps import Analog, Body, Branch, Digital, Dimension, Loop, Recurrent, Scan, Step, layers, writes
+from mho.targets.steps import (
+    Analog,
+    Body,
+    Branch,
+    Digital,
+    Dimension,
+    Loop,
+    Recurrent,
+    Scan,
+    Step,
+    layers,
+    walk,
+    writes,
+)
 
 SMALLEST_SHARE = 1 / 32
 """A layer that made less of a value than this is forgotten: sums over a residual stream would name every layer."""
@@ -70,6 +83,9 @@ def layer_flows(network: Network) -> tuple[LayerFlow, ...]:
     `If` count. Sums and concatenations share out by the widths of what made their inputs.
     """
     columns = {layer.name: network.matrices[layer.matrix].columns for layer in layers(network.steps)}
+    for step in walk(network.steps):
+        if isinstance(step, Analog):
+            columns[step.name] //= step.unfolding.channel_columns
     tracer = _Tracer(columns, network.value_shapes)
     tracer.follow(network.steps, {})
     return tuple(tracer.found.values())

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from mho.passes.levels.tiling import Block, Tiling
 from mho.passes.place.flows import LayerFlow, layer_flows
 from mho.passes.tile.tile import blocks_by_matrix
-from mho.targets.steps import Layer, layers
+from mho.targets.steps import Analog, Layer, layers, walk
 
 Indices = NDArray[np.int64]
 Floats = NDArray[np.float64]
@@ -141,7 +141,15 @@ class Traffic:
         blocks = [b for b in self.blocks_of[matrix.name] if self.accumulator_of[b.number] == b.number]
         spans = np.array([b.columns for b in blocks], np.float64)
         tiles = self.tile_of[[b.number for b in blocks]]
-        return Ends(tiles, spans / matrix.columns, (spans[:, 1] - spans[:, 0]) * self.fires(layer))
+        words = (spans[:, 1] - spans[:, 0]) * self.fires(layer)
+        return Ends(tiles, spans / matrix.columns, words / self._added.get(layer, 1))
+
+    @cached_property
+    def _added(self) -> dict[str, int]:
+        """Layer → columns whose results are added to one output, where that is more than one."""
+        steps = walk(self.tiling.calibrated.network.steps)
+        found = {s.name: s.unfolding for s in steps if isinstance(s, Analog)}
+        return {name: unfolding.channel_columns for name, unfolding in found.items() if unfolding.overlaps}
 
     def _inputs(self, layer: str) -> Ends:
         matrix = self.tiling.calibrated.network.matrices[self.layers[layer].matrix]

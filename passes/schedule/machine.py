@@ -133,7 +133,7 @@ class Machine:
     @cached_property
     def _block_work(self) -> Floats:
         """What each block does at one position: [blocks, counts in the order of `Work`]."""
-        return block_work(self.tiling.blocks)
+        return block_work(self.tiling)
 
     @cached_property
     def _replica_of(self) -> Indices:

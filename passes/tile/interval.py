@@ -109,7 +109,7 @@ class Load:
 def loads_of(tiling: Tiling) -> dict[str, Load]:
     """What an inference asks of each matrix of a tiling, whose first copy is looked at."""
     network, target = tiling.calibrated.network, clocked(tiling.target)
-    works = block_work(tiling.blocks)
+    works = block_work(tiling)
     fires: dict[str, list[float]] = {name: [] for name in network.matrices}
     for layer in layers(network.steps):
         fires[layer.matrix].append(tiling.calibrated.layers[layer.name].fires)
@@ -170,7 +170,7 @@ class _LaneWorks:
 
     @cached_property
     def _works(self) -> Floats:
-        return block_work(self.tiling.blocks)
+        return block_work(self.tiling)
 
     @cached_property
     def _numbers(self) -> dict[str, Indices]:

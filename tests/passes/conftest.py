@@ -108,14 +108,14 @@ class Exact:
 
     def _analog(self, step: Analog, values: Values) -> Array:
         source = values[step.input]
-        rows, positions = unfold(source, step.unfolding)
+        rows, _ = unfold(source, step.unfolding)
         assert rows.dtype == np.float32
         sums = self._product(rows, self.matrices[step.matrix])
         if step.scale is not None:
             sums = sums * values[step.scale].astype(np.float32)
         if step.bias is not None:
             sums = sums + values[step.bias].astype(np.float32)
-        output = fold(sums, positions, step.unfolding)
+        output = fold(sums, values[step.input].shape, step.unfolding)
         if step.addend is not None:
             assert values[step.addend].shape == output.shape
             output = output + values[step.addend]

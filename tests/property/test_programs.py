@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
 from typing import Literal
 
@@ -14,6 +14,8 @@ from hypothesis import strategies as st
 import mho
 from mho.examples.builder import Builder
 from mho.passes.tile.pack import Mode
+from mho.passes.unfold.groups import ChooseGroups
+from mho.passes.unfold.unfold import ChooseUnfolding
 from mho.runtime.effects import Conditions, Effects
 from mho.runtime.interpreter import Interpreter
 from mho.runtime.machine import Machine
@@ -25,6 +27,8 @@ from tests.differential.reference import IDEAL_TOLERANCE, reference, worst_error
 
 WIDTHS = st.integers(1, 90)
 CHANNELS = st.integers(1, 12)
+Unfolding = Literal["im2col", "windows", "places", "auto"]
+Grouping = Literal["auto", "block-diagonal", "dense", "digital"]
 FUNCTIONS: tuple[Literal["accumulate", "add", "relu"], ...] = ("accumulate", "add", "relu")
 
 
@@ -100,12 +104,23 @@ def machines(draw: st.DrawFn) -> Target:
     target=machines(),
     pack=st.sampled_from(["none", "pipelined", "sequential"]),
     replicas=st.sampled_from([1, 2, 3, "fill", "balance"]),
+    unfold=st.sampled_from(["im2col", "windows", "places", "auto"]),
+    grouped=st.sampled_from(["auto", "block-diagonal", "dense", "digital"]),
 )
 def test_whatever_compiles_is_sound_complete_and_exact(
-    network: Network, target: Target, pack: Mode, replicas: Copies
+    network: Network,
+    target: Target,
+    pack: Mode,
+    replicas: Copies,
+    unfold: Unfolding,
+    grouped: Grouping,
 ) -> None:
     x = np.random.default_rng(0).standard_normal((4, *network.sample)).astype(np.float32)
-    options = pipeline(pack, replicas, effort=0.02, tiles=64)
+    options = replace(
+        pipeline(pack, replicas, effort=0.02, tiles=64),
+        unfold=ChooseUnfolding(unfold=unfold),
+        group=ChooseGroups(grouped=grouped),
+    )
     compiled = mho.compile(network.model, target, x, pipeline=options, stages=Stages(verify=True))
     assert check_program(compiled.program) == ()
     assert_each_weight_is_there_once_a_replica(compiled, replicas)

@@ -85,10 +85,10 @@ def test_a_machine_may_have_everything() -> None:
 
 
 def test_cells_have_the_format_of_their_unit() -> None:
-    assert cell_formats(load_target("hermes64"), Effects()) == {"LSTM": "float16"}
+    assert cell_formats(load_target("hermes64"), Effects()) == {"LSTM": "float16", "sums": "float16"}
     assert cell_formats(load_target("hermes64"), Effects(digital_format=False)) == {}
-    assert cell_formats(load_target("analog34"), Effects()) == {}
-    assert cell_formats(load_target("mesh2d"), Effects()) == {"LSTM": "float32", "GRU": "float32", "RNN": "float32"}
+    assert cell_formats(load_target("analog34"), Effects()) == {"sums": "float32"}
+    assert cell_formats(load_target("mesh2d"), Effects()) == dict.fromkeys(("LSTM", "GRU", "RNN", "sums"), "float32")
 
 
 def test_times_that_nobody_measured_are_refused() -> None:

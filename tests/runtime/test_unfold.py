@@ -44,7 +44,7 @@ def test_dense_rows_lie_along_any_axis(axis: int) -> None:
     layer = Dense(axis=axis, output_axis=axis)
     rows, positions = unfold(x, layer)
     assert positions == tuple(size for i, size in enumerate(x.shape) if i != axis % 3)
-    output = fold(rows @ matrix, positions, layer)
+    output = fold(rows @ matrix, x.shape, layer)
     np.testing.assert_allclose(output, np.moveaxis(np.tensordot(x, matrix, (axis, 0)), -1, axis), rtol=1e-5)
 
 
@@ -92,7 +92,7 @@ def test_no_sample_is_one_empty_piece() -> None:
 
 def test_fold_puts_the_columns_behind_the_samples() -> None:
     columns = np.arange(12).reshape(6, 2)
-    assert fold(columns, (2, 3), window(kernel=(1,))).tolist() == [
+    assert fold(columns, (2, 3, 3), window(kernel=(1,))).tolist() == [
         [[0, 2, 4], [1, 3, 5]],
         [[6, 8, 10], [7, 9, 11]],
     ]
@@ -118,4 +118,4 @@ def test_no_positions(shape: tuple[int, ...]) -> None:
     rows, positions = unfold(np.zeros(shape, np.float32), window(kernel=(2,)))
     assert rows.shape == (0, 4)
     assert np.prod(positions) == 0
-    assert fold(np.zeros((0, 7), np.float32), positions, window(kernel=(2,))).shape == (shape[0], 7, positions[1])
+    assert fold(np.zeros((0, 7), np.float32), shape, window(kernel=(2,))).shape == (shape[0], 7, positions[1])
