@@ -53,6 +53,11 @@ SUFFIX = ".mho"
     "--replicate", type=Copies(), metavar="N|fill", help="Copies of each matrix, or fill the chips.  [default: 1]"
 )
 @click.option(
+    "--schedule",
+    type=click.Choice(["latency", "throughput"]),
+    help="Make one inference short, or let inferences follow each other fast.  [default: latency]",
+)
+@click.option(
     "--effort", type=Effort(), metavar="fast|normal|max|SECONDS", help="How hard to search.  [default: normal]"
 )
 @click.option("--seed", type=click.IntRange(0), help="Of every random draw and search.  [default: 0]")
@@ -130,6 +135,7 @@ def pipeline_flags(flags: dict[str, Any]) -> dict[str, dict[str, Any]]:
         "sensitive": ("devices.sensitive",),
         "pack": ("pack.mode",),
         "replicate": ("replicate.replicas", "devices.replicas"),
+        "schedule": ("schedule.mode",),
         "spare_rows": ("spare.rows",),
         "spare_columns": ("spare.columns",),
         "effort": ("devices.effort", "pack.effort", "partition.effort", "place.effort"),

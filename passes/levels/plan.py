@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from mho.passes.levels.tiling import Tiling
 from mho.targets.isa import Site
-from mho.targets.program import CostFacts, LinkTraffic, Slot, SolverFacts
+from mho.targets.program import CostFacts, LinkTraffic, Slot, SolverFacts, Timing
 
 
 @dataclass(frozen=True)
@@ -58,3 +58,5 @@ class Plan:
     routing: Routing
     schedule: tuple[Slot, ...]
     costs: CostFacts
+    timing: Timing = Timing()
+    solvers: tuple[SolverFacts, ...] = ()
