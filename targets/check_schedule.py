@@ -29,7 +29,9 @@ def check_schedule(program: Program) -> Iterator[str]:
     if not schedule:
         return
     slots = {slot.step: slot for slot in schedule}
-    yield from (f"step {name} has {count} slots" for name, count in Counter(s.step for s in schedule).items() if count > 1)
+    yield from (
+        f"step {name} has {count} slots" for name, count in Counter(s.step for s in schedule).items() if count > 1
+    )
     steps = [step.name for step in walk(program.sequence) if not isinstance(step, Digital)]
     yield from (f"step {name} has no slot in the schedule" for name in steps if name not in slots)
     shapes = list(check_slots(schedule))
@@ -93,8 +95,9 @@ def _durations(program: Program, slots: Mapping[str, Slot]) -> Iterator[str]:
     """No layer takes less than the time that its slowest tile is busy."""
     for layer in layers(program.sequence):
         busy, slot = program.mapping.costs.layers_ns.get(layer.name), slots.get(layer.step)
-        if busy is not None and slot is not None and slot.busy_until_ns - slot.start_ns < busy * (1 - SLACK) - SLACK:
-            yield f"step {slot.step} takes {slot.busy_until_ns - slot.start_ns:g} ns, its layer {layer.name} {busy:g} ns"
+        taken = None if slot is None else slot.busy_until_ns - slot.start_ns
+        if busy is not None and taken is not None and taken < busy * (1 - SLACK) - SLACK:
+            yield f"step {layer.step} takes {taken:g} ns, its layer {layer.name} {busy:g} ns"
 
 
 @dataclass(frozen=True)

@@ -118,7 +118,9 @@ def firing_ns(target: Target, count: int, work: Work) -> float | None:
 
 def pace_ns(target: Target, work: Work) -> float:
     """From a position to the next where many follow each other: MVMs or the digital unit, whichever takes longer."""
-    return max(work.mvms * (target.costs.mvm_latency_ns or 0.0), work.vectors * (target.costs.digital_latency_ns or 0.0))
+    return max(
+        work.mvms * (target.costs.mvm_latency_ns or 0.0), work.vectors * (target.costs.digital_latency_ns or 0.0)
+    )
 
 
 def transport_ns(target: Target, hops: int, crosses: bool) -> float:

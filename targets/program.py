@@ -205,7 +205,7 @@ class Slot:
         if not self.results:
             return np.full(self.rows, self.end_ns)
         rows, times = zip(*self.results, strict=True)
-        return np.interp(np.arange(self.rows), rows, times)
+        return np.asarray(np.interp(np.arange(self.rows), rows, times), dtype=np.float64)
 
 
 ScheduleMode = Literal["latency", "throughput"]
@@ -250,6 +250,12 @@ class Timing:
     latency_limit: str = ""
     interval_limit: str = ""
     loads: tuple[ResourceLoad, ...] = ()
+
+    @property
+    def words(self) -> str:
+        """The mode and the overlap."""
+        what = "one inference short" if self.mode == "latency" else "a short interval"
+        return f"for {what}, layers overlap {'row by row' if self.overlap == 'rows' else 'where they are independent'}"
 
 
 Component = Literal["mvm", "dac", "adc", "digital", "links", "chip links"]

@@ -44,7 +44,9 @@ POOLS = frozenset(("AveragePool", "LpPool", "MaxPool"))
 that, where the rows are before the axis that they normalise; where the rows' axis is left; where no rows are mixed;
 the rows of a window."""
 
-KEEPS_ROWS = ELEMENTWISE | ROW_BY_ROW | ALONG_AN_AXIS | REDUCTIONS | RESHAPES | {"Concat", "MatMul", "Split", "Transpose"}
+KEEPS_ROWS = (
+    ELEMENTWISE | ROW_BY_ROW | ALONG_AN_AXIS | REDUCTIONS | RESHAPES | {"Concat", "MatMul", "Split", "Transpose"}
+)
 """Operators whose output may have a row for each row of an input."""
 
 

@@ -36,6 +36,7 @@ def as_json(report: Report) -> Json:
         "core": [_decision(d) for d in report.nodes("core")],
         "analog": [_decision(d) for d in report.nodes("analog")],
         "schedule": [_slot(line) for line in report.schedule],
+        "timing": jsonable(asdict(report.timing)),
         "solvers": [_solver(solver) for solver in report.solvers],
         "faults": None if report.faults is None else jsonable(asdict(report.faults)),
         "accuracy": None if report.accuracy is None else report.accuracy.as_json(),

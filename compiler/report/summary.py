@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from math import isclose
 
@@ -24,6 +24,7 @@ from mho.targets.program import (
     Program,
     Slot,
     SolverFacts,
+    Timing,
     Unit,
 )
 from mho.targets.steps import layers as layers_of
@@ -44,6 +45,7 @@ class Report:
         layers_of: ONNX node → the layers that compute it, or whose weights it is part of, where there are any.
         accuracy: None where nobody validated.
         faults: what was avoided; None where the program has no fault map.
+        timing: how the schedule was made, and what limits it.
     """
 
     manifest: Manifest
@@ -60,6 +62,7 @@ class Report:
     breakdown: tuple[CostLine, ...]
     accuracy: Accuracy | None
     faults: FaultLine | None = None
+    timing: Timing = field(default_factory=Timing)
 
     @property
     def stated(self) -> str:
@@ -150,6 +153,7 @@ def summarise(program: Program, accuracy: object = None) -> Report:
         breakdown=program.mapping.costs.breakdown,
         accuracy=None if accuracy is None else _own(read_accuracy(accuracy), program),
         faults=fault_line(program),
+        timing=program.mapping.timing,
     )
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from mho.passes.levels.tiling import Tiling
 from mho.targets.isa import Site
@@ -58,5 +58,5 @@ class Plan:
     routing: Routing
     schedule: tuple[Slot, ...]
     costs: CostFacts
-    timing: Timing = Timing()
+    timing: Timing = field(default_factory=Timing)
     solvers: tuple[SolverFacts, ...] = ()

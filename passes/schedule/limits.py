@@ -1,5 +1,5 @@
-"""What keeps a schedule from being shorter: how long everything that serves one thing at a time works, and the longest way
-of tasks that wait for each other."""
+"""What keeps a schedule from being shorter: the load of all that serves one task at a time, and the longest way of
+tasks that wait for each other."""
 
 from __future__ import annotations
 
@@ -61,7 +61,9 @@ class Limits:
         longest = max(tasks, key=lambda task: task.busy_ns)
         if interval_ns <= longest.busy_ns * (1 + SAME):
             return f"{brief(longest.step)}, which holds its tiles while its parts wait for each other"
-        return f"steps that share tiles or units, between whose turns gaps are left; {_what(self.loads[0])} is the busiest"
+        return (
+            f"steps that share tiles or units, between whose turns gaps are left; {_what(self.loads[0])} is the busiest"
+        )
 
 
 def limits(machine: Machine, layers: Mapping[str, LayerCost], tasks: Sequence[Task], alone: Sequence[Run]) -> Limits:
@@ -131,7 +133,9 @@ def _way(runs: Sequence[Run]) -> str:
     longest, step = max(busy, key=lambda one: one[0])
     if len(busy) == 1:
         return f"{brief(step)} alone"
-    return f"{len(busy)} steps that wait for each other, longest for {brief(step)}: {100 * longest / end_ns(runs):.0f} %"
+    return (
+        f"{len(busy)} steps that wait for each other, longest for {brief(step)}: {100 * longest / end_ns(runs):.0f} %"
+    )
 
 
 def _holds_up(runs: Sequence[Run], number: int) -> int | None:

@@ -1,4 +1,4 @@
-"""Software pipelining: the same schedule for every inference, a fixed interval apart, so that no resource is wanted twice.
+"""Software pipelining: one schedule for every inference, a fixed interval apart, nothing wanted twice at once.
 
 What a task waits for never limits the interval, as it may begin whole intervals later. What limits it is what tasks
 share: their times must not overlap modulo the interval (modulo scheduling: Rau, "Iterative modulo scheduling",

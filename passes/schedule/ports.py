@@ -36,7 +36,8 @@ def port_times(machine: Machine) -> dict[str, float]:
     mesh, mvm = machine.target.mesh, machine.target.costs.mvm_latency_ns
     if mvm is None or (mesh.input_ports is None and mesh.output_ports is None):
         return {}
-    passing, found = Passing(machine), {}
+    passing = Passing(machine)
+    found: dict[str, float] = {}
     for words, ports, vectors in (
         ("input ports", mesh.input_ports, passing.entering),
         ("output ports", mesh.output_ports, passing.leaving),

@@ -113,7 +113,9 @@ class Reaches:
         if size is None or (follows and size != read.count):
             return Made()
         made = Rows(out, size)
-        return Made(made, {step.input: SAME if follows else WHOLE, **self._same((step.addend,), made, step.output, given)})
+        return Made(
+            made, {step.input: SAME if follows else WHOLE, **self._same((step.addend,), made, step.output, given)}
+        )
 
     def _positions(self, step: Analog, dense: Dense, shape: Shape) -> int | None:
         """The first axis of positions that does not count samples and is longer than one."""
@@ -166,7 +168,9 @@ class Reaches:
             return axis if axis < _int(node, "axis", self._last_axis(operator)) % len(before) else None
         if operator == "Split":
             return axis if axis != _int(node, "axis", 0) % len(before) else None
-        kept = (operator in ROW_BY_ROW and (operator != "LRN" or axis > 1)) or (operator in REDUCTIONS and before[axis] != 1)
+        kept = (operator in ROW_BY_ROW and (operator != "LRN" or axis > 1)) or (
+            operator in REDUCTIONS and before[axis] != 1
+        )
         return axis if kept and len(before) == len(after) and before[axis] == after[axis] else None
 
     def _last_axis(self, operator: str) -> int:

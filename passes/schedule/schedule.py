@@ -66,8 +66,9 @@ class Schedule:
         found = times.latency_ns if latency else times.interval_ns
         bound = timing.latency_bound_ns if latency else timing.interval_bound_ns
         met = bound is not None and isclose(found, bound, rel_tol=1e-9, abs_tol=1e-9)
-        status = "OPTIMAL" if met else "FEASIBLE"
-        return SolverFacts(search="schedule", status=status, objective=found, bound=found if met else bound)
+        if met:
+            return SolverFacts(search="schedule", status="OPTIMAL", objective=found, bound=found)
+        return SolverFacts(search="schedule", status="FEASIBLE", objective=found, bound=bound)
 
 
 def _shortest(listed: Sequence[Task], resources: Resources, bounds: Limits) -> list[Run]:

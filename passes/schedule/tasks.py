@@ -95,7 +95,7 @@ class _Value:
 
     task: int
     chip: int
-    rows: Rows = Rows()
+    rows: Rows = field(default_factory=Rows)
 
 
 @dataclass(frozen=True)

@@ -80,7 +80,7 @@ class Resources:
 
 
 def earliest(task: Task, runs: Mapping[int, Run], ready_ns: float = 0.0) -> Floats:
-    """The first moments at which the rows of a task can begin, each as soon as its rows are there and its place free."""
+    """The first moments at which the rows of a task can begin: what they need is there, and the row before is done."""
     needed = np.full(task.rows, ready_ns)
     for wait in task.waits:
         np.maximum(needed, arrivals(runs[wait.task], wait, task.rows), out=needed)

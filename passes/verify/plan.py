@@ -7,7 +7,6 @@ from collections.abc import Iterator
 from itertools import pairwise
 
 from mho.passes.levels.plan import Placement, Plan
-from mho.passes.levels.tiling import Tiling
 from mho.passes.place.traffic import tile_flows, tiles_of_blocks
 from mho.passes.schedule.lanes import lanes
 from mho.targets.check_schedule import Turns, check_slots
