@@ -50,7 +50,7 @@ class Limits:
             return ""
         if latency_ns <= end_ns(self.alone) * (1 + SAME):
             return _way(self.alone)
-        return f"{_what(self.loads[0])}, which take turns" if self.loads else ""
+        return f"{_what(self.loads[0])}, whose turns do not overlap" if self.loads else ""
 
     def of_interval(self, interval_ns: float, tasks: Iterable[Task]) -> str:
         """What limits an interval, in words."""
