@@ -12,6 +12,7 @@ from dataclasses import dataclass
 import onnx
 
 from mho.runtime.digital import checked_graph
+from mho.targets.check_schedule import check_slots
 from mho.targets.errors import ProgramError
 from mho.targets.program import Need, Program, Slot
 from mho.targets.rows import KEEPS_ROWS, POOLS, SAME, Reach, window_reach
@@ -42,8 +43,8 @@ class _Reader:
 
 
 def check_needs(program: Program) -> tuple[str, ...]:
-    """What the schedule does not wait for, a sentence each; nothing where there is no schedule."""
-    if not program.mapping.schedule:
+    """What the schedule does not wait for, a sentence each; nothing where there is no sound schedule."""
+    if not program.mapping.schedule or any(check_slots(program.mapping.schedule)):
         return ()
     slots = {slot.step: slot for slot in program.mapping.schedule}
     return tuple(_sequence(program, program.sequence, slots, {}))

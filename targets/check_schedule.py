@@ -19,7 +19,7 @@ from mho.targets.steps import Digital, layers, walk
 SLACK = 1e-9
 """Of the last moment of a schedule: what rounding may be wrong by."""
 
-MOST_ROWS = 2**22
+MOST_ROWS = 2**20
 """A schedule that claims more rows than this for a step is refused before its rows are counted out."""
 
 
