@@ -138,8 +138,8 @@ def pipeline_flags(flags: dict[str, Any]) -> dict[str, dict[str, Any]]:
         "schedule": ("schedule.mode",),
         "spare_rows": ("spare.rows",),
         "spare_columns": ("spare.columns",),
-        "effort": ("devices.effort", "pack.effort", "partition.effort", "place.effort"),
-        "seed": ("expand.seed", "devices.seed", "pack.seed", "partition.seed", "place.seed"),
+        "effort": ("devices.effort", "pack.effort", "partition.effort", "place.effort", "schedule.effort"),
+        "seed": ("expand.seed", "devices.seed", "pack.seed", "partition.seed", "place.seed", "schedule.seed"),
     }
     flags = flags | {name: merged(flags[name]) for name in ("devices_of", "expand")}
     tables: dict[str, dict[str, Any]] = {}

@@ -8,12 +8,12 @@ MICRO-27, 1994; here without the iteration, as nothing goes round from one infer
 from __future__ import annotations
 
 from bisect import bisect_left, insort
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 from mho.passes.place.traffic import Floats
 from mho.passes.schedule.tasks import Pool, Task
-from mho.passes.schedule.timeline import Resources, Run, close_together, earliest, end_ns, smooth
+from mho.passes.schedule.timeline import Free, Resources, Run, close_together, earliest, end_ns, smooth, without_waiting
 
 GROWTH = (1.0, 1.01, 1.02, 1.04, 1.07, 1.1, 1.15, 1.2, 1.3, 1.4, 1.5, 1.7, 2.0, 2.5, 3.0, 4.0, 6.0, 10.0)
 """Intervals that are tried, as parts of the least one, before inferences follow each other without overlap."""
@@ -30,12 +30,36 @@ class Pipelined:
     runs: tuple[Run, ...]
 
 
-def pipelined(tasks: Sequence[Task], resources: Resources, least_ns: float, single: Sequence[Run]) -> Pipelined:
+def pipelined(
+    tasks: Sequence[Task],
+    resources: Resources,
+    least_ns: float,
+    single: Sequence[Run],
+    search: Callable[[], list[int] | None] = lambda: None,
+) -> Pipelined:
     """The shortest interval that is found, at least `least_ns`.
 
     Args:
         single: a schedule of one inference, which can be repeated as a whole.
+        search: looks for an order of the tasks that take turns, which is asked for where nothing else meets the bound.
     """
+    found = _soonest(tasks, resources, least_ns, single)
+    for order in (lambda: longest_first(tasks), search):
+        if found.interval_ns <= least_ns * (1 + SLACK):
+            break
+        numbers = order()
+        other = found if numbers is None else _in_order(tasks, resources, least_ns, numbers)
+        found = other if other.interval_ns < found.interval_ns * (1 - SLACK) else found
+    return found
+
+
+def longest_first(tasks: Sequence[Task]) -> list[int]:
+    """The tasks by the time that they take."""
+    return sorted(range(len(tasks)), key=lambda number: (-tasks[number].busy_ns, number))
+
+
+def _soonest(tasks: Sequence[Task], resources: Resources, least_ns: float, single: Sequence[Run]) -> Pipelined:
+    """Every task at the first moment that is free, modulo intervals that grow until all find one."""
     whole = Pipelined(max(least_ns, end_ns(single)), tuple(single))
     least = max(least_ns, *_loads(tasks, resources), *(task.busy_ns for task in tasks), 0.0)
     for factor in GROWTH if least else ():
@@ -46,6 +70,36 @@ def pipelined(tasks: Sequence[Task], resources: Resources, least_ns: float, sing
             if runs is not None:
                 return Pipelined(least * factor, tuple(runs))
     return whole
+
+
+def _in_order(tasks: Sequence[Task], resources: Resources, least_ns: float, order: Sequence[int]) -> Pipelined:
+    """Turns in a given order, an interval long in all; then every task at its turn of the first that will do."""
+    free, turns, end = Free(), dict[int, tuple[float, int]](), least_ns
+    for number in order:
+        task, held = tasks[number], resources.of_task[number]
+        if held or task.limited:
+            start, unit = free.from_ns(task, held)
+            run = Run(task, without_waiting(task, start), unit)
+            free.take(run, held)
+            turns[number], end = (start, unit), max(end, run.free_ns)
+    interval = max(end, *(task.busy_ns for task in tasks), 0.0)
+    found: dict[int, Run] = {}
+    for number, task in enumerate(tasks):
+        starts = earliest(task, found)
+        if number in turns:
+            together, (offset, unit) = close_together(task, starts), turns[number]
+            later = (offset - together[0]) % interval
+            found[number] = Run(task, together + (0.0 if later > interval * (1 - SLACK) else later), unit)
+        else:
+            found[number] = alone(task, starts, interval)
+    return Pipelined(interval, tuple(found.values()))
+
+
+def alone(task: Task, starts: Floats, interval_ns: float) -> Run:
+    """A task that shares nothing: as early as can be, but with no row waiting where that would outlast the interval."""
+    free = Run(task, smooth(starts))
+    fits = free.free_ns - free.start_ns <= interval_ns * (1 + SLACK)
+    return free if fits else Run(task, close_together(task, starts))
 
 
 def _loads(tasks: Sequence[Task], resources: Resources) -> list[float]:
@@ -120,14 +174,11 @@ class _Circle:
         return list(found.values())
 
     def _run(self, task: Task, held: tuple[int, ...], starts: Floats) -> Run | None:
-        limited = task.pool is not None and task.pool.count is not None
-        if not held and not limited:
-            free = Run(task, smooth(starts))
-            fits = free.free_ns - free.start_ns <= self.interval_ns * (1 + SLACK)
-            return free if fits else Run(task, close_together(task, starts))
+        if not held and not task.limited:
+            return alone(task, starts, self.interval_ns)
         together = Run(task, close_together(task, starts))
         arcs = [self.classes.setdefault(one, Arcs(self.interval_ns)) for one in held]
-        choices: list[list[Arcs]] = [[*arcs, unit] for unit in self._units(task)] if limited else [arcs]
+        choices: list[list[Arcs]] = [[*arcs, unit] for unit in self._units(task)] if task.limited else [arcs]
         moments = [self._first(together.start_ns, task.busy_ns, choice) for choice in choices]
         known = [(moment, number) for number, moment in enumerate(moments) if moment is not None]
         if not known:

@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from math import isclose
 
 from mho.passes.levels.plan import Plan, Routing
 from mho.passes.schedule.costs import LayerCost, Times, costs
+from mho.passes.schedule.exact import closest_order, few, shortest_order
 from mho.passes.schedule.limits import Limits, limits
 from mho.passes.schedule.machine import Machine
 from mho.passes.schedule.pipeline import pipelined
 from mho.passes.schedule.tasks import Task, tasks
 from mho.passes.schedule.timeline import Resources, Run, bends, critical, end_ns, in_turn, urgent_first
+from mho.passes.solver import Budget, Effort, budget
 from mho.targets.program import Need, Overlap, ScheduleMode, Slot, SolverFacts, Timing
+
+Search = Callable[[Sequence[Task], Resources, Budget, int], list[int] | None]
 
 
 @dataclass(frozen=True)
@@ -27,10 +31,14 @@ class Schedule:
         mode: "latency" makes one inference short; "throughput" lets inferences follow each other as fast as is found.
         overlap: "rows" lets a step begin when the rows that its first row needs are there; "steps" when the
             steps that it reads have ended.
+        effort: how hard to search for the order of few steps that take turns.
+        seed: of that search.
     """
 
     mode: ScheduleMode = "latency"
     overlap: Overlap = "rows"
+    effort: Effort = "normal"
+    seed: int = 0
 
     def run(self, routing: Routing) -> Plan:
         """Schedule inferences of one sample; without a published MVM latency there is no schedule."""
@@ -41,13 +49,34 @@ class Schedule:
         listed = tasks(machine, layers, self.overlap)
         resources, alone = Resources.of(listed), critical(listed)
         bounds = limits(machine, layers, listed, alone)
-        single = _shortest(listed, resources, bounds)
-        pipeline = pipelined(listed, resources, bounds.interval_ns, single)
+        single = self._shortest(listed, resources, bounds)
+        pipeline = pipelined(
+            listed, resources, bounds.interval_ns, single, lambda: self._order(closest_order, listed, resources)
+        )
         runs = single if self.mode == "latency" else pipeline.runs
         times = Times(max(end_ns(runs), bounds.interval_ns), pipeline.interval_ns)
         timing = self._timing(times, bounds, listed)
         facts = costs(machine, layers, times)
         return Plan(routing, slots(runs), facts, timing, (self._proof(times, timing),))
+
+    def _shortest(self, listed: Sequence[Task], resources: Resources, bounds: Limits) -> list[Run]:
+        """The shortest of three: in the order of the steps, the most urgent first, and in an order searched for."""
+        orders: tuple[Callable[[], Sequence[int] | None], ...] = (
+            lambda: urgent_first(listed),
+            lambda: self._order(shortest_order, listed, resources),
+        )
+        runs = in_turn(listed, range(len(listed)), resources)
+        for order in orders:
+            if end_ns(runs) <= bounds.latency_ns * (1 + 1e-9):
+                break
+            numbers = order()
+            other = runs if numbers is None else in_turn(listed, numbers, resources)
+            runs = other if end_ns(other) < end_ns(runs) * (1 - 1e-9) else runs
+        return runs
+
+    def _order(self, search: Search, listed: Sequence[Task], resources: Resources) -> list[int] | None:
+        """What a search finds in its half of the time, where tasks are few."""
+        return search(listed, resources, budget(self.effort).share(2), self.seed) if few(listed, resources) else None
 
     def _timing(self, times: Times, bounds: Limits, listed: Sequence[Task]) -> Timing:
         return Timing(
@@ -69,15 +98,6 @@ class Schedule:
         if met:
             return SolverFacts(search="schedule", status="OPTIMAL", objective=found, bound=found)
         return SolverFacts(search="schedule", status="FEASIBLE", objective=found, bound=bound)
-
-
-def _shortest(listed: Sequence[Task], resources: Resources, bounds: Limits) -> list[Run]:
-    """The shorter schedule of two: in the order of the steps, or with the longest way that is left first."""
-    runs = in_turn(listed, range(len(listed)), resources)
-    if end_ns(runs) <= bounds.latency_ns * (1 + 1e-9):
-        return runs
-    other = in_turn(listed, urgent_first(listed), resources)
-    return other if end_ns(other) < end_ns(runs) else runs
 
 
 def slots(runs: Sequence[Run]) -> tuple[Slot, ...]:

@@ -77,6 +77,11 @@ class Task:
         return self.rows * self.row_ns + self.tail_ns
 
     @property
+    def limited(self) -> bool:
+        """Whether it takes one of a known number of digital units."""
+        return self.pool is not None and self.pool.count is not None
+
+    @property
     def least_ns(self) -> float:
         """From its beginning to its last result where no row waits."""
         return self.busy_ns + self.way_ns

@@ -97,10 +97,14 @@ def arrivals(run: Run, wait: Wait, rows: int) -> Floats:
     return np.where(last >= 0, run.results[last], 0.0)
 
 
+def without_waiting(task: Task, start_ns: float = 0.0) -> Floats:
+    """The beginnings of rows that follow each other at once."""
+    return start_ns + np.arange(task.rows, dtype=np.float64) * task.row_ns
+
+
 def close_together(task: Task, starts: Floats) -> Floats:
     """The same last row, and every other as late as it can be: no row waits for another."""
-    packed: Floats = starts[-1] - np.arange(task.rows)[::-1] * task.row_ns
-    return packed
+    return without_waiting(task, float(starts[-1]) - (task.rows - 1) * task.row_ns)
 
 
 def bends(times: Floats) -> tuple[int, ...]:
@@ -175,7 +179,7 @@ def in_turn(tasks: Sequence[Task], order: Iterable[int], resources: Resources) -
         task, held = tasks[number], resources.of_task[number]
         ready, unit = free.from_ns(task, held)
         starts = earliest(task, found, ready)
-        shares = bool(held) or (task.pool is not None and task.pool.count is not None)
+        shares = bool(held) or task.limited
         run = Run(task, close_together(task, starts) if shares else smooth(starts), unit)
         free.take(run, held)
         found[number] = run
