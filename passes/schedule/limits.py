@@ -17,7 +17,10 @@ from mho.targets.errors import brief
 from mho.targets.program import ResourceLoad
 
 MOST_LOADS = 12
-MOST_NAMES = 4
+MOST_NAMES = 3
+MOST_CHARACTERS = 41
+"""Of a name; a longer one loses its middle."""
+
 SAME = 1e-9
 """Of a time: two that differ by less are equal."""
 
@@ -60,7 +63,7 @@ class Limits:
             return _what(self.loads[0])
         longest = max(tasks, key=lambda task: task.busy_ns)
         if interval_ns <= longest.busy_ns * (1 + SAME):
-            return f"{brief(longest.step)}, which holds its tiles while its parts wait for each other"
+            return f"{_named(longest.step)}, which holds its tiles while its parts wait for each other"
         return (
             f"steps that share tiles or units, between whose turns gaps are left; {_what(self.loads[0])} is the busiest"
         )
@@ -87,7 +90,7 @@ def _tiles(machine: Machine, layers: Mapping[str, LayerCost]) -> list[ResourceLo
             kind="tile",
             name=f"tile {sites[tile_of[lane]]}",
             busy_ns=float(busy[lane]),
-            layers=tuple(layer.name for layer in layers.values() if lane in layer.lanes_ns)[:MOST_NAMES],
+            layers=tuple(layer.name for layer in layers.values() if lane in layer.lanes_ns)[: MOST_NAMES + 1],
         )
         for lane in most.tolist()
         if busy[lane] > 0
@@ -105,17 +108,22 @@ def _units(tasks: Sequence[Task]) -> list[ResourceLoad]:
             kind="digital unit",
             name=f"{pool.count} × digital unit {pool.unit} of chip {pool.chip}",
             busy_ns=sum(task.busy_ns for task in served) / (pool.count or 1),
-            layers=tuple(task.step for task in served[:MOST_NAMES]),
+            layers=tuple(task.step for task in served[: MOST_NAMES + 1]),
         )
         for pool, served in users.items()
     ]
 
 
+def _named(step: str) -> str:
+    name, half = brief(step), MOST_CHARACTERS // 2
+    return name if len(name) <= MOST_CHARACTERS else f"{name[:half]}…{name[-half:]}"
+
+
 def _what(load: ResourceLoad) -> str:
     if not load.layers:
         return load.name
-    more = ", …" if len(load.layers) == MOST_NAMES else ""
-    return f"{load.name} with {', '.join(map(brief, load.layers))}{more}"
+    more = ", …" if len(load.layers) > MOST_NAMES else ""
+    return f"{load.name} with {', '.join(map(_named, load.layers[:MOST_NAMES]))}{more}"
 
 
 def _way(runs: Sequence[Run]) -> str:
@@ -132,9 +140,9 @@ def _way(runs: Sequence[Run]) -> str:
     busy = [(time, step) for time, step in found if time > 0]
     longest, step = max(busy, key=lambda one: one[0])
     if len(busy) == 1:
-        return f"{brief(step)} alone"
+        return f"{_named(step)} alone"
     return (
-        f"{len(busy)} steps that wait for each other, longest for {brief(step)}: {100 * longest / end_ns(runs):.0f} %"
+        f"{len(busy)} steps that wait for each other, longest for {_named(step)}: {100 * longest / end_ns(runs):.0f} %"
     )
 
 
