@@ -12,12 +12,13 @@ from mho.passes.schedule.costs import LayerCost
 from mho.passes.schedule.machine import Machine
 from mho.passes.schedule.ports import port_times
 from mho.passes.schedule.tasks import Pool, Task
-from mho.passes.schedule.timeline import Run, arrivals, end_ns
+from mho.passes.schedule.timeline import Resources, Run, arrivals, end_ns
 from mho.targets.errors import brief
 from mho.targets.program import ResourceLoad
 
 MOST_LOADS = 12
 MOST_NAMES = 3
+MOST_RIVALS = 200
 MOST_CHARACTERS = 41
 """Of a name; a longer one loses its middle."""
 
@@ -69,10 +70,12 @@ class Limits:
         )
 
 
-def limits(machine: Machine, layers: Mapping[str, LayerCost], tasks: Sequence[Task], alone: Sequence[Run]) -> Limits:
+def limits(
+    machine: Machine, layers: Mapping[str, LayerCost], tasks: Sequence[Task], resources: Resources, alone: Sequence[Run]
+) -> Limits:
     """The loads and bounds of a network."""
     ports = [ResourceLoad(kind="ports", name=name, busy_ns=time) for name, time in port_times(machine).items()]
-    loads = [*_tiles(machine, layers), *_units(tasks), *ports]
+    loads = [*_tiles(machine, layers), *_units(tasks), *_rivals(tasks, resources), *ports]
     return Limits(tuple(sorted(loads, key=lambda load: -load.busy_ns)[:MOST_LOADS]), alone)
 
 
@@ -117,6 +120,29 @@ def _units(tasks: Sequence[Task]) -> list[ResourceLoad]:
 def _named(step: str) -> str:
     name, half = brief(step), MOST_CHARACTERS // 2
     return name if len(name) <= MOST_CHARACTERS else f"{name[:half]}…{name[-half:]}"
+
+
+def _rivals(tasks: Sequence[Task], resources: Resources) -> list[ResourceLoad]:
+    """The longest set found of steps each two of which share a tile: as a step holds all its tiles, no two overlap."""
+    sharing = [number for number, held in enumerate(resources.of_task) if held and tasks[number].busy_ns]
+    sharing = sorted(sharing, key=lambda number: (-tasks[number].busy_ns, number))[:MOST_RIVALS]
+    sets = [_rivals_of(first, sharing, resources) for first in sharing]
+    longest = max(sets, key=lambda found: sum(tasks[number].busy_ns for number in found), default=[])
+    shared = {one for number in longest for one in resources.of_task[number]}
+    if len(shared) < 2:
+        return []
+    busy = sum(tasks[number].busy_ns for number in longest)
+    names = tuple(tasks[number].step for number in sorted(longest)[: MOST_NAMES + 1])
+    return [ResourceLoad(kind="tile", name="tiles that are shared two by two", busy_ns=busy, layers=names)]
+
+
+def _rivals_of(first: int, sharing: Sequence[int], resources: Resources) -> list[int]:
+    """A task and, in the order given, every one that shares something with all before it."""
+    found, held = [first], {number: set(resources.of_task[number]) for number in sharing}
+    for number in sharing:
+        if number != first and all(held[number] & held[other] for other in found):
+            found.append(number)
+    return found
 
 
 def _what(load: ResourceLoad) -> str:

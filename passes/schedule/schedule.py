@@ -48,7 +48,7 @@ class Schedule:
             return Plan(routing, (), costs(machine, layers, None), Timing(mode=self.mode, overlap=self.overlap))
         listed = tasks(machine, layers, self.overlap)
         resources, alone = Resources.of(listed), critical(listed)
-        bounds = limits(machine, layers, listed, alone)
+        bounds = limits(machine, layers, listed, resources, alone)
         single = self._shortest(listed, resources, bounds)
         pipeline = pipelined(
             listed, resources, bounds.interval_ns, single, lambda: self._order(closest_order, listed, resources)

@@ -99,17 +99,31 @@ def test_a_step_waits_for_its_turn_of_the_interval() -> None:
     assert made.timing.interval_limit.endswith(("with l0, l2", "with l1"))
 
 
-def test_turns_that_leave_gaps_are_told_from_the_bound() -> None:
-    """Three layers, each pair of which shares a tile, run one after another though every tile has only two."""
-    shapes = {"a": (4, 2), "b": (4, 2), "c": (4, 2)}
-    net = network(tuple(dense(name, "x") for name in shapes), shapes)
-    tiled = tiling(net, machine(costs=MVM))
+def ring(count: int) -> Plan:
+    """Layers in a ring, each of which shares a tile with the next, so that neighbours take turns."""
+    shapes = {f"a{i}": (4, 2) for i in range(count)}
+    tiled = tiling(network(tuple(dense(name, "x") for name in shapes), shapes), machine(costs=MVM))
     halves = [replace(block, rows=rows) for block in tiled.blocks for rows in ((0, 2), (2, 4))]
     blocks = tuple(replace(block, number=i, converter=i) for i, block in enumerate(halves))
-    tiles = tuple((Seat(one), Seat(two, row_offset=2)) for one, two in ((0, 2), (3, 4), (1, 5)))
+    tiles = tuple((Seat(2 * i + 1), Seat((2 * i + 2) % (2 * count), row_offset=2)) for i in range(count))
     made = scheduled(replace(tiled, blocks=blocks, tiles=tiles), THROUGHPUT)
     assert verify_plan(made) == ()
-    assert (made.costs.interval_ns, made.timing.interval_bound_ns) == (300.0, 200.0)
+    return made
+
+
+def test_layers_that_share_tiles_two_by_two_follow_each_other() -> None:
+    """Three run one after another though every tile has work for two."""
+    made = ring(3)
+    assert (made.costs.interval_ns, made.timing.interval_bound_ns) == (300.0, 300.0)
+    assert made.timing.interval_limit == "tiles that are shared two by two with a0, a1, a2"
+    assert ring(4).costs.interval_ns == 200.0
+
+
+def test_turns_that_leave_gaps_are_told_from_the_bound() -> None:
+    """In a ring of five each has two neighbours, and two turns are not enough."""
+    made = ring(5)
+    assert made.timing.interval_bound_ns == 200.0
+    assert made.costs.interval_ns == 250.0
     assert made.solvers[-1].status == "FEASIBLE"
     assert "gaps" in made.timing.interval_limit
 

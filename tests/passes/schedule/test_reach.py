@@ -65,7 +65,7 @@ def test_rows_that_change_are_rows_that_are_awaited(
     names = [f"x{i}" for i in range(len(inputs))]
     evaluator = _evaluator(operator, attributes, names)
     values = {name: _noise(shape, seed) for seed, (name, (shape, _)) in enumerate(zip(names, inputs, strict=True))}
-    (before,) = evaluator.run(None, values)
+    before = _run(evaluator, values)
     made = _made(operator, attributes, dict(zip(names, inputs, strict=True)), before.shape)
     assert made.rows.axis == axis
     for name, (shape, along) in zip(names, inputs, strict=True):
@@ -73,12 +73,17 @@ def test_rows_that_change_are_rows_that_are_awaited(
         for row in range(0 if along is None else shape[along]):
             changed = {**values, name: values[name].copy()}
             np.moveaxis(changed[name], along or 0, 0)[row] += 3.0
-            (after,) = evaluator.run(None, changed)
+            after = _run(evaluator, changed)
             touched = np.moveaxis(after != before, axis or 0, 0).reshape(before.shape[axis or 0], -1).any(axis=1)
             if axis is not None:
                 assert np.all(last[touched] >= row), f"row {row} of {name} reaches {np.nonzero(touched)[0]}"
             if operator in ("MaxPool", "AveragePool", "Relu") and "dilations" not in attributes:
                 assert np.nonzero(touched)[0][0] == np.nonzero(last >= row)[0][0], "no earlier row needs it"
+
+
+def _run(evaluator: ReferenceEvaluator, values: dict[str, Any]) -> np.ndarray[Any, np.dtype[Any]]:
+    made: Any = evaluator.run(None, values)
+    return np.asarray(made[0])
 
 
 def _noise(shape: tuple[int, ...], seed: int) -> np.ndarray[Any, np.dtype[np.float32]]:
