@@ -123,7 +123,7 @@ class Turns:
         steps = {frozenset(step for name in names for step in users.get(name, ())) for names in together}
         mapping = program.mapping
         repeats = mapping.timing.mode == "throughput"
-        return Turns(frozenset(steps), mapping.costs.interval_ns if repeats else None)
+        return Turns(frozenset(steps), mapping.costs.interval_ns or None if repeats else None)
 
     def problems(self, slots: Mapping[str, Slot]) -> Iterator[str]:
         """Pairs of steps that use the same at the same time."""

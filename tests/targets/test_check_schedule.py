@@ -121,6 +121,8 @@ def test_turns_repeat_with_the_interval() -> None:
     busiest = max(mapping.costs.layers_ns.values())
     fast = replace(mapping, timing=timing, costs=replace(mapping.costs, interval_ns=busiest / 2))
     assert "use the same tile or unit at the same time of" in problems(replace(made, mapping=fast))
+    none = replace(mapping, timing=timing, costs=replace(mapping.costs, interval_ns=0.0))
+    assert problems(replace(made, mapping=none)) == ""
 
 
 def test_a_pipeline_is_sound() -> None:
