@@ -61,4 +61,4 @@ def _plan(program: Program) -> Iterator[str]:
     for link in program.mapping.links:
         yield f"link {link.source} -> {link.target} words={link.words:g}\n"
     for slot in program.mapping.schedule:
-        yield f"slot {json.dumps(slot.step)} start_ns={slot.start_ns:g} end_ns={slot.end_ns:g}\n"
+        yield f"slot {json.dumps(slot.step)} start_ns={slot.start_ns:g} end_ns={slot.end_ns:g} rows={slot.rows}\n"

@@ -117,6 +117,13 @@ def firing_ns(target: Target, count: int, work: Work) -> float | None:
     return max(count * work.mvms * mvm + after * digital, mvm + count * work.vectors * digital)
 
 
+def pace_ns(target: Target, work: Work) -> float:
+    """From a position to the next where many follow each other: MVMs or the digital unit, whichever takes longer."""
+    return max(
+        work.mvms * (target.costs.mvm_latency_ns or 0.0), work.vectors * (target.costs.digital_latency_ns or 0.0)
+    )
+
+
 def transport_ns(target: Target, hops: int, crosses: bool) -> float:
     """One vector over so many links, and from chip to chip; unknown latencies count 0."""
     return hops * (target.mesh.hop_latency_ns or 0.0) + crosses * (target.mesh.chip_latency_ns or 0.0)

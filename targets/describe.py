@@ -39,6 +39,8 @@ ABSENT = {
 
 _PLAINEST = Target(name="", title="", crossbar=Crossbar(weight_scale="column"))
 
+UNIT_KEYS = ("count", "operators", "digital_format", "word_latency_ns")
+
 WIDTH = 112
 INDENT = " " * 4
 
@@ -66,7 +68,7 @@ class Fact:
 def facts(target: Target) -> tuple[Fact, ...]:
     """Every value of a machine but its name and title, in the order of its file."""
     plain_keys = [key for key in keys() if "." in key]
-    shared = [f"units.{name}.{key}" for name in target.units for key in ("count", "operators", "digital_format")]
+    shared = [f"units.{name}.{key}" for name in target.units for key in UNIT_KEYS]
     place = next(i for i, key in enumerate(plain_keys) if key.startswith("mesh."))
     return tuple(_fact(target, key) for key in (*plain_keys[:place], *shared, *plain_keys[place:]))
 

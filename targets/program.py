@@ -17,6 +17,7 @@ from pydantic import ConfigDict, Field
 
 from mho.targets.faults import FaultMap
 from mho.targets.isa import CoreProgram, Site
+from mho.targets.rows import Reach
 from mho.targets.steps import Port, Step
 from mho.targets.target import Count, Index, NotNegative, Target
 
@@ -167,14 +168,103 @@ class LinkTraffic:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Need(Reach):
+    """Rows of another step's result that the rows of this one wait for."""
+
+    __pydantic_config__ = STRICT
+
+    step: str
+
+
+@dataclass(frozen=True, kw_only=True)
 class Slot:
-    """When a step runs in one inference. `None` where the machine's latencies are not known."""
+    """When a step runs in one inference; without the latency of an MVM there are no slots.
+
+    Attributes:
+        end_ns: when its last row has arrived where it is needed.
+        rows: of its result, given in order.
+        row_ns: for so long a row takes the step's tiles or its digital unit.
+        free_ns: when these are free again; None is with the end.
+        results: (row, when it has arrived): the first row, the last, and what lies between is linear from one entry to
+            the next; empty where all rows arrive with the end. Every row takes as long from the moment when the rows
+            that it needs are there as the first one does, and waits for none of them.
+        needs: what its rows wait for.
+        unit: the digital unit of a chip that it runs on, in words; empty where that is none or has no figures.
+    """
 
     __pydantic_config__ = STRICT
 
     step: str
     start_ns: NotNegative
     end_ns: NotNegative
+    rows: Count = 1
+    row_ns: NotNegative = 0.0
+    free_ns: NotNegative | None = None
+    results: tuple[tuple[Index, NotNegative], ...] = ()
+    needs: tuple[Need, ...] = ()
+    unit: str = ""
+
+    @property
+    def busy_until_ns(self) -> float:
+        """When its tiles or its digital unit are free again."""
+        return self.end_ns if self.free_ns is None else self.free_ns
+
+    def results_ns(self) -> NDArray[np.float64]:
+        """When each of its rows has arrived."""
+        if not self.results:
+            return np.full(self.rows, self.end_ns)
+        rows, times = zip(*self.results, strict=True)
+        return np.asarray(np.interp(np.arange(self.rows), rows, times), dtype=np.float64)
+
+
+ScheduleMode = Literal["latency", "throughput"]
+Overlap = Literal["steps", "rows"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class ResourceLoad:
+    """How long something that serves one thing at a time works in one inference.
+
+    Attributes:
+        name: such as "tile 0:2,3", in words.
+        layers: the layers, or digital steps, that it works for; at most a few of them.
+    """
+
+    __pydantic_config__ = STRICT
+
+    kind: Literal["tile", "digital unit", "ports"]
+    name: str
+    busy_ns: NotNegative
+    layers: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Timing:
+    """How the schedule was made, and how good it is.
+
+    Attributes:
+        mode: "latency" where the slots make one inference short, "throughput" where they repeat every interval.
+        overlap: whether a step waits for whole steps or for rows of them.
+        latency_bound_ns, interval_bound_ns: no schedule of this mapping is shorter; None where that is unknown.
+        latency_limit, interval_limit: what keeps them from being shorter, in words.
+        loads: what works longest in one inference, the busiest first.
+    """
+
+    __pydantic_config__ = STRICT
+
+    mode: ScheduleMode = "latency"
+    overlap: Overlap = "steps"
+    latency_bound_ns: NotNegative | None = None
+    interval_bound_ns: NotNegative | None = None
+    latency_limit: str = ""
+    interval_limit: str = ""
+    loads: tuple[ResourceLoad, ...] = ()
+
+    @property
+    def words(self) -> str:
+        """The mode and the overlap."""
+        what = "one inference short" if self.mode == "latency" else "a short interval"
+        return f"for {what}, layers overlap {'row by row' if self.overlap == 'rows' else 'where they are independent'}"
 
 
 Component = Literal["mvm", "dac", "adc", "digital", "links", "chip links"]
@@ -204,8 +294,8 @@ class CostFacts:
     """Totals of one inference of one sample; lower bounds where `excluded` names what nobody published.
 
     Attributes:
-        latency_ns: from the first input to the last output.
-        interval_ns: between two inferences where the layers work as a pipeline.
+        latency_ns: from the first input to the last output, by the schedule.
+        interval_ns: between two inferences where the layers work as a pipeline, by the best schedule for that.
         area_mm2: of the tiles that are used.
         excluded: everything that some total leaves out.
         missing: total ("latency", "interval", "energy", "area") → what it leaves out.
@@ -256,6 +346,7 @@ class MappingFacts:
             tile a block.
         grid: width and height of a chip's grid of cores.
         pareto: single copies, and what other numbers of copies would cost: more tiles for a shorter interval each.
+        timing: how the schedule was made.
     """
 
     __pydantic_config__ = STRICT
@@ -268,6 +359,7 @@ class MappingFacts:
     schedule: tuple[Slot, ...]
     costs: CostFacts
     pareto: tuple[ParetoPoint, ...] = ()
+    timing: Timing = Timing()
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -194,6 +194,7 @@ class DigitalUnit:
         count: units a chip; None is unknown.
         operators: ONNX operators that it computes; None is unknown, and taken to be all.
         digital_format: number format of its results.
+        word_latency_ns: for one word that an operator gives, or takes in where that is more; None is unknown.
     """
 
     __pydantic_config__ = STRICT
@@ -201,6 +202,7 @@ class DigitalUnit:
     count: Count | None = None
     operators: tuple[str, ...] | None = None
     digital_format: NumberFormat = "float32"
+    word_latency_ns: NotNegative | None = None
 
     def computes(self, operator: str) -> bool:
         return self.operators is None or operator in self.operators

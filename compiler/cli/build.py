@@ -60,6 +60,11 @@ SUFFIX = ".mho"
     "--pareto", is_flag=True, help="List what copies would give: tiles against interval and energy, up to the budget."
 )
 @click.option(
+    "--schedule",
+    type=click.Choice(["latency", "throughput"]),
+    help="Make one inference short, or let inferences follow each other fast.  [default: latency]",
+)
+@click.option(
     "--effort", type=Effort(), metavar="fast|normal|max|SECONDS", help="How hard to search.  [default: normal]"
 )
 @click.option("--seed", type=click.IntRange(0), help="Of every random draw and search.  [default: 0]")
@@ -152,10 +157,11 @@ def pipeline_flags(flags: dict[str, Any]) -> dict[str, dict[str, Any]]:
         "pack": ("pack.mode",),
         "replicate": ("replicate.replicas", "devices.replicas"),
         "pareto": ("replicate.pareto",),
+        "schedule": ("schedule.mode",),
         "spare_rows": ("spare.rows",),
         "spare_columns": ("spare.columns",),
-        "effort": ("devices.effort", "pack.effort", "partition.effort", "place.effort"),
-        "seed": ("expand.seed", "devices.seed", "pack.seed", "partition.seed", "place.seed"),
+        "effort": ("devices.effort", "pack.effort", "partition.effort", "place.effort", "schedule.effort"),
+        "seed": ("expand.seed", "devices.seed", "pack.seed", "partition.seed", "place.seed", "schedule.seed"),
     }
     flags = flags | {name: merged(flags[name]) for name in ("devices_of", "expand")}
     tables: dict[str, dict[str, Any]] = {}

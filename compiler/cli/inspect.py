@@ -10,14 +10,16 @@ import click
 from mho.cli import console
 from mho.cli.options import json_option, refuse_output
 
-Kind = Literal["html", "json", "text"]
+Kind = Literal["html", "json", "text", "trace"]
 
 program_argument = click.argument("program", type=click.Path(path_type=Path))
 
 
-@click.command("report", short_help="Show where every tile went: text, JSON or a page.")
+@click.command("report", short_help="Show where every tile went: text, JSON, a page or a trace.")
 @program_argument
-@click.option("--format", "kind", type=click.Choice(["html", "json", "text"]), help="By the suffix of -o, else text.")
+@click.option(
+    "--format", "kind", type=click.Choice(["html", "json", "text", "trace"]), help="By the suffix of -o, else text."
+)
 @click.option(
     "--accuracy", type=click.Path(path_type=Path), help="What 'mho validate --json' printed, to be shown too."
 )
@@ -27,16 +29,21 @@ def report_command(program: Path, kind: Kind | None, accuracy: Path | None, outp
 
     \b
     Example: mho report m.mho -o m.html
+    The schedule for Perfetto: mho report m.mho --format trace -o m.trace.json
     """
     from mho.data import write_text
     from mho.report import render, summarise
     from mho.report.accuracy import load_accuracy
+    from mho.report.trace import trace_text
     from mho.targets.check import read_sound_program
 
     if output is not None:
         refuse_output(output, program, accuracy)
-    report = summarise(read_sound_program(program), load_accuracy(accuracy) if accuracy else None)
-    text = render(report, kind or _kind(output))
+    sound, chosen = read_sound_program(program), kind or _kind(output)
+    if chosen == "trace":
+        text = trace_text(sound)
+    else:
+        text = render(summarise(sound, load_accuracy(accuracy) if accuracy else None), chosen)
     if output is None:
         click.echo(text, nl=False)
         return
@@ -78,8 +85,10 @@ def show_command(program: Path, level: str, core: str | None) -> None:
 @json_option
 @click.pass_context
 def check_command(context: click.Context, program: Path, as_json: bool) -> None:
-    """Verify a PROGRAM independently of the compiler that made it: digests, tiles, weights, buffers, messages."""
+    """Verify a PROGRAM independently of the compiler that made it: digests, tiles, weights, buffers, messages,
+    and that no row of the schedule starts before the rows that it needs."""
     from mho.runtime.check_graphs import check_graphs
+    from mho.runtime.check_needs import check_needs
     from mho.targets.check import check_program
     from mho.targets.errors import ProgramError, first_problems
     from mho.targets.program_file import check_tensors, read_program
@@ -87,7 +96,7 @@ def check_command(context: click.Context, program: Path, as_json: bool) -> None:
     try:
         read = read_program(program)
         check_tensors(read)
-        problems = (*check_program(read), *check_graphs(read))
+        problems = (*check_program(read), *check_graphs(read), *check_needs(read))
     except ProgramError as error:
         if not as_json:
             raise

@@ -38,6 +38,7 @@ def as_json(report: Report) -> Json:
         "analog": [_decision(d) for d in report.nodes("analog")],
         "schedule": [_slot(line) for line in report.schedule],
         "pareto": [_point(line) for line in report.pareto],
+        "timing": jsonable(asdict(report.timing)),
         "solvers": [_solver(solver) for solver in report.solvers],
         "faults": None if report.faults is None else jsonable(asdict(report.faults)),
         "accuracy": None if report.accuracy is None else report.accuracy.as_json(),

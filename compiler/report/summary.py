@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from math import isclose
 
@@ -25,6 +25,7 @@ from mho.targets.program import (
     Program,
     Slot,
     SolverFacts,
+    Timing,
     Unit,
 )
 from mho.targets.steps import Analog, walk
@@ -48,6 +49,7 @@ class Report:
         accuracy: None where nobody validated.
         faults: what was avoided; None where the program has no fault map.
         pareto: what other numbers of copies would cost, where that was asked for.
+        timing: how the schedule was made, and what limits it.
     """
 
     manifest: Manifest
@@ -65,6 +67,7 @@ class Report:
     accuracy: Accuracy | None
     faults: FaultLine | None = None
     pareto: tuple[ParetoLine, ...] = ()
+    timing: Timing = field(default_factory=Timing)
 
     @property
     def stated(self) -> str:
@@ -156,6 +159,7 @@ def summarise(program: Program, accuracy: object = None) -> Report:
         accuracy=None if accuracy is None else _own(read_accuracy(accuracy), program),
         faults=fault_line(program),
         pareto=pareto_lines(program.mapping.pareto, layers),
+        timing=program.mapping.timing,
     )
 
 

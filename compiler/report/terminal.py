@@ -17,7 +17,7 @@ from mho.report.names import MOST_CHARACTERS, shortened
 from mho.report.pareto import pareto_table
 from mho.report.summary import Report
 from mho.targets.errors import plain
-from mho.targets.program import Decision, SolverFacts, Unit
+from mho.targets.program import Decision, SolverFacts, Timing, Unit
 from mho.targets.unfolding import IM2COL
 
 WIDTH = 80
@@ -130,6 +130,8 @@ def _total_lines(report: Report) -> Iterator[tuple[str, RenderableType]]:
     yield "devices", Text(_devices_line(report))
     yield "latency", Text(_least(summary, "latency", q.duration(summary.latency_ns)))
     yield "interval", Text(_interval(_least(summary, "interval", q.duration(summary.interval_ns))))
+    if report.timing.latency_bound_ns is not None:
+        yield "schedule", _schedule(report.timing)
     yield "energy", Text(_least(summary, "energy", q.energy(summary.energy_nj)))
     yield "area", Text(_area(summary))
     if summary.macs:
@@ -148,6 +150,20 @@ def _least(summary: Summary, total: Total, value: str) -> str:
 
 def _interval(value: str) -> str:
     return value if value == q.UNKNOWN else f"{value} where layers work as a pipeline"
+
+
+def _schedule(timing: Timing) -> RenderableType:
+    """How it was made; then the bounds, and what limits each time."""
+    bounds = (
+        ("latency", timing.latency_bound_ns, timing.latency_limit),
+        ("interval", timing.interval_bound_ns, timing.interval_limit),
+    )
+    lines = [(what, Text(f"bound {q.duration(bound)}{_limit(limit)}")) for what, bound, limit in bounds]
+    return Group(Text(timing.words), _pairs(lines))
+
+
+def _limit(limit: str) -> str:
+    return f": {plain(limit)}" if limit else ""
 
 
 def _area(summary: Summary) -> str:

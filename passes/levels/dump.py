@@ -16,7 +16,7 @@ from mho.passes.levels.network import Calibrated, Network
 from mho.passes.levels.plan import Partition, Placement, Plan, Ranged, Routing
 from mho.passes.levels.tiling import Tiling
 from mho.passes.levels.tiling_text import tiling_text
-from mho.targets.program import Program
+from mho.targets.program import Program, Slot
 from mho.targets.text import print_program, print_steps
 
 
@@ -79,13 +79,27 @@ def _(level: Routing) -> str:
 
 @level_text.register
 def _(level: Plan) -> str:
-    slots = "".join(f"slot {_json(s.step)} start_ns={s.start_ns:g} end_ns={s.end_ns:g}\n" for s in level.schedule)
-    return slots + json.dumps(_tables(level.costs), indent=1) + "\n"
+    slots = "".join(map(_slot, level.schedule))
+    return slots + json.dumps(_tables(level.costs), indent=1) + json.dumps(_tables(level.timing), indent=1) + "\n"
 
 
 @level_text.register
 def _(level: Program) -> str:
     return print_program(level)
+
+
+def _slot(slot: Slot) -> str:
+    """A step's times, then a line for each step that it waits for."""
+    results = "".join(f" {row}:{at:g}" for row, at in slot.results)
+    unit = f" on {_json(slot.unit)}" if slot.unit else ""
+    needs = "".join(
+        f"  {_json(need.step)} "
+        + ("whole" if need.whole else f"({need.stride} row {need.ahead:+d}) // {need.spread}")
+        + "\n"
+        for need in slot.needs
+    )
+    times = f"start_ns={slot.start_ns:g} end_ns={slot.end_ns:g} rows{results or ' 1'}"
+    return f"slot {_json(slot.step)}{unit} {times}\n{needs}"
 
 
 def _json(text: str) -> str:

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from mho.passes.levels.tiling import Tiling
 from mho.targets.isa import Site
-from mho.targets.program import CostFacts, LinkTraffic, Slot, SolverFacts
+from mho.targets.program import CostFacts, LinkTraffic, Slot, SolverFacts, Timing
 
 
 @dataclass(frozen=True)
@@ -58,3 +58,5 @@ class Plan:
     routing: Routing
     schedule: tuple[Slot, ...]
     costs: CostFacts
+    timing: Timing = field(default_factory=Timing)
+    solvers: tuple[SolverFacts, ...] = ()

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import chain
 
 from mho.passes.schedule.machine import Machine
-from mho.passes.schedule.ports import ports_ns
+from mho.passes.schedule.units import digital_places
 from mho.targets.cost import (
     CHIP_LATENCY,
     COMPONENTS,
@@ -23,8 +23,7 @@ from mho.targets.cost import (
     known,
     missing_energies,
 )
-from mho.targets.program import Component, CostFacts, CostLine, Slot
-from mho.targets.steps import Digital, Recurrent, Step, walk
+from mho.targets.program import Component, CostFacts, CostLine
 from mho.targets.target import Target
 
 _ORDER = (
@@ -40,23 +39,33 @@ _ORDER = (
 )
 
 
-def costs(machine: Machine, slots: Iterable[Slot]) -> CostFacts:
-    """Totals of one inference, their parts, and what nobody published and each total therefore leaves out."""
+@dataclass(frozen=True)
+class Times:
+    """The times of a schedule."""
+
+    latency_ns: float
+    interval_ns: float
+
+
+def costs(machine: Machine, layers: Mapping[str, LayerCost], times: Times | None) -> CostFacts:
+    """Totals of one inference, their parts, and what nobody published and each total therefore leaves out.
+
+    Args:
+        times: None where the latency of an MVM is not known.
+    """
     target = machine.target
-    layers = [LayerCost(machine, layer) for layer in machine.traffic.layers]
-    total = sum((layer.work for layer in layers), Work())
+    total = sum((layer.work for layer in layers.values()), Work())
     missing = _missing(machine, total)
-    least_ns = ports_ns(machine)
-    breakdown = tuple(chain.from_iterable(layer.lines() for layer in layers))
+    breakdown = tuple(chain.from_iterable(layer.lines() for layer in layers.values()))
     return CostFacts(
-        latency_ns=max((least_ns, *(slot.end_ns for slot in slots))) if machine.timed else None,
-        interval_ns=max(_busiest_ns(layers), least_ns) if machine.timed else None,
+        latency_ns=None if times is None else times.latency_ns,
+        interval_ns=None if times is None else times.interval_ns,
         energy_nj=None if energy_nj(target, total) is None else sum(line.energy_nj or 0.0 for line in breakdown),
         area_mm2=_area_mm2(target, len(machine.tiling.tiles)),
         excluded=_union(missing),
         missing=missing,
-        layers_ns={layer.name: layer.busy_ns for layer in layers if layer.busy_ns is not None},
-        layers_nj={layer.name: layer.energy_nj for layer in layers if layer.energy_nj is not None},
+        layers_ns={layer.name: layer.busy_ns for layer in layers.values() if layer.busy_ns is not None},
+        layers_nj={layer.name: layer.energy_nj for layer in layers.values() if layer.energy_nj is not None},
         breakdown=breakdown,
     )
 
@@ -83,7 +92,7 @@ class LayerCost:
         times = {lane: firing_ns(target, positions, work) for lane, work in self.lane_work.items()}
         return {lane: time for lane, time in times.items() if time is not None}
 
-    @property
+    @cached_property
     def busy_ns(self) -> float | None:
         return max(self.lanes_ns.values(), default=None)
 
@@ -125,30 +134,6 @@ class LayerCost:
         return mvm * self.machine.positions(self.name) * self.lane_work[slowest].mvms
 
 
-def digital_places(target: Target, steps: tuple[Step, ...]) -> Iterator[str]:
-    """Where steps beside the cores run, whose times and energies nobody published: each once, shared units first."""
-    operators: set[str] = set()
-    for step in walk(steps):
-        match step:
-            case Digital():
-                operators |= set(step.operators)
-            case Recurrent():
-                operators.add(step.cell)
-    units = {target.unit_of(operator) for operator in operators}
-    for unit in (*target.units, None):
-        if unit in units:
-            yield "digital steps beside the chip" if unit is None else f"digital steps on {unit}"
-
-
-def _busiest_ns(layers: Iterable[LayerCost]) -> float:
-    """How long the busiest lane works for all its layers."""
-    busy: dict[int, float] = {}
-    for layer in layers:
-        for lane, time in layer.lanes_ns.items():
-            busy[lane] = busy.get(lane, 0.0) + time
-    return max(busy.values(), default=0.0)
-
-
 def _area_mm2(target: Target, tiles: int) -> float | None:
     area = target.costs.tile_area_mm2
     return tiles * area if area is not None else None if tiles else 0.0
@@ -160,13 +145,14 @@ def _missing(machine: Machine, total: Work) -> dict[str, tuple[str, ...]]:
     def unknown(*used: tuple[str, bool]) -> tuple[str, ...]:
         return tuple(key for key, uses in used if uses and known(machine.target, key) is None)
 
-    places = tuple(digital_places(machine.target, machine.network.steps))
+    places = tuple(digital_places(machine.network, machine.target))
+    untimed = tuple(digital_places(machine.network, machine.target, untimed=True))
     tiles = bool(machine.tiling.tiles)
     works = (MVM_LATENCY, tiles), (DIGITAL_LATENCY, total.vectors > 0)
     ways = (HOP_LATENCY, total.hop_words > 0), (CHIP_LATENCY, total.chip_words > 0)
     return {
-        "latency": (*unknown(*works, *ways), *places),
-        "interval": (*unknown(*works), *places),
+        "latency": (*unknown(*works, *ways), *untimed),
+        "interval": (*unknown(*works), *untimed),
         "energy": (*missing_energies(machine.target, total), *places),
         "area": unknown((TILE_AREA, tiles)),
     }

@@ -23,16 +23,28 @@ Vectors = set[tuple[int, object]]
 def ports_ns(machine: Machine) -> float:
     """How long the ports of the busiest chip are busy with one inference; 0 where they are unknown.
 
-    vectors of an inference / ports · MVM time: a port takes or gives one vector in the time of an MVM. Neither an
-    inference nor the interval between two can be shorter.
+    Neither an inference nor the interval between two can be shorter.
+    """
+    return max(port_times(machine).values(), default=0.0)
+
+
+def port_times(machine: Machine) -> dict[str, float]:
+    """Ports of a chip, in words → how long they are busy with one inference; empty where they are unknown.
+
+    vectors of an inference / ports · MVM time: a port takes or gives one vector in the time of an MVM.
     """
     mesh, mvm = machine.target.mesh, machine.target.costs.mvm_latency_ns
     if mvm is None or (mesh.input_ports is None and mesh.output_ports is None):
-        return 0.0
+        return {}
     passing = Passing(machine)
-    entering = 0.0 if mesh.input_ports is None else max(passing.entering.values(), default=0.0) / mesh.input_ports
-    leaving = 0.0 if mesh.output_ports is None else max(passing.leaving.values(), default=0.0) / mesh.output_ports
-    return max(entering, leaving) * mvm
+    found: dict[str, float] = {}
+    for words, ports, vectors in (
+        ("input ports", mesh.input_ports, passing.entering),
+        ("output ports", mesh.output_ports, passing.leaving),
+    ):
+        if ports is not None:
+            found |= {f"{words} of chip {chip}": count / ports * mvm for chip, count in vectors.items()}
+    return found
 
 
 @dataclass(frozen=True)

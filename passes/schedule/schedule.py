@@ -1,127 +1,137 @@
-"""`Schedule`: when every step runs in one inference, and what an inference costs."""
+"""`Schedule`: when every step runs, in one inference or in a pipeline of them, and what an inference costs."""
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from math import isclose
 
 from mho.passes.levels.plan import Plan, Routing
-from mho.passes.schedule.costs import costs
+from mho.passes.schedule.costs import LayerCost, Times, costs
+from mho.passes.schedule.exact import closest_order, few, shortest_order
+from mho.passes.schedule.limits import Limits, limits
 from mho.passes.schedule.machine import Machine
-from mho.targets.cost import Work, firing_ns, rounds
-from mho.targets.program import Slot
-from mho.targets.steps import (
-    Analog,
-    Body,
-    Branch,
-    Digital,
-    Loop,
-    Recurrent,
-    Scan,
-    Step,
-    bodies,
-    captures,
-    reads,
-    writes,
-)
+from mho.passes.schedule.pipeline import pipelined
+from mho.passes.schedule.tasks import Task, tasks
+from mho.passes.schedule.timeline import Resources, Run, bends, critical, end_ns, in_turn, urgent_first
+from mho.passes.solver import Budget, Effort, budget
+from mho.targets.program import Need, Overlap, ScheduleMode, Slot, SolverFacts, Timing
+
+Search = Callable[[Sequence[Task], Resources, Budget, int], list[int] | None]
 
 
 @dataclass(frozen=True)
 class Schedule:
-    """Start every step as soon as its values are there and its tiles are free, in the order of the steps.
+    """Start every step as soon as its values are there and its tiles and digital units are free.
 
-    A layer starts when the layers it reads have finished; layers that do not depend on each other overlap. Digital
-    steps outside the cores take no time, which is said in what the costs are `missing`. All trips of a loop are taken
-    together, and both branches of an `If` at the rate that each was seen to fire.
+    Steps outside the cores take no time where nobody published one, which is said in what the costs are `missing`. All
+    trips of a loop are taken together, and both branches of an `If` at the rate that each was seen to fire.
+
+    Attributes:
+        mode: "latency" makes one inference short; "throughput" lets inferences follow each other as fast as is found.
+        overlap: "rows" lets a step begin when the rows that its first row needs are there; "steps" when the
+            steps that it reads have ended.
+        effort: how hard to search for the order of few steps that take turns.
+        seed: of that search.
     """
 
+    mode: ScheduleMode = "latency"
+    overlap: Overlap = "rows"
+    effort: Effort = "normal"
+    seed: int = 0
+
     def run(self, routing: Routing) -> Plan:
-        """Schedule one inference of one sample; without a published MVM latency there is no schedule."""
+        """Schedule inferences of one sample; without a published MVM latency there is no schedule."""
         machine = Machine(routing)
-        timeline = Timeline(machine)
-        if machine.timed:
-            timeline.steps(machine.network.steps, {})
-        return Plan(routing, tuple(timeline.slots), costs(machine, timeline.slots))
+        layers = {name: LayerCost(machine, name) for name in machine.traffic.layers}
+        if not machine.timed:
+            return Plan(routing, (), costs(machine, layers, None), Timing(mode=self.mode, overlap=self.overlap))
+        listed = tasks(machine, layers, self.overlap)
+        resources, alone = Resources.of(listed), critical(listed)
+        bounds = limits(machine, layers, listed, resources, alone)
+        single = self._shortest(listed, resources, bounds)
+        pipeline = pipelined(
+            listed, resources, bounds.interval_ns, single, lambda: self._order(closest_order, listed, resources)
+        )
+        runs = single if self.mode == "latency" else pipeline.runs
+        times = Times(max(end_ns(runs), bounds.interval_ns), pipeline.interval_ns)
+        timing = self._timing(times, bounds, listed)
+        facts = costs(machine, layers, times)
+        return Plan(routing, slots(runs), facts, timing, (self._proof(times, timing),))
+
+    def _shortest(self, listed: Sequence[Task], resources: Resources, bounds: Limits) -> list[Run]:
+        """The shortest of three: in the order of the steps, the most urgent first, and in an order searched for."""
+        orders: tuple[Callable[[], Sequence[int] | None], ...] = (
+            lambda: urgent_first(listed),
+            lambda: self._order(shortest_order, listed, resources),
+        )
+        runs = in_turn(listed, range(len(listed)), resources)
+        for order in orders:
+            if end_ns(runs) <= bounds.latency_ns * (1 + 1e-9):
+                break
+            numbers = order()
+            other = runs if numbers is None else in_turn(listed, numbers, resources)
+            runs = other if end_ns(other) < end_ns(runs) * (1 - 1e-9) else runs
+        return runs
+
+    def _order(self, search: Search, listed: Sequence[Task], resources: Resources) -> list[int] | None:
+        """What a search finds in its half of the time, where tasks are few."""
+        return search(listed, resources, budget(self.effort).share(2), self.seed) if few(listed, resources) else None
+
+    def _timing(self, times: Times, bounds: Limits, listed: Sequence[Task]) -> Timing:
+        return Timing(
+            mode=self.mode,
+            overlap=self.overlap,
+            latency_bound_ns=bounds.latency_ns,
+            interval_bound_ns=bounds.interval_ns,
+            latency_limit=bounds.of_latency(times.latency_ns),
+            interval_limit=bounds.of_interval(times.interval_ns, listed),
+            loads=bounds.loads,
+        )
+
+    def _proof(self, times: Times, timing: Timing) -> SolverFacts:
+        """Of what the mode makes short."""
+        latency = self.mode == "latency"
+        found = times.latency_ns if latency else times.interval_ns
+        bound = timing.latency_bound_ns if latency else timing.interval_bound_ns
+        met = bound is not None and isclose(found, bound, rel_tol=1e-9, abs_tol=1e-9)
+        if met:
+            return SolverFacts(search="schedule", status="OPTIMAL", objective=found, bound=found)
+        return SolverFacts(search="schedule", status="FEASIBLE", objective=found, bound=bound)
 
 
-@dataclass(frozen=True)
-class Timeline:
-    """The schedule while it is made: when lanes are free again, and the slots so far."""
-
-    machine: Machine
-    free: dict[int, float] = field(default_factory=dict)
-    slots: list[Slot] = field(default_factory=list)
-
-    def steps(self, steps: Iterable[Step], ready: dict[str, float], start: float = 0.0) -> float:
-        """Schedule steps in order; returns when all have ended. `ready` says when each value is there, ns."""
-        last = start
-        for step in steps:
-            captured = [name for body in bodies(step) for name in captures(body)]
-            begin = max((ready.get(name, 0.0) for name in (*reads(step), *captured)), default=start)
-            end = self._step(step, max(begin, start), ready)
-            ready |= dict.fromkeys(writes(step), end)
-            last = max(last, end)
-        return last
-
-    def _step(self, step: Step, begin: float, ready: dict[str, float]) -> float:
-        match step:
-            case Analog():
-                return self._fire(step, begin)
-            case Recurrent():
-                return self._recur(step, begin)
-            case Digital():
-                self.slots.append(Slot(step=step.name, start_ns=begin, end_ns=begin))
-                return begin
-            case Branch() | Loop() | Scan():
-                place = len(self.slots)
-                end = max(self._body(body, begin, ready) for body in bodies(step))
-                self.slots.insert(place, Slot(step=step.name, start_ns=begin, end_ns=end))
-                return end
-
-    def _body(self, body: Body, begin: float, ready: dict[str, float]) -> float:
-        return self.steps(body.steps, {**ready, **dict.fromkeys(body.inputs, begin)}, begin)
-
-    def _fire(self, step: Analog, begin: float) -> float:
-        machine = self.machine
-        work = machine.lane_work(step.name)
-        busy = self._longest_ns(machine.positions(step.name), work)
-        way = machine.transport_ns(step.name) if busy else 0.0
-        return self._occupy(step.name, work, begin, busy + way)
-
-    def _recur(self, step: Recurrent, begin: float) -> float:
-        """Time steps one after another; in each the x and h matrices fire at once, those of r ⊙ h after them.
-
-        A time step fires one replica of each matrix.
-        """
-        machine = self.machine
-        gates = [gate for direction in step.directions for gate in direction.gates]
-        trips = max((rounds(machine.tiling.calibrated.layers[g.name].fires, 1) for g in gates), default=0)
-        once = 0.0
-        for phase in ({"x", "h"}, {"rh"}):
-            names = [g.name for g in gates if g.operand in phase]
-            if names:
-                once += self._longest_ns(1, _together(machine.step_work(name) for name in names))
-                once += max(machine.transport_ns(name) for name in names)
-        every = [lane for g in gates for lane in machine.lane_work(g.name)]
-        return self._occupy(step.name, every, begin, trips * once)
-
-    def _longest_ns(self, positions: int, work: Mapping[int, Work]) -> float:
-        """How long the slowest of some lanes works."""
-        target = self.machine.target
-        return max((firing_ns(target, positions, each) or 0.0 for each in work.values()), default=0.0)
-
-    def _occupy(self, name: str, lanes: Collection[int], begin: float, time_ns: float) -> float:
-        start = max([begin, *(self.free.get(lane, 0.0) for lane in lanes)])
-        end = start + time_ns
-        self.free.update(dict.fromkeys(lanes, end))
-        self.slots.append(Slot(step=name, start_ns=start, end_ns=end))
-        return end
+def slots(runs: Sequence[Run]) -> tuple[Slot, ...]:
+    """What a program keeps of a schedule, in the order of the steps; a control step spans its bodies."""
+    found: dict[int, Slot] = {}
+    for number, run in enumerate(runs):
+        if run.task.closes:
+            begin = run.task.waits[0].task
+            found[begin] = replace(found[begin], end_ns=run.end_ns)
+        else:
+            found[number] = _slot(run, runs)
+    return tuple(found.values())
 
 
-def _together(works: Iterable[Mapping[int, Work]]) -> dict[int, Work]:
-    """What several layers do in each lane."""
-    total: dict[int, Work] = {}
-    for work in works:
-        for lane, each in work.items():
-            total[lane] = total.get(lane, Work()) + each
-    return total
+def _slot(run: Run, runs: Sequence[Run]) -> Slot:
+    task, results = run.task, run.results
+    told = [(row, float(results[row])) for row in bends(results)] if task.rows > 1 else []
+    return Slot(
+        step=task.step,
+        start_ns=run.start_ns,
+        end_ns=run.end_ns,
+        rows=task.rows,
+        row_ns=task.row_ns,
+        free_ns=run.free_ns if task.way_ns else None,
+        results=tuple(told),
+        needs=tuple(_needs(task, runs)),
+        unit="" if task.pool is None else task.pool.name(run.unit),
+    )
+
+
+def _needs(task: Task, runs: Sequence[Run]) -> Iterator[Need]:
+    """What a task waits for, but for the beginning of the control step that it is in."""
+    for wait in task.waits:
+        other = runs[wait.task].task
+        if not other.opens:
+            reach = wait.reach
+            yield Need(step=other.step, stride=reach.stride, ahead=reach.ahead, spread=reach.spread)

@@ -7,9 +7,9 @@ from collections.abc import Iterator
 from itertools import pairwise
 
 from mho.passes.levels.plan import Placement, Plan
-from mho.passes.levels.tiling import Tiling
 from mho.passes.place.traffic import tile_flows, tiles_of_blocks
 from mho.passes.schedule.lanes import lanes
+from mho.targets.check_schedule import Turns, check_slots
 from mho.targets.isa import Site
 from mho.targets.program import Slot
 from mho.targets.steps import Analog, Recurrent, Step, bodies, captures, reads, walk, writes
@@ -125,30 +125,35 @@ def _schedule(plan: Plan) -> Iterator[str]:
     if missing or len(plan.schedule) != len(steps):
         yield f"{len(plan.schedule)} slots for {len(steps)} steps; without a slot: {', '.join(missing) or 'none'}"
         return
+    yield from check_slots(plan.schedule)
     yield from _order(tiling.calibrated.network.steps, slots)
-    yield from _turns(tiling, steps, slots)
+    yield from _turns(plan, steps, slots)
+    yield from _bounds(plan)
 
 
 def _order(steps: tuple[Step, ...], slots: dict[str, Slot]) -> Iterator[str]:
-    """No step starts before the steps of its own sequence that made what it reads have ended."""
+    """Every step waits for rows of the steps of its own sequence that made what it reads, or for their end."""
     maker: dict[str, str] = {}
     for step in steps:
+        waits = {need.step for need in slots[step.name].needs}
         captured = (name for body in bodies(step) for name in captures(body))
         for name in (*reads(step), *captured):
-            if name in maker and slots[step.name].start_ns < slots[maker[name]].end_ns - SLACK:
-                yield f"{step.name} starts before {maker[name]} has ended, which makes {name}"
+            made = maker.get(name)
+            if made is not None and made not in waits and slots[step.name].start_ns < slots[made].end_ns - SLACK:
+                yield f"{step.name} starts before {made} has ended, which makes {name}"
         for body in bodies(step):
             yield from _order(body.steps, slots)
         maker |= dict.fromkeys(writes(step), step.name)
 
 
-def _turns(tiling: Tiling, steps: list[Step], slots: dict[str, Slot]) -> Iterator[str]:
+def _turns(plan: Plan, steps: list[Step], slots: dict[str, Slot]) -> Iterator[str]:
     """Steps that fire in one lane of a tile do not overlap."""
+    tiling = plan.routing.placement.partition.ranged.tiling
     lane_of = lanes(tiling)
     lanes_of: dict[str, set[int]] = {}
     for block in tiling.blocks:
         lanes_of.setdefault(block.matrix, set()).add(int(lane_of[block.number]))
-    users: dict[int, list[Slot]] = {}
+    users: dict[int, set[str]] = {}
     for step in steps:
         if isinstance(step, Analog):
             used = lanes_of[step.matrix]
@@ -157,11 +162,17 @@ def _turns(tiling: Tiling, steps: list[Step], slots: dict[str, Slot]) -> Iterato
         else:
             continue
         for lane in used:
-            users.setdefault(lane, []).append(slots[step.name])
-    clashes = {
-        (a.step, b.step)
-        for shared in users.values()
-        for a, b in pairwise(sorted(shared, key=lambda slot: (slot.start_ns, slot.end_ns)))
-        if b.start_ns < a.end_ns - SLACK
-    }
-    yield from (f"{a} and {b} fire in the same tile at the same time" for a, b in sorted(clashes))
+            users.setdefault(lane, set()).add(step.name)
+    interval = plan.costs.interval_ns if plan.timing.mode == "throughput" else None
+    yield from Turns(frozenset(map(frozenset, users.values())), interval).problems(slots)
+
+
+def _bounds(plan: Plan) -> Iterator[str]:
+    """No total is below what is said to be its least value."""
+    timing, costs = plan.timing, plan.costs
+    for what, value, bound in (
+        ("latency", costs.latency_ns, timing.latency_bound_ns),
+        ("interval", costs.interval_ns, timing.interval_bound_ns),
+    ):
+        if value is not None and bound is not None and value < bound * (1 - SLACK):
+            yield f"the {what} of {value:g} ns is below its bound of {bound:g} ns"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
 from pathlib import Path
@@ -137,6 +138,27 @@ def test_report_goes_to_a_file_of_the_kind_that_its_name_asks_for(run: Shell, pr
         assert (tmp_path / name).read_text(encoding="utf-8").startswith(start)
     assert run("report", program).out == (tmp_path / "r.txt").read_text(encoding="utf-8")
     assert run("report", program, "--format", "html").out.startswith("<!doctype html>")
+
+
+def test_report_traces_the_schedule(run: Shell, program: Path, tmp_path: Path) -> None:
+    found = run("report", program, "--format", "trace", "-o", "t.json")
+    assert (found.code, found.out, found.err) == (0, "", "wrote t.json\n")
+    trace = json.loads((tmp_path / "t.json").read_text())
+    assert {event["name"] for event in trace["traceEvents"] if event["ph"] == "X"} >= {"conv1", "dense2"}
+    assert run("report", program, "--format", "trace").out == (tmp_path / "t.json").read_text()
+
+
+def test_compile_schedules_for_throughput(run: Shell, tmp_path: Path) -> None:
+    common = ("compile", MODEL, "-t", "hermes64", "--data", CALIBRATION, "--pack", "sequential")
+    assert run(*common, "--schedule", "throughput", "-o", "t.mho").code == 0
+    assert run(*common, "-o", "l.mho").code == 0
+    fast, short = (mho.load(str(tmp_path / name)).program for name in ("t.mho", "l.mho"))
+    assert fast.manifest.options["schedule.mode"] == "throughput"
+    assert (fast.mapping.timing.mode, short.mapping.timing.mode) == ("throughput", "latency")
+    assert fast.mapping.costs.interval_ns == short.mapping.costs.interval_ns
+    assert (fast.mapping.costs.latency_ns or 0.0) >= (short.mapping.costs.latency_ns or 0.0)
+    assert run("check", "t.mho").code == 0
+    assert run(*common, "--schedule", "both").code == 2
 
 
 def test_report_shows_a_validation(run: Shell, program: Path, tmp_path: Path) -> None:

@@ -217,7 +217,7 @@ def add(name: str, inputs: tuple[str, ...], output: str) -> Digital:
 
 def with_steps(*steps: Step) -> Program:
     program = SOUND["replicas and a digital step"]
-    return replace(program, sequence=(*program.sequence, *steps))
+    return replace(program, sequence=(*program.sequence, *steps), mapping=replace(program.mapping, schedule=()))
 
 
 def loop(body: Body) -> Loop:

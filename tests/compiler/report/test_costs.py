@@ -10,7 +10,7 @@ from pydantic import TypeAdapter
 
 from mho.report import charts
 from mho.report.summary import Report, summarise
-from mho.targets.program import CostFacts, CostLine, Program
+from mho.targets.program import CostFacts, CostLine, Program, ResourceLoad, Timing
 from tests.compiler.report.crowd import Shape, crowd, machine, resnet9
 
 BREAKDOWN = (
@@ -150,3 +150,48 @@ def test_the_area_of_such_a_program_is_that_of_its_tiles() -> None:
     target = machine()
     known = replace(target, costs=replace(target.costs, tile_area_mm2=0.63))
     assert old(crowd((Shape("a", 300, 300),), known)).summary.area_mm2 == pytest.approx(4 * 0.63)
+
+
+def timed(**changes: object) -> Report:
+    """A program whose schedule says what limits it."""
+    timing = Timing(
+        mode="throughput",
+        overlap="rows",
+        latency_bound_ns=350.0,
+        interval_bound_ns=150.0,
+        latency_limit="2 steps that wait for each other, longest for a: 75 %",
+        interval_limit="tile 0:0,0 with a",
+        loads=(ResourceLoad(kind="tile", name="tile 0:0,0", busy_ns=150.0, layers=("a",)),),
+    )
+    made = program()
+    return summarise(replace(made, mapping=replace(made.mapping, timing=replace(timing, **changes))))  # type: ignore[arg-type]
+
+
+def test_a_schedule_says_how_short_it_could_be_and_what_limits_it() -> None:
+    text = timed().text()
+    for part in (
+        "schedule     for a short interval, layers overlap row by row\n",
+        "latency   bound 350 ns: 2 steps that wait for each other, longest",
+        "interval  bound 150 ns: tile 0:0,0 with a\n",
+    ):
+        assert part in text, part
+    assert "schedule  " not in summarise(program()).text()
+    page = timed().html()
+    assert "No schedule of this mapping is shorter than 350 ns (2 steps" in page
+    assert "none repeats after less than 150 ns (tile 0:0,0 with a)" in page
+    assert "No schedule of this mapping" not in summarise(program()).html()
+    assert json.loads(timed().json())["timing"] == {
+        "mode": "throughput",
+        "overlap": "rows",
+        "latency_bound_ns": 350.0,
+        "interval_bound_ns": 150.0,
+        "latency_limit": "2 steps that wait for each other, longest for a: 75 %",
+        "interval_limit": "tile 0:0,0 with a",
+        "loads": [{"kind": "tile", "name": "tile 0:0,0", "busy_ns": 150.0, "layers": ["a"]}],
+    }
+
+
+def test_a_limit_that_names_a_hostile_layer_stays_text() -> None:
+    report = timed(interval_limit="tile 0:0,0 with </p><script>alert(1)</script>\x1b[2J")
+    assert "<script>alert" not in report.html()
+    assert "\x1b" not in report.text() and "\\x1b[2J" in report.text()

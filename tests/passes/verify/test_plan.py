@@ -72,7 +72,9 @@ def test_links_that_carry_too_little_or_too_much() -> None:
 def test_schedules_that_run_ahead_or_miss_a_step() -> None:
     made = good()
     one, two = made.schedule
-    assert says(replace(made, schedule=(one, replace(two, start_ns=0.0))), "l1 starts before l0 has ended")
+    early = replace(two, start_ns=0.0)
+    assert says(replace(made, schedule=(one, early)), "l1 begins row 0 at 0 ns, before row 0 of l0 is there at 200 ns")
+    assert says(replace(made, schedule=(one, replace(early, needs=()))), "l1 starts before l0 has ended")
     assert says(replace(made, schedule=(one,)), "without a slot: l1")
 
 
