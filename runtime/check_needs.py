@@ -16,7 +16,7 @@ from mho.targets.check_schedule import check_slots
 from mho.targets.errors import ProgramError
 from mho.targets.program import Need, Program, Slot
 from mho.targets.rows import KEEPS_ROWS, POOLS, SAME, Reach, window_reach
-from mho.targets.steps import Analog, Digital, Step, bodies, captures, reads, writes
+from mho.targets.steps import Analog, Digital, Recurrent, Step, bodies, captures, reads, writes
 from mho.targets.unfolding import Window
 
 SLACK = 1e-9
@@ -77,7 +77,14 @@ def _readers(program: Program, step: Step) -> Iterator[_Reader]:
         return
     captured = tuple(name for body in bodies(step) for name in captures(body))
     window = step.unfolding if isinstance(step, Analog) and isinstance(step.unfolding, Window) else None
-    yield _Reader(step.name, (*reads(step), *captured), writes(step), window, keeps_rows=True)
+    yield _Reader(step.name, (*reads(step), *captured), writes(step), window, _forwards(step))
+
+
+def _forwards(step: Step) -> bool:
+    """Whether rows come in the order of the input's: not from branches and loops, nor from what runs backwards."""
+    if isinstance(step, Recurrent):
+        return len(step.directions) == 1 and not step.directions[0].reverse
+    return isinstance(step, Analog)
 
 
 def _nodes(program: Program, step: Digital) -> Iterator[_Reader]:

@@ -48,7 +48,7 @@ def pipelined(
         if found.interval_ns <= least_ns * (1 + SLACK):
             break
         numbers = order()
-        other = found if numbers is None else _in_order(tasks, resources, least_ns, numbers)
+        other = found if numbers is None else in_turns(tasks, resources, least_ns, numbers)
         found = other if other.interval_ns < found.interval_ns * (1 - SLACK) else found
     return found
 
@@ -72,7 +72,7 @@ def _soonest(tasks: Sequence[Task], resources: Resources, least_ns: float, singl
     return whole
 
 
-def _in_order(tasks: Sequence[Task], resources: Resources, least_ns: float, order: Sequence[int]) -> Pipelined:
+def in_turns(tasks: Sequence[Task], resources: Resources, least_ns: float, order: Sequence[int]) -> Pipelined:
     """Turns in a given order, an interval long in all; then every task at its turn of the first that will do."""
     free, turns, end = Free(), dict[int, tuple[float, int]](), least_ns
     for number in order:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from itertools import pairwise
+from itertools import pairwise, permutations
 
 import numpy as np
 import pytest
@@ -12,13 +12,17 @@ from hypothesis import strategies as st
 
 from mho.passes.levels.plan import Plan
 from mho.passes.levels.tiling import Seat
+from mho.passes.schedule.costs import LayerCost
 from mho.passes.schedule.lanes import lanes
-from mho.passes.schedule.pipeline import Arcs
+from mho.passes.schedule.machine import Machine
+from mho.passes.schedule.pipeline import Arcs, in_turns
 from mho.passes.schedule.schedule import Schedule
+from mho.passes.schedule.tasks import tasks
+from mho.passes.schedule.timeline import Resources
 from mho.passes.verify.plan import verify_plan
 from mho.targets.steps import Analog, Direction, Gate, Port, Recurrent
 from mho.targets.target import Mesh, Target
-from tests.passes.placings import chain, dense, machine, network, plan, tiling
+from tests.passes.placings import chain, dense, machine, network, plan, routing, tiling
 from tests.passes.schedule.rowwise import MVM, Rowwise, networks, scheduled, window
 from tests.passes.schedule.test_rows import machines, shares
 
@@ -97,6 +101,23 @@ def test_a_step_waits_for_its_turn_of_the_interval() -> None:
     assert [(slot.step, slot.start_ns) for slot in made.schedule] == [("l0", 0.0), ("l1", 200.0), ("l2", 600.0)]
     assert (made.costs.interval_ns, made.costs.latency_ns) == (400.0, 800.0)
     assert made.timing.interval_limit.endswith(("with l0, l2", "with l1"))
+
+
+@given(networks(), shares)
+@settings(max_examples=30, deadline=None)
+def test_few_turns_against_every_order(net: Rowwise, shared: tuple[int, ...]) -> None:
+    made = Machine(routing(net.tiling(machine(costs=MVM), shared=shared)))
+    listed = tasks(made, {name: LayerCost(made, name) for name in made.traffic.layers}, "rows")
+    resources = Resources.of(listed)
+    turns = [number for number, held in enumerate(resources.of_task) if held]
+    if len(turns) > 5:
+        return
+    plan = THROUGHPUT.run(made.routing)
+    bound, found = plan.timing.interval_bound_ns, plan.costs.interval_ns
+    assert bound is not None and found is not None
+    best = min(in_turns(listed, resources, bound, order).interval_ns for order in permutations(turns))
+    assert bound <= best * (1 + 1e-9)
+    assert found <= best * (1 + 1e-9)
 
 
 def ring(count: int) -> Plan:
