@@ -17,6 +17,8 @@ from mho.passes.lower.fuse import FuseEpilogues
 from mho.passes.place.partition import PartitionChips
 from mho.passes.place.place import PlaceCores
 from mho.passes.place.route import RouteWords
+from mho.passes.reload.costs import CostReload
+from mho.passes.reload.reload import ReloadTiles
 from mho.passes.schedule.schedule import Schedule
 from mho.passes.simplify import Simplify
 from mho.passes.simplify.expand_weights import ExpandWeights
@@ -46,6 +48,7 @@ class Pipeline:
     replicate: Replicate = field(default_factory=Replicate)
     pack: Pack = field(default_factory=Pack)
     ranges: SetRanges = field(default_factory=SetRanges)
+    reload: ReloadTiles = field(default_factory=ReloadTiles)
     partition: PartitionChips = field(default_factory=PartitionChips)
     place: PlaceCores = field(default_factory=PlaceCores)
     route: RouteWords = field(default_factory=RouteWords)
@@ -71,10 +74,12 @@ class Pipeline:
         replicated = stage("replicate", self.replicate.run, chosen)
         packed = stage("pack", self.pack.run, replicated)
         ranged = stage("ranges", self.ranges.run, replace(packed, target=target))
-        partition = stage("partition", self.partition.run, ranged)
+        reloaded = stage("reload", self.reload.run, ranged)
+        partition = stage("partition", self.partition.run, reloaded)
         placement = stage("place", self.place.run, partition)
         routing = stage("route", self.route.run, placement)
-        return stage("schedule", self.schedule.run, routing)
+        scheduled = stage("schedule", self.schedule.run, routing)
+        return stage("reload_costs", CostReload().run, scheduled)
 
     def program(self, plan: Plan, manifest: Manifest, stage: Stages) -> Program:
         """The plan written down."""
@@ -94,10 +99,12 @@ STAGES = (
     "replicate",
     "pack",
     "ranges",
+    "reload",
     "partition",
     "place",
     "route",
     "schedule",
+    "reload_costs",
     "emit",
 )
 """The names of all stages in order."""

@@ -25,6 +25,7 @@ from pydantic_core import PydanticSerializationError
 
 from mho.targets.errors import ProgramError, plain
 from mho.targets.faults import FaultMap
+from mho.targets.reload import Reload
 from mho.targets.files import replacing
 from mho.targets.isa import CoreProgram
 from mho.targets.mapped_tensors import (
@@ -87,6 +88,7 @@ class _Contents:
     table: dict[str, StoredTensor]
     views: dict[str, View] = field(default_factory=dict)
     faults: FaultMap = field(default_factory=FaultMap)
+    reload: Reload | None = None
 
 
 def write_program(program: Program, path: Path) -> None:

@@ -13,6 +13,7 @@ from mho.passes.place.bisect import ChipLimits, refine_pairs
 from mho.passes.place.fill_chips import Filling, fill_fewest, fill_near, members_of
 from mho.passes.place.room import Room, chip_sites, no_site, smaller_tiles, survivors
 from mho.passes.place.traffic import Floats, Indices, TileFlows, cut_words, tile_flows, tiles_of_blocks
+from mho.passes.reload.pages import chips_in_order
 from mho.passes.solver import Effort, budget
 from mho.targets.errors import FitError, plain
 from mho.targets.program import SolverFacts
@@ -49,6 +50,8 @@ class PartitionChips:
         Raises:
             FitError: the tiles do not fit the chips that are allowed.
         """
+        if ranged.reload is not None:
+            return chips_in_order(ranged)
         tiling = ranged.tiling
         unit_of = converter_units(tiling)
         sizes = np.bincount(unit_of)

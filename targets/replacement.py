@@ -1,0 +1,261 @@
+"""Replacement: which tile a page is written to where more pages than tiles take turns.
+
+A page is what one tile holds at a time. The pages fire in a static order that repeats, so the next use of every page is
+known, and the page that is written over is the one whose next use is the furthest: no other choice needs fewer writes
+(Belady, IBM Systems Journal 5(2), 1966). Because the order goes on, that holds for every number of inferences at once.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from heapq import heapify, heappop, heappush
+from typing import NamedTuple
+
+MOST_VISITS = 1_000_000
+"""Visits of pages that a replay follows one by one, in a second or two; what comes later is counted by arithmetic."""
+
+
+@dataclass(frozen=True)
+class FiringOrder:
+    """The order in which layers, and in each layer its pages, fire.
+
+    Attributes:
+        pages: layer → its pages, in the order in which they fire.
+        order: the layers of one inference; one that fires several times stands there as often.
+        alternate: every other firing of a layer takes its pages backwards, as partial sums and columns commute.
+    """
+
+    pages: tuple[tuple[int, ...], ...]
+    order: tuple[int, ...]
+    alternate: bool = False
+
+    @cached_property
+    def turns(self) -> tuple[tuple[int, tuple[int, ...]], ...]:
+        """(layer, its pages in order) of every firing of one period."""
+        times: Counter[int] = Counter()
+        found = []
+        for layer in self.order * self.period:
+            backwards = self.alternate and times[layer] % 2 == 1
+            found.append((layer, self.pages[layer][::-1] if backwards else self.pages[layer]))
+            times[layer] += 1
+        return tuple(found)
+
+    @cached_property
+    def period(self) -> int:
+        """Inferences after which the order repeats: 1 or 2."""
+        return 2 if self.alternate and any(n % 2 for n in Counter(self.order).values()) else 1
+
+    @cached_property
+    def visits(self) -> tuple[int, ...]:
+        """The pages of one period, one behind the other."""
+        return tuple(page for _, pages in self.turns for page in pages)
+
+    @cached_property
+    def starts(self) -> tuple[int, ...]:
+        """Turn → the place of its first page in `visits`."""
+        found, place = [], 0
+        for _, pages in self.turns:
+            found.append(place)
+            place += len(pages)
+        return tuple(found)
+
+    @cached_property
+    def ahead(self) -> tuple[int, ...]:
+        """Place in `visits` → places until the same page comes again."""
+        visits, count = self.visits, len(self.visits)
+        found, last = [0] * count, dict[int, int]()
+        for place in range(2 * count - 1, -1, -1):
+            page = visits[place % count]
+            if place < count:
+                found[place] = last[page] - place
+            last[page] = place
+        return tuple(found)
+
+    @cached_property
+    def turns_of(self) -> dict[int, list[int]]:
+        """Layer → its turns in a period."""
+        found: dict[int, list[int]] = {}
+        for turn, (layer, _) in enumerate(self.turns):
+            found.setdefault(layer, []).append(turn)
+        return found
+
+
+class Visit(NamedTuple):
+    """A page in its tile, about to fire; `written` says whether it was programmed for that."""
+
+    page: int
+    tile: int
+    written: bool
+
+
+class Controller:
+    """Brings the pages of a layer into tiles, one after another, as they are to fire.
+
+    Attributes:
+        tile_of: page → its tile, of those that are in one.
+        writes: pages programmed so far.
+    """
+
+    def __init__(self, order: FiringOrder, tiles: int) -> None:
+        self.tile_of: dict[int, int] = {}
+        self.writes = 0
+        self._order = order
+        self._free = list(range(tiles - 1, -1, -1))
+        self._next_use: dict[int, int] = {}
+        self._furthest: list[tuple[int, int]] = []
+        self._turn = 0
+        self._round = 0
+
+    def fire(self, layer: int) -> Iterator[Visit]:
+        """The layer's pages, each in its tile when it is given.
+
+        A layer that fires out of turn, as in a branch or a loop, takes its place in the order when that comes next.
+        """
+        turns = self._order.turns_of[layer]
+        place = bisect_left(turns, self._turn)
+        if place == len(turns):
+            place, self._round = 0, self._round + 1
+        turn = turns[place]
+        self._turn = turn + 1
+        start = self._order.starts[turn]
+        begun = self._round * len(self._order.visits)
+        for visit, page in enumerate(self._order.turns[turn][1], start):
+            written = page not in self.tile_of
+            if written:
+                self.tile_of[page] = self._free.pop() if self._free else self._emptied()
+                self.writes += 1
+            self._next_use[page] = begun + visit + self._order.ahead[visit]
+            self._note(page)
+            yield Visit(page, self.tile_of[page], written)
+
+    def _note(self, page: int) -> None:
+        """Ranks a page by its next use; of what it was ranked by before, only so much is kept."""
+        if len(self._furthest) > 4 * len(self.tile_of) + 64:
+            self._furthest = [(-self._next_use[page], page) for page in self.tile_of]
+            heapify(self._furthest)
+        heappush(self._furthest, (-self._next_use[page], page))
+
+    def _emptied(self) -> int:
+        """The tile of the page that is needed last."""
+        while True:
+            use, page = heappop(self._furthest)
+            if page in self.tile_of and self._next_use[page] == -use:
+                return self.tile_of.pop(page)
+
+
+@dataclass
+class Replay:
+    """What a number of inferences takes.
+
+    Attributes:
+        writes: pages programmed, the first filling counted.
+        page_writes: page → how often it was programmed; tile_writes: tile → how often it was programmed over.
+        layer_writes, layer_parts: layer → writes, and runs of pages that are in tiles together.
+        inferences: of which the counts by page, tile and layer are; `writes` is of all.
+    """
+
+    writes: int = 0
+    page_writes: Counter[int] = field(default_factory=Counter)
+    tile_writes: Counter[int] = field(default_factory=Counter)
+    layer_writes: Counter[int] = field(default_factory=Counter)
+    layer_parts: Counter[int] = field(default_factory=Counter)
+    inferences: int = 0
+
+    def most_writes(self, inferences: int) -> int:
+        """Writes of the tile that is written most, in so many inferences, at the rate of those that were followed."""
+        return round(max(self.tile_writes.values(), default=0) * inferences / max(self.inferences, 1))
+
+    def cells(self, sizes: Sequence[int]) -> int:
+        """Cells that all writes program, at the rate of those that were followed.
+
+        Args:
+            sizes: page → its cells.
+        """
+        followed = sum(self.page_writes.values())
+        held = sum(count * sizes[page] for page, count in self.page_writes.items())
+        return held * self.writes // max(followed, 1)
+
+
+def replay(order: FiringOrder, tiles: int, inferences: int) -> Replay:
+    """Counts the writes of so many inferences one after another, on empty tiles at first.
+
+    Up to `MOST_VISITS` visits are followed one by one. The later writes are exact where each page is visited once an
+    inference in one direction, or where the pages in tiles were the same at the begin of two periods; else they go on
+    at the mean rate of what was followed.
+    """
+    controller, found = Controller(order, tiles), Replay()
+    a_period = max(len(order.visits), 1)
+    periods = min(-(-inferences // order.period), max(2, MOST_VISITS // a_period))
+    counts: list[int] = []
+    states: dict[frozenset[int], int] = {}
+    repeat: tuple[int, int] | None = None
+    for number in range(min(inferences, periods * order.period)):
+        if number % order.period == 0 and repeat is None and periods * order.period < inferences:
+            first = states.setdefault(frozenset(controller.tile_of), number)
+            repeat = (first, number) if first < number else None
+        for layer in order.order:
+            _count(controller, layer, found)
+        counts.append(controller.writes)
+    found.inferences = len(counts)
+    found.writes = _all_writes(order, tiles, inferences, counts, repeat)
+    return found
+
+
+def belady_writes(visits: Sequence[int], tiles: int, inferences: int) -> int:
+    """The fewest pages that must be programmed to visit these in order in each of so many inferences."""
+    pages = {page: number for number, page in enumerate(dict.fromkeys(visits))}
+    single = FiringOrder(tuple((n,) for n in pages.values()), tuple(pages[page] for page in visits))
+    return replay(single, tiles, inferences).writes
+
+
+def fewest_writes(pages: int, tiles: int, inferences: int) -> int:
+    """No order of the pages, another one in each inference even, needs fewer writes.
+
+    An inference visits every page, and no more than `tiles` of them are there when it begins.
+    """
+    return pages + (inferences - 1) * max(0, pages - tiles)
+
+
+def _count(controller: Controller, layer: int, found: Replay) -> None:
+    fired = False
+    for visit in controller.fire(layer):
+        if visit.written:
+            found.page_writes[visit.page] += 1
+            found.tile_writes[visit.tile] += 1
+            found.layer_writes[layer] += 1
+        found.layer_parts[layer] += visit.written or not fired
+        fired = True
+
+
+def _all_writes(
+    order: FiringOrder, tiles: int, inferences: int, counts: Sequence[int], repeat: tuple[int, int] | None
+) -> int:
+    """The writes of all inferences, from those of the first ones."""
+    if inferences <= len(counts):
+        return counts[-1] if counts else 0
+    pages = len(order.visits)
+    if order.period == 1 and len(set(order.visits)) == pages:
+        return cyclic_writes(pages, tiles, inferences)
+    if repeat is not None:
+        first, again = repeat
+        before = [0, *counts]
+        rounds, rest = divmod(inferences - first, again - first)
+        return before[first + rest] + rounds * (before[again] - before[first])
+    half = len(counts) // 2
+    return counts[-1] + round((counts[-1] - counts[half]) / (len(counts) - 1 - half) * (inferences - len(counts)))
+
+
+def cyclic_writes(pages: int, tiles: int, inferences: int) -> int:
+    """Belady's writes where each page is visited once an inference, always in one order.
+
+    The page needed last is always the one that fired last, so that of any pages − 1 visits in a row, once the tiles are
+    full, pages − tiles write.
+    """
+    if pages <= tiles:
+        return pages
+    rounds, rest = divmod(inferences * pages - tiles, pages - 1)
+    return tiles + rounds * (pages - tiles) + min(rest, pages - tiles)
