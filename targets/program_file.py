@@ -25,7 +25,6 @@ from pydantic_core import PydanticSerializationError
 
 from mho.targets.errors import ProgramError, plain
 from mho.targets.faults import FaultMap
-from mho.targets.reload import Reload
 from mho.targets.files import replacing
 from mho.targets.isa import CoreProgram
 from mho.targets.mapped_tensors import (
@@ -50,6 +49,7 @@ from mho.targets.program import (
     MatrixFacts,
     Program,
 )
+from mho.targets.reload import Reload
 from mho.targets.steps import Port, Step
 from mho.targets.target import Target
 

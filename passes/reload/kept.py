@@ -11,7 +11,8 @@ def kept_words(tiling: Tiling) -> float:
     """The most words of one sample that wait at once.
 
     A layer's output (fires · columns) waits from its first page to the last layer that reads it, also through digital
-    steps between them; the sums of a layer are as large as its output. What enters and leaves the network counts nothing.
+    steps between them; the sums of a layer are as large as its output. What enters and leaves the network counts
+    nothing.
     """
     network = tiling.calibrated.network
     every = layers(network.steps)

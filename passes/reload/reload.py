@@ -74,7 +74,8 @@ def usable_sites(tiling: Tiling, chips: int | None, tiles: int | None) -> tuple[
     mesh = tiling.target.mesh
     if mesh.tiles is None and tiles is None:
         raise OptionError(
-            f"--allow-reload needs a number of tiles, and a chip of {plain(tiling.target.name)} has no limit: give --tiles"
+            f"--allow-reload needs a number of tiles, and a chip of {plain(tiling.target.name)} has no limit: "
+            "give --tiles"
         )
     a_chip = chip_sites(mesh, mesh.grid(mesh.tiles or tiles or 1)).tolist()
     many = chips or mesh.chips or (1 if tiles is None else -(-tiles // len(a_chip)))
@@ -136,8 +137,9 @@ def _proof(firing: FiringOrder, mode: ReloadMode, writes: int, tiles: int, passe
     """Belady's choice is the best for a given order; where the order was chosen too, any order has a least number."""
     pages = len(set(firing.visits))
     bound = fewest_writes(pages, tiles, passes) if mode == "alternate" else writes
-    status = "OPTIMAL" if bound == writes else "FEASIBLE"
-    return SolverFacts(search="reload", status=status, objective=writes, bound=bound)
+    return SolverFacts(
+        search="reload", status="OPTIMAL" if bound == writes else "FEASIBLE", objective=writes, bound=bound
+    )
 
 
 def _refuse_unmovable(tiling: Tiling, sites: int) -> None:
