@@ -1,8 +1,8 @@
 """How the dataclasses of a program are laid out as lines of text, read off their fields.
 
-A field of one dataclass is a line of its own below its owner, named after the field, unless it is None; a tuple of
-dataclasses is a line each, named by their `op`, else by the field in the singular; everything else is written
-`field=value` on the owner's line. `Site` counts as a value.
+A field of one dataclass is a line of its own below its owner, named after the field; one that may be None is so where
+it has lines below it. A tuple of dataclasses is a line each, named by their `op`, else by the field in the singular;
+everything else is written `field=value` on the owner's line. `Site` counts as a value.
 """
 
 from __future__ import annotations
@@ -61,7 +61,7 @@ def layout(kind: Any) -> Layout:
         hint = hints[field.name]
         items = _line_kinds(get_args(hint)[0]) if get_origin(hint) is tuple else ()
         single = _without_none(hint)
-        if _line_kinds(single) == (single,):
+        if _line_kinds(single) == (single,) and (single == hint or layout(single).children):
             children[field.name] = Child(field.name, single, many=False)
         elif items:
             many.append(field.name)

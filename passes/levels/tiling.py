@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from mho.passes.levels.network import Calibrated
 from mho.targets.faults import FaultMap
@@ -58,6 +58,7 @@ class Tiling:
         faults: what is broken on the chips; tiles are placed around it.
         devices: matrix → devices that make one weight, where that is not the machine's `devices_per_weight`. The
             blocks of a tile agree in it.
+        cut_for: the crossbar that blocks are cut and packed for, where that is less than the machine's; else None.
     """
 
     calibrated: Calibrated
@@ -69,6 +70,11 @@ class Tiling:
     solvers: tuple[SolverFacts, ...] = ()
     faults: FaultMap = field(default_factory=FaultMap)
     devices: Mapping[str, int] = field(default_factory=dict)
+    cut_for: Crossbar | None = None
+
+    def with_crossbar(self, crossbar: Crossbar) -> Tiling:
+        """The same for another crossbar."""
+        return replace(self, target=replace(self.target, crossbar=crossbar))
 
     def crossbar_of(self, matrix: str) -> Crossbar:
         """The crossbar as the blocks of a matrix find it: fewer devices a weight are more columns."""

@@ -35,17 +35,17 @@ class ReloadTiles:
         mode: "order" takes the pages of a layer always in the order of their blocks; "alternate", the default, takes
             them backwards every other time; "batch" takes a whole batch through the pages that are there.
         inferences: that writes are counted for; in mode "batch" the size of a batch. 1000 where it is None.
-        chips, tiles: what the machine has; without either it is the largest published system, else one chip.
     """
 
     allow: bool = False
     mode: ReloadMode | None = None
     inferences: Count | None = None
-    chips: Count | None = None
-    tiles: Count | None = None
 
-    def run(self, ranged: Ranged) -> Ranged:
+    def run(self, ranged: Ranged, chips: int | None, tiles: int | None) -> Ranged:
         """The same, with how tiles are reloaded where they are; then without a fault map.
+
+        Args:
+            chips, tiles: the most that may be used; see `usable_sites`.
 
         Raises:
             OptionError: a mode without leave to reload, or a machine whose number of tiles nobody knows.
@@ -56,7 +56,7 @@ class ReloadTiles:
                 raise OptionError("reload: a mode (--reload) or inferences to count need --allow-reload")
             return ranged
         tiling = ranged.tiling
-        sites = usable_sites(tiling, self.chips, self.tiles)
+        sites = usable_sites(tiling, chips, tiles)
         if len(tiling.tiles) <= len(sites):
             return ranged
         _refuse_unmovable(tiling, len(sites))
@@ -67,6 +67,9 @@ class ReloadTiles:
 
 def usable_sites(tiling: Tiling, chips: int | None, tiles: int | None) -> tuple[Site, ...]:
     """The sites of the machine that no fault map names, at most `tiles` of them.
+
+    Args:
+        chips: of the machine; None is as many as the largest published system has, else as `tiles` need, else one.
 
     Raises:
         OptionError: nobody knows how many there are.
@@ -142,14 +145,23 @@ def _proof(firing: FiringOrder, mode: ReloadMode, writes: int, tiles: int, passe
     )
 
 
+def movable(tiling: Tiling) -> bool:
+    """Whether each tile can be written alone: none adds its charge to another's."""
+    return _together(tiling) == 1
+
+
+def _together(tiling: Tiling) -> int:
+    """The most tiles that add their charge before one converter."""
+    tile_of = {seat.block: tile for tile, seats in enumerate(tiling.tiles) for seat in seats}
+    return max((len({tile_of[b.number] for b in group}) for group in converter_groups(tiling.blocks)), default=1)
+
+
 def _refuse_unmovable(tiling: Tiling, sites: int) -> None:
     if sites < 1:
         raise FitError("no tile of the machine is left to be written to: the fault map names all of them")
-    tile_of = {seat.block: tile for tile, seats in enumerate(tiling.tiles) for seat in seats}
-    largest = max((len({tile_of[b.number] for b in group}) for group in converter_groups(tiling.blocks)), default=1)
-    if largest > 1:
+    if not movable(tiling):
         raise FitError(
-            f"{largest} tiles of {plain(tiling.target.name)} add their charge before one converter and must hold their "
-            "weights at the same time, so that they cannot be reloaded one by one. Lower crossbar.analog_rows of the "
-            "machine."
+            f"{_together(tiling)} tiles of {plain(tiling.target.name)} add their charge before one converter and must "
+            "hold their weights at the same time, so that they cannot be reloaded one by one. Lower "
+            "crossbar.analog_rows of the machine."
         )
