@@ -212,12 +212,27 @@ def belady_writes(visits: Sequence[int], tiles: int, inferences: int) -> int:
     return replay(single, tiles, inferences).writes
 
 
-def fewest_writes(pages: int, tiles: int, inferences: int) -> int:
-    """No order of the pages, another one in each inference even, needs fewer writes.
+def fewest_writes(order: FiringOrder, tiles: int, inferences: int) -> int:
+    """No order of the pages inside layers, another one at each firing even, needs fewer writes.
 
-    An inference visits every page, and no more than `tiles` of them are there when it begins.
+    A run of firings visits all its pages, and no more than `tiles` of them are there when it begins. An inference is cut
+    into the runs that this makes most of; before the first one the tiles are empty.
     """
-    return pages + (inferences - 1) * max(0, pages - tiles)
+    firings = [frozenset(order.pages[layer]) for layer in order.order]
+    visits = max(sum(map(len, firings)), 1)
+    longest = max(1, MOST_VISITS // visits)
+    needed: list[tuple[int, int]] = [(0, 0)]  # writes of the firings so far, and pages of their first run
+    for end in range(1, len(firings) + 1):
+        seen: set[int] = set()
+        best = needed[end - 1]
+        for start in range(end - 1, max(-1, end - 1 - longest), -1):
+            seen |= firings[start]
+            writes = needed[start][0] + max(0, len(seen) - tiles)
+            best = max(best, (writes, len(seen) if start == 0 else needed[start][1]))
+        needed.append(best)
+    every = len(frozenset().union(*firings))
+    an_inference, first = max(needed[-1], (max(0, every - tiles), every))
+    return inferences * an_inference + min(tiles, first)
 
 
 def _count(controller: Controller, layer: int, found: Replay) -> None:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from mho.report import quantities as q
 from mho.targets.program import Program
-from mho.targets.reload import Reload, ReloadMode
+from mho.targets.reload import Reload, ReloadMode, firing_order, pages_of
 from mho.targets.replacement import fewest_writes
 
 _MODES: dict[ReloadMode, str] = {
@@ -78,6 +78,7 @@ def reload_line(program: Program) -> ReloadLine | None:
         return None
     costs, endurance = program.target.costs, program.target.device.endurance
     rate = reload.writes_an_inference
+    order = firing_order(pages_of(program.cores), reload.order, reload.mode)
     return ReloadLine(
         mode=reload.mode,
         pages=len(program.cores),
@@ -85,7 +86,7 @@ def reload_line(program: Program) -> ReloadLine | None:
         chips=chips_of(reload),
         inferences=reload.inferences,
         writes=reload.writes,
-        fewest_writes=fewest_writes(len(program.cores), len(reload.sites), reload.passes),
+        fewest_writes=fewest_writes(order, len(reload.sites), reload.passes),
         most_writes=reload.most_writes,
         cells=reload.cells,
         kept_words=reload.kept_words,

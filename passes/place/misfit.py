@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 
 from mho.passes.levels.tiling import Tiling
-from mho.passes.reload.reload import DEFAULT_INFERENCES, movable, reloaded, usable_sites
+from mho.passes.reload.reload import DEFAULT_INFERENCES, Bench, movable, reloaded
 from mho.passes.tile.pack import Mode
 from mho.passes.tile.what_if import WhatIf, tiles_of_matrices
 from mho.targets.errors import brief
@@ -95,7 +95,7 @@ def misfit(
 
     Args:
         room: remedies that make the machine larger.
-        chips, tiles: the machine, as `usable_sites` takes it.
+        chips, tiles: the machine, as `Bench` takes it.
         spare: rows and columns of each crossbar that a fault map would have left free.
     """
     trial = _Trial(WhatIf(tiling), lacking)
@@ -185,7 +185,7 @@ def _reload(tiling: Tiling, chips: int | None, tiles: int | None) -> Iterator[Kn
     """Taking turns on the machine as it is, where its tiles can."""
     if tiling.target.mesh.tiles is None and tiles is None:
         return
-    sites = usable_sites(tiling, chips, tiles)
+    sites = Bench.of(tiling, chips, tiles).sound(tiling.faults)
     if movable(tiling) and sites:
         reload, _ = reloaded(tiling, sites, "alternate", DEFAULT_INFERENCES)
         rate = f"{_count(len(tiling.tiles), 'tile')} in turn on {len(sites):,}"

@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from itertools import islice
+
+import numpy as np
 
 from mho.passes.levels.plan import Ranged
 from mho.passes.levels.tiling import Tiling
-from mho.passes.place.room import chip_sites
+from mho.passes.place.fill_chips import fill_chips
+from mho.passes.place.room import Room, chip_sites
+from mho.passes.place.traffic import Indices
 from mho.passes.reload.firings import firing_sequence
 from mho.passes.reload.kept import kept_words
 from mho.passes.tile.tile import converter_groups
@@ -45,7 +50,7 @@ class ReloadTiles:
         """The same, with how tiles are reloaded where they are; then without a fault map.
 
         Args:
-            chips, tiles: the most that may be used; see `usable_sites`.
+            chips, tiles: the most that may be used; see `Bench.of`.
 
         Raises:
             OptionError: a mode without leave to reload, or a machine whose number of tiles nobody knows.
@@ -56,35 +61,56 @@ class ReloadTiles:
                 raise OptionError("reload: a mode (--reload) or inferences to count need --allow-reload")
             return ranged
         tiling = ranged.tiling
-        sites = usable_sites(tiling, chips, tiles)
-        if len(tiling.tiles) <= len(sites):
+        bench = Bench.of(tiling, chips, tiles)
+        if bench.holds(tiling):
             return ranged
+        sites = bench.sound(tiling.faults)
         _refuse_unmovable(tiling, len(sites))
         reload, proof = reloaded(tiling, sites, self.mode or "alternate", self.inferences or DEFAULT_INFERENCES)
         large = replace(tiling, faults=FaultMap(), solvers=(*tiling.solvers, proof))
         return replace(ranged, tiling=large, reload=reload)
 
 
-def usable_sites(tiling: Tiling, chips: int | None, tiles: int | None) -> tuple[Site, ...]:
-    """The sites of the machine that no fault map names, at most `tiles` of them.
+@dataclass(frozen=True)
+class Bench:
+    """The tiles that a network may use.
 
-    Args:
-        chips: of the machine; None is as many as the largest published system has, else as `tiles` need, else one.
-
-    Raises:
-        OptionError: nobody knows how many there are.
+    Attributes:
+        chips: that there are. a_chip: column and row of the sites of each. most: tiles in all, or None.
     """
-    mesh = tiling.target.mesh
-    if mesh.tiles is None and tiles is None:
-        raise OptionError(
-            f"--allow-reload needs a number of tiles, and a chip of {plain(tiling.target.name)} has no limit: "
-            "give --tiles"
-        )
-    a_chip = chip_sites(mesh, mesh.grid(mesh.tiles or tiles or 1)).tolist()
-    many = chips or mesh.chips or (1 if tiles is None else -(-tiles // len(a_chip)))
-    named = tiling.faults.by_site
-    every = (Site(chip, x, y) for chip in range(many) for x, y in a_chip)
-    return tuple(site for site in every if site not in named)[:tiles]
+
+    chips: int
+    a_chip: Indices
+    most: int | None
+
+    @staticmethod
+    def of(tiling: Tiling, chips: int | None, tiles: int | None) -> Bench:
+        """Of so many chips or tiles; without them the largest published system, or one chip.
+
+        Raises:
+            OptionError: nobody knows how many tiles there are.
+        """
+        mesh = tiling.target.mesh
+        if mesh.tiles is None and tiles is None:
+            raise OptionError(
+                f"--allow-reload needs a number of tiles, and a chip of {plain(tiling.target.name)} has no limit: "
+                "give --tiles"
+            )
+        a_chip = chip_sites(mesh, mesh.grid(mesh.tiles or tiles or 1))
+        return Bench(chips or mesh.chips or (1 if tiles is None else -(-tiles // len(a_chip))), a_chip, tiles)
+
+    def holds(self, tiling: Tiling) -> bool:
+        """Whether each tile has a site of its own, around the fault map."""
+        count, sites = len(tiling.tiles), self.chips * len(self.a_chip)
+        if count > (sites if self.most is None else min(sites, self.most)):
+            return False
+        room = Room.of(tiling, self.a_chip)
+        return not tiling.faults.barred or not len(fill_chips(room, np.arange(count), self.chips).left)
+
+    def sound(self, faults: FaultMap) -> tuple[Site, ...]:
+        """The sites that a fault map does not name, at most as many as may be used."""
+        every = (Site(chip, x, y) for chip in range(self.chips) for x, y in self.a_chip.tolist())
+        return tuple(islice((site for site in every if site not in faults.by_site), self.most))
 
 
 def reloaded(tiling: Tiling, sites: tuple[Site, ...], mode: ReloadMode, inferences: int) -> tuple[Reload, SolverFacts]:
@@ -138,8 +164,7 @@ def _cells(tiling: Tiling) -> list[int]:
 
 def _proof(firing: FiringOrder, mode: ReloadMode, writes: int, tiles: int, passes: int) -> SolverFacts:
     """Belady's choice is the best for a given order; where the order was chosen too, any order has a least number."""
-    pages = len(set(firing.visits))
-    bound = fewest_writes(pages, tiles, passes) if mode == "alternate" else writes
+    bound = fewest_writes(firing, tiles, passes) if mode == "alternate" else writes
     return SolverFacts(
         search="reload", status="OPTIMAL" if bound == writes else "FEASIBLE", objective=writes, bound=bound
     )
