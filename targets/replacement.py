@@ -215,8 +215,8 @@ def belady_writes(visits: Sequence[int], tiles: int, inferences: int) -> int:
 def fewest_writes(order: FiringOrder, tiles: int, inferences: int) -> int:
     """No order of the pages inside layers, another one at each firing even, needs fewer writes.
 
-    A run of firings visits all its pages, and no more than `tiles` of them are there when it begins. An inference is cut
-    into the runs that this makes most of; before the first one the tiles are empty.
+    A run of firings visits all its pages, and no more than `tiles` of them are there when it begins. An inference is
+    cut into the runs that this makes most of; before the first one the tiles are empty.
     """
     firings = [frozenset(order.pages[layer]) for layer in order.order]
     visits = max(sum(map(len, firings)), 1)

@@ -24,16 +24,17 @@ class Knob:
     """A change of the options.
 
     Attributes:
-        flags: what to give. told: what it leads to. lacking: tiles that still find no place.
+        flags: what to give. told: what it leads to, or empty. lacking: tiles that still find no place.
     """
 
     flags: str
-    told: str
+    told: str = ""
     lacking: int = 0
 
     def __str__(self) -> str:
-        short = f", {self.lacking:,} too many" if self.lacking else ""
-        return f"{self.flags} ({self.told}{short})"
+        told = [self.told] if self.told else []
+        short = [f"{self.lacking:,} too many"] if self.lacking else []
+        return f"{self.flags} ({', '.join(told + short)})" if told or short else self.flags
 
 
 @dataclass(frozen=True)
@@ -43,7 +44,7 @@ class Burden:
     Attributes:
         tiles: that it lies in. freed: tiles that are saved, the others packed anew, where it is digital.
         enough: whether all others fit then.
-        part, part_freed: what a little less of it is, in words, and the tiles that it saves; 0 where nothing is.
+        part, part_freed, part_enough: the same for a little less of it, which `part` says in words.
     """
 
     layer: str
@@ -52,10 +53,12 @@ class Burden:
     enough: bool
     part: str = ""
     part_freed: int = 0
+    part_enough: bool = False
 
     def __str__(self) -> str:
-        digital = f"{brief(self.layer)} {self.freed:,}{', which is enough' if self.enough else ''}"
-        return f"{digital} ({self.part_freed:,} {self.part})" if self.part_freed else digital
+        digital = f"{brief(self.layer)} {self.freed:,}{'*' if self.enough else ''}"
+        part = f" ({self.part_freed:,}{'*' if self.part_enough else ''} {self.part})" if self.part_freed else ""
+        return digital + part
 
 
 @dataclass(frozen=True)
@@ -80,7 +83,9 @@ class Misfit:
             yield f"{'This helps' if len(helps) == 1 else 'These help'}, but not enough: {'; '.join(helps)}."
         if any(burden.freed for burden in self.burdens):
             listed = ", ".join(str(burden) for burden in self.burdens if burden.freed)
-            yield f"Tiles saved by leaving a layer digital (--digital LAYER), or by less of it: {listed}."
+            starred = any(burden.enough or burden.part_enough for burden in self.burdens)
+            star = "; * is enough" if starred else ""
+            yield f"Tiles saved by leaving a layer digital (--digital LAYER), or by less of it{star}: {listed}."
 
 
 def misfit(
@@ -177,8 +182,9 @@ class _Trial:
         smaller = self.what_if.smaller(matrix)
         if smaller is None:
             return Burden(names[matrix], tiles, freed, enough)
-        saved = self.tiles - len(self.what_if.without(matrix, smaller[0]).tiles)
-        return Burden(names[matrix], tiles, freed, enough, smaller[1], max(saved, 0))
+        less = self.what_if.without(matrix, smaller[0])
+        saved = max(0, self.tiles - len(less.tiles))
+        return Burden(names[matrix], tiles, freed, enough, smaller[1], saved, self.lacking(less) == 0)
 
 
 def _reload(tiling: Tiling, chips: int | None, tiles: int | None) -> Iterator[Knob]:

@@ -97,7 +97,7 @@ class PartitionChips:
             return filling
         needed = fill_fewest(room, unit_of, least, None).chips
         left = f"{no_site(room, np.isin(unit_of, filling.left))}: {survivors(room, tiling, filling.chips)}"
-        more = [Knob(f"--chips {needed}", _count(needed, "chip"))]
+        more = [Knob(f"--chips {needed}")]
         raise self._refusal(tiling, [left], more, spare_lines(room, filling.chips))
 
     def _check(self, tiling: Tiling, capacity: int, largest: int, needed: int) -> None:
@@ -115,16 +115,16 @@ class PartitionChips:
                 f"{capacity} tiles each {'is' if self.chips == 1 else 'are'} allowed: {_count(over, 'tile')} too many; "
                 f"{needed} chips would do."
             )
-            room.append(Knob(f"--chips {needed}", _count(needed, "chip")))
+            room.append(Knob(f"--chips {needed}", f"room for {needed * capacity:,} tiles"))
         if self.tiles is not None and count > self.tiles:
             problems.append(
                 f"The network needs {_count(count, 'tile')}, but {self.tiles} are allowed: "
                 f"{_count(count - self.tiles, 'tile')} too many."
             )
-            room.append(Knob(f"--tiles {count}", _count(count, "tile")))
+            room.append(Knob(f"--tiles {count}"))
         if problems:
-            more = [Knob(" ".join(k.flags for k in room), ", ".join(k.told for k in room))] if room else []
-            raise self._refusal(tiling, problems, more)
+            more = Knob(" ".join(knob.flags for knob in room), room[0].told)
+            raise self._refusal(tiling, problems, [more])
 
     def _refusal(
         self, tiling: Tiling, problems: list[str], room: list[Knob], spare: tuple[int, int] | None = None
