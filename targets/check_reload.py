@@ -81,6 +81,7 @@ def _writes(program: Program, reload: Reload) -> Iterator[str]:
         "writes": (reload.writes, found.writes),
         "most writes of a tile": (reload.most_writes, found.most_writes(reload.passes)),
         "cells written": (reload.cells, found.cells(sizes)),
+        "segments": (reload.segments, found.segments / found.inferences),
     }
     for what, (told, made) in counted.items():
         if told != made:

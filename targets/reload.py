@@ -49,6 +49,8 @@ class Reload:
         sites: the machine's tiles that are used.
         order: the layers of one inference as they fire; one that fires in every time step comes as often.
         inferences: for which writes are counted, on empty tiles at first; those of one batch in mode batch.
+        segments: runs of pages that are in tiles together, an inference (a batch in mode batch); tiles are written
+            between them.
         writes: tiles programmed. most_writes: of a single tile. cells: weights programmed.
         kept_words: the most words that wait beside the tiles, of all samples that are on their way: outputs of layers
             that are still read, and the sums of a layer whose pages are not all done.
@@ -65,6 +67,7 @@ class Reload:
     most_writes: Index
     cells: NotNegative
     kept_words: NotNegative
+    segments: NotNegative
     layers: tuple[Rewriting, ...] = ()
 
     @property

@@ -85,11 +85,12 @@ class FiringOrder:
 
 
 class Visit(NamedTuple):
-    """A page in its tile, about to fire; `written` says whether it was programmed for that."""
+    """A page in its tile, about to fire; `written` says whether it was programmed for that, and over which page."""
 
     page: int
     tile: int
     written: bool
+    over: int | None = None
 
 
 class Controller:
@@ -124,13 +125,14 @@ class Controller:
         start = self._order.starts[turn]
         begun = self._round * len(self._order.visits)
         for visit, page in enumerate(self._order.turns[turn][1], start):
-            written = page not in self.tile_of
+            written, over = page not in self.tile_of, None
             if written:
-                self.tile_of[page] = self._free.pop() if self._free else self._emptied()
+                over = None if self._free else self._needed_last()
+                self.tile_of[page] = self._free.pop() if over is None else self.tile_of.pop(over)
                 self.writes += 1
             self._next_use[page] = begun + visit + self._order.ahead[visit]
             self._note(page)
-            yield Visit(page, self.tile_of[page], written)
+            yield Visit(page, self.tile_of[page], written, over)
 
     def _note(self, page: int) -> None:
         """Ranks a page by its next use; of what it was ranked by before, only so much is kept."""
@@ -139,12 +141,12 @@ class Controller:
             heapify(self._furthest)
         heappush(self._furthest, (-self._next_use[page], page))
 
-    def _emptied(self) -> int:
-        """The tile of the page that is needed last."""
+    def _needed_last(self) -> int:
+        """The page in a tile that is needed last."""
         while True:
             use, page = heappop(self._furthest)
             if page in self.tile_of and self._next_use[page] == -use:
-                return self.tile_of.pop(page)
+                return page
 
 
 @dataclass
@@ -154,7 +156,8 @@ class Replay:
     Attributes:
         writes: pages programmed, the first filling counted.
         page_writes: page → how often it was programmed; tile_writes: tile → how often it was programmed over.
-        layer_writes, layer_parts: layer → writes, and runs of pages that are in tiles together.
+        layer_writes, layer_parts: layer → writes, and runs of its pages that are in tiles together.
+        segments: the same runs, whatever layers the pages belong to.
         inferences: of which the counts by page, tile and layer are; `writes` is of all.
     """
 
@@ -163,6 +166,7 @@ class Replay:
     tile_writes: Counter[int] = field(default_factory=Counter)
     layer_writes: Counter[int] = field(default_factory=Counter)
     layer_parts: Counter[int] = field(default_factory=Counter)
+    segments: int = 0
     inferences: int = 0
 
     def most_writes(self, inferences: int) -> int:
@@ -187,22 +191,55 @@ def replay(order: FiringOrder, tiles: int, inferences: int) -> Replay:
     inference in one direction, or where the pages in tiles were the same at the begin of two periods; else they go on
     at the mean rate of what was followed.
     """
-    controller, found = Controller(order, tiles), Replay()
-    a_period = max(len(order.visits), 1)
-    periods = min(-(-inferences // order.period), max(2, MOST_VISITS // a_period))
+    followed = _Followed(Controller(order, tiles))
+    periods = min(-(-inferences // order.period), max(2, MOST_VISITS // max(len(order.visits), 1)))
     counts: list[int] = []
     states: dict[frozenset[int], int] = {}
     repeat: tuple[int, int] | None = None
     for number in range(min(inferences, periods * order.period)):
         if number % order.period == 0 and repeat is None and periods * order.period < inferences:
-            first = states.setdefault(frozenset(controller.tile_of), number)
+            first = states.setdefault(frozenset(followed.controller.tile_of), number)
             repeat = (first, number) if first < number else None
         for layer in order.order:
-            _count(controller, layer, found)
-        counts.append(controller.writes)
+            followed.fire(layer)
+        counts.append(followed.controller.writes)
+    found = followed.found
     found.inferences = len(counts)
     found.writes = _all_writes(order, tiles, inferences, counts, repeat)
     return found
+
+
+@dataclass
+class _Followed:
+    """Follows pages visit by visit.
+
+    Attributes:
+        part, segment: the pages that fired since one of them was written over, in this layer and at all.
+    """
+
+    controller: Controller
+    found: Replay = field(default_factory=Replay)
+    part: set[int] = field(default_factory=set)
+    segment: set[int] = field(default_factory=set)
+
+    def fire(self, layer: int) -> None:
+        found = self.found
+        self.part.clear()
+        for visit in self.controller.fire(layer):
+            if visit.written:
+                found.page_writes[visit.page] += 1
+                found.tile_writes[visit.tile] += 1
+                found.layer_writes[layer] += 1
+            found.layer_parts[layer] += self._begins(self.part, visit)
+            found.segments += self._begins(self.segment, visit)
+
+    def _begins(self, run: set[int], visit: Visit) -> bool:
+        """Whether a run begins with this page; the page is added to it."""
+        begins = not run or visit.over in run
+        if begins:
+            run.clear()
+        run.add(visit.page)
+        return begins
 
 
 def belady_writes(visits: Sequence[int], tiles: int, inferences: int) -> int:
@@ -233,17 +270,6 @@ def fewest_writes(order: FiringOrder, tiles: int, inferences: int) -> int:
     every = len(frozenset().union(*firings))
     an_inference, first = max(needed[-1], (max(0, every - tiles), every))
     return inferences * an_inference + min(tiles, first)
-
-
-def _count(controller: Controller, layer: int, found: Replay) -> None:
-    fired = False
-    for visit in controller.fire(layer):
-        if visit.written:
-            found.page_writes[visit.page] += 1
-            found.tile_writes[visit.tile] += 1
-            found.layer_writes[layer] += 1
-        found.layer_parts[layer] += visit.written or not fired
-        fired = True
 
 
 def _all_writes(

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from mho.report import quantities as q
 from mho.targets.program import Program
-from mho.targets.reload import Reload, ReloadMode, firing_order, pages_of
+from mho.targets.reload import Reload, ReloadMode, Rewriting, firing_order, pages_of
 from mho.targets.replacement import fewest_writes
 
 _MODES: dict[ReloadMode, str] = {
@@ -23,8 +23,10 @@ class ReloadLine:
     Attributes:
         pages: tiles that the network has. tiles, chips: that the machine has.
         writes: tiles programmed. fewest_writes: that any order of the pages needs, another one in each inference even.
+        segments: of an inference (a batch in mode batch), between which tiles are written.
         most_writes: of a single tile. cells: weights programmed. kept_words: that wait beside the tiles.
         write_ns, write_nj: of the writes of one inference; None is unknown.
+        layers: what each layer adds.
         endurance: how often a device can be programmed. lifetime: inferences until the tile that is written most has
             reached it; even_lifetime: if all tiles were written as often. None is unknown.
     """
@@ -36,6 +38,7 @@ class ReloadLine:
     inferences: int
     writes: int
     fewest_writes: int
+    segments: float
     most_writes: int
     cells: float
     kept_words: float
@@ -44,6 +47,7 @@ class ReloadLine:
     endurance: int | None
     lifetime: float | None
     even_lifetime: float | None
+    layers: tuple[Rewriting, ...] = ()
 
     @property
     def writes_an_inference(self) -> float:
@@ -55,11 +59,16 @@ class ReloadLine:
             (
                 f"{q.whole(self.writes)} tiles written in {q.whole(self.inferences)} inferences, "
                 f"{_rate(self.writes_an_inference)} an inference: {_MODES[self.mode]}, and {least}",
+                f"tiles are written between {_rate(self.segments)} segments of {self._of}",
                 f"{q.short(self.cells)} weights programmed, one tile {q.whole(self.most_writes)} times",
                 f"up to {q.short(self.kept_words)} words wait beside the tiles",
                 self._wear,
             )
         )
+
+    @property
+    def _of(self) -> str:
+        return "the batch" if self.mode == "batch" else "an inference"
 
     @property
     def _wear(self) -> str:
@@ -87,12 +96,14 @@ def reload_line(program: Program) -> ReloadLine | None:
         inferences=reload.inferences,
         writes=reload.writes,
         fewest_writes=fewest_writes(order, len(reload.sites), reload.passes),
+        segments=reload.segments,
         most_writes=reload.most_writes,
         cells=reload.cells,
         kept_words=reload.kept_words,
         write_ns=_times(costs.write_latency_ns, rate),
         write_nj=_times(costs.write_energy_nj, rate),
         endurance=endurance,
+        layers=reload.layers,
         lifetime=_lasts(endurance, reload.most_writes / reload.inferences),
         even_lifetime=_lasts(endurance, rate / len(reload.sites)),
     )

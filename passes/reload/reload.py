@@ -130,6 +130,7 @@ def reloaded(tiling: Tiling, sites: tuple[Site, ...], mode: ReloadMode, inferenc
         most_writes=found.most_writes(passes),
         cells=found.cells(_cells(tiling)),
         kept_words=samples * kept_words(tiling),
+        segments=found.segments / found.inferences,
         layers=rewritings(pages, found),
     )
     return reload, _proof(firing, mode, found.writes, len(sites), passes)
@@ -164,7 +165,8 @@ def _cells(tiling: Tiling) -> list[int]:
 
 def _proof(firing: FiringOrder, mode: ReloadMode, writes: int, tiles: int, passes: int) -> SolverFacts:
     """Belady's choice is the best for a given order; where the order was chosen too, any order has a least number."""
-    bound = fewest_writes(firing, tiles, passes) if mode == "alternate" else writes
+    chosen = mode == "alternate" and any(len(pages) > 1 for pages in firing.pages)
+    bound = fewest_writes(firing, tiles, passes) if chosen else writes
     return SolverFacts(
         search="reload", status="OPTIMAL" if bound == writes else "FEASIBLE", objective=writes, bound=bound
     )

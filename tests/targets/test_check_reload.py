@@ -38,6 +38,7 @@ def reload_of(program: Program, sites: tuple[Site, ...] = SITES, inferences: int
         most_writes=found.most_writes(inferences),
         cells=found.cells(sizes),
         kept_words=5.0,
+        segments=found.segments / found.inferences,
     )
 
 
@@ -62,6 +63,7 @@ def test_a_true_program_is_sound() -> None:
         ({"most_writes": 1}, "most writes of a tile in 10 inferences are 1, and the order makes"),
         ({"cells": 1.0}, "cells written in 10 inferences are 1.0, and the order makes"),
         ({"inferences": 11}, "writes in 11 inferences are 13, and the order makes 14"),
+        ({"segments": 1.0}, "segments in 10 inferences are 1.0, and the order makes"),
         ({"mode": "order"}, "and the order makes"),
         ({"sites": (SITES[0], SITES[0], SITES[1])}, "tile 0:0,0 is there 2 times"),
         ({"sites": (SITES[0], Site(0, 8, 0))}, "tile 0:8,0 lies outside a chip of 8 × 8"),

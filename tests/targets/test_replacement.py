@@ -118,6 +118,16 @@ def test_each_page_has_a_tile_of_its_own_when_it_fires(sizes: list[int], tiles: 
         assert len(set(held.values())) == len(held)
 
 
+def test_segments_are_runs_of_pages_that_are_there_together() -> None:
+    """Of sixteen pages eight are still there from the inference before, and the others come together."""
+    found = replay(one_layer(16, alternate=True), TILES, 100)
+    assert (found.layer_parts[0], found.segments) == (200, 101)
+    streaming = replay(one_layer(16), TILES, 8)  # each is written over the page that fired last
+    assert (streaming.layer_parts[0], streaming.segments) == (72, 65)
+    there = replay(layered(4, 4), TILES, 10)
+    assert (there.segments, there.layer_parts) == (1, {0: 10, 1: 10})
+
+
 def test_most_writes_and_cells_are_of_all_inferences(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(replacement, "MOST_VISITS", 160)
     found = replay(one_layer(16, alternate=True), TILES, 1000)
