@@ -15,8 +15,8 @@ from functools import cached_property
 from heapq import heapify, heappop, heappush
 from typing import NamedTuple
 
-MOST_VISITS = 1_000_000
-"""Visits of pages that a replay follows one by one, in a second or two; what comes later is counted by arithmetic."""
+MOST_VISITS = 500_000
+"""Visits of pages that a replay follows one by one, in a second; what comes later is counted by arithmetic."""
 
 
 @dataclass(frozen=True)

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import cached_property
+from itertools import combinations
 
 from mho.passes.levels.tiling import Tiling
 from mho.passes.reload.reload import DEFAULT_INFERENCES, Bench, movable, reloaded
@@ -120,14 +122,19 @@ class _Trial:
         return len(self.what_if.tiling.tiles)
 
     def knobs(self) -> Iterator[Knob]:
-        """Those that save tiles, each alone; where none is enough, the best of each kind together."""
+        """Those that save tiles, each alone; where none is enough, as few as are enough together, or all."""
         kinds = [self._packings(), self._copies(), self._devices()]
         saving = [[pair for pair in kind if len(pair[1].tiles) < self.tiles] for kind in kinds]
         alone = [self._knob(flags, tiling) for kind in saving for flags, tiling in kind]
         yield from alone
         best = [min(kind, key=lambda pair: len(pair[1].tiles))[0] for kind in saving if kind]
-        if len(best) > 1 and all(knob.lacking for knob in alone):
-            yield self._knob(" ".join(best), self._together(best))
+        if all(knob.lacking for knob in alone):
+            together: list[Knob] = []
+            for size in range(2, len(best) + 1):
+                together = [self._knob(" ".join(some), self._together(some)) for some in combinations(best, size)]
+                if not all(knob.lacking for knob in together):
+                    break
+            yield from sorted(together, key=lambda knob: knob.lacking)[:1]
 
     def spare(self, lines: tuple[int, int] | None) -> Iterator[Knob]:
         """Smaller blocks, where a fault map takes lines away and more tiles find a site so."""
@@ -141,8 +148,25 @@ class _Trial:
     def burdens(self) -> list[Burden]:
         """The layers in the most tiles, those that free most first."""
         held = tiles_of_matrices(self.what_if.tiling)
-        heaviest = list(held)[:LAYERS_SHOWN]
-        return sorted((self._burden(matrix, held[matrix]) for matrix in heaviest), key=lambda burden: -burden.freed)
+        found: dict[object, Burden] = {}
+        listed = []
+        for matrix in list(held)[:LAYERS_SHOWN]:
+            alike = self._alike(matrix), held[matrix]
+            found[alike] = found.get(alike) or self._burden(matrix, held[matrix])
+            listed.append(replace(found[alike], layer=self._names[matrix]))
+        return sorted(listed, key=lambda burden: -burden.freed)
+
+    @cached_property
+    def _names(self) -> dict[str, str]:
+        """Matrix → the first layer that uses it."""
+        steps = self.what_if.tiling.calibrated.network.steps
+        return {layer.matrix: layer.name for layer in reversed(layers(steps))}
+
+    def _alike(self, name: str) -> tuple[int | None, ...]:
+        """What matrices have in common whose loss saves as much."""
+        tiling = self.what_if.tiling
+        matrix = tiling.calibrated.network.matrices[name]
+        return matrix.rows, matrix.columns, matrix.groups, tiling.replicas[name], tiling.devices.get(name)
 
     def _packings(self) -> Iterator[tuple[str, Tiling]]:
         modes: tuple[Mode, ...] = ("pipelined", "sequential")
@@ -160,7 +184,7 @@ class _Trial:
             if devices < most:
                 yield f"--devices {devices}", self.what_if.with_devices(devices).tiling
 
-    def _together(self, flags: list[str]) -> Tiling:
+    def _together(self, flags: Iterable[str]) -> Tiling:
         found, mode = self.what_if, self.what_if.mode
         for name, value in (flag.split() for flag in flags):
             match name:
@@ -176,15 +200,14 @@ class _Trial:
         return Knob(flags, _count(len(tiling.tiles), "tile"), self.lacking(tiling))
 
     def _burden(self, matrix: str, tiles: int) -> Burden:
-        names = {layer.matrix: layer.name for layer in reversed(layers(self.what_if.tiling.calibrated.network.steps))}
-        without = self.what_if.without(matrix)
+        name, without = self._names[matrix], self.what_if.without(matrix)
         freed, enough = self.tiles - len(without.tiles), self.lacking(without) == 0
         smaller = self.what_if.smaller(matrix)
         if smaller is None:
-            return Burden(names[matrix], tiles, freed, enough)
+            return Burden(name, tiles, freed, enough)
         less = self.what_if.without(matrix, smaller[0])
         saved = max(0, self.tiles - len(less.tiles))
-        return Burden(names[matrix], tiles, freed, enough, smaller[1], saved, self.lacking(less) == 0)
+        return Burden(name, tiles, freed, enough, smaller[1], saved, self.lacking(less) == 0)
 
 
 def _reload(tiling: Tiling, chips: int | None, tiles: int | None) -> Iterator[Knob]:

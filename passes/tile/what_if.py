@@ -7,7 +7,7 @@ from functools import cached_property
 from itertools import combinations
 
 from mho.passes.levels.matrix import Matrix
-from mho.passes.levels.tiling import Seat, Tiling
+from mho.passes.levels.tiling import Block, Seat, Tiling
 from mho.passes.tile.pack import Mode, Pack
 from mho.passes.tile.replicate import copied
 from mho.passes.tile.tile import blocks_by_matrix, blocks_of, rows_of_channels, with_blocks
@@ -59,17 +59,11 @@ class WhatIf:
 
     def without(self, matrix: str, instead: Matrix | None = None) -> Tiling:
         """Without a matrix, or with a smaller one in its place."""
-        left = [b for b in self.tiling.blocks if b.matrix != matrix]
-        if instead is not None:
-            channel = rows_of_channels(self.tiling.calibrated.network).get(matrix, 1)
-            blocks = blocks_of(instead, self.tiling.with_crossbar(self.crossbar).crossbar_of(matrix), channel)
-            copies = range(self.tiling.replicas[matrix])
-            left += [replace(b, replica=copy) for copy in copies for b in blocks]
-        elif self.mode == "none" or len(left) > MOST_BLOCKS:
-            return self._emptied(matrix)
-        again = self._packed(with_blocks(self.tiling, left), self.mode)
-        kept = again if instead is not None else self._emptied(matrix)
-        return min(again, kept, key=lambda tiling: len(tiling.tiles))
+        emptied = self._emptied(matrix, self._blocks(instead) if instead is not None else [])
+        if self.mode == "none" or len(emptied.blocks) > MOST_BLOCKS:
+            return emptied
+        again = self._packed(with_blocks(self.tiling, emptied.blocks), self.mode)
+        return min(again, emptied, key=lambda tiling: len(tiling.tiles))
 
     def smaller(self, name: str) -> tuple[Matrix, str] | None:
         """A matrix without its last row or column of blocks, whichever loses fewer weights, and what is left of it."""
@@ -86,16 +80,23 @@ class WhatIf:
         fitting = [choice for choice in choices if choice[0].weights]
         return max(fitting, key=lambda choice: choice[0].weights, default=None)
 
-    def _emptied(self, matrix: str) -> Tiling:
-        """The tiles as they are without the blocks of a matrix."""
+    def _blocks(self, matrix: Matrix) -> list[Block]:
+        """All copies of a matrix that stands in the place of one of its name."""
+        channel = rows_of_channels(self.tiling.calibrated.network).get(matrix.name, 1)
+        blocks = blocks_of(matrix, self.tiling.with_crossbar(self.crossbar).crossbar_of(matrix.name), channel)
+        return [replace(b, replica=copy) for copy in range(self.tiling.replicas[matrix.name]) for b in blocks]
+
+    def _emptied(self, matrix: str, others: list[Block]) -> Tiling:
+        """The tiles as they are without the blocks of a matrix, and others in a tile each."""
         left = [b for b in self.tiling.blocks if b.matrix != matrix]
         number = {b.number: place for place, b in enumerate(left)}
         tiles = (
             tuple(Seat(number[s.block], s.row_offset, s.column_offset) for s in tile if s.block in number)
             for tile in self.tiling.tiles
         )
-        bare = with_blocks(self.tiling, left)
-        return replace(bare, tiles=tuple(tile for tile in tiles if tile))
+        alone = [(Seat(len(left) + place),) for place in range(len(others))]
+        bare = with_blocks(self.tiling, [*left, *others])
+        return replace(bare, tiles=(*(tile for tile in tiles if tile), *alone))
 
     def _cut(self, tiling: Tiling, crossbar: Crossbar) -> Tiling:
         """The matrices cut anew for a crossbar, with the copies that they had."""
