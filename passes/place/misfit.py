@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -173,8 +174,14 @@ class _Trial:
         yield from ((f"--pack {mode}", self.what_if.packed(mode)) for mode in modes if mode != self.what_if.mode)
 
     def _copies(self) -> Iterator[tuple[str, Tiling]]:
-        if any(copies > 1 for copies in self.what_if.tiling.replicas.values()):
-            yield "--replicate 1", self.what_if.single().tiling
+        """The most copies of each matrix that fit, fewer than there are; else one."""
+        most = max(self.what_if.tiling.replicas.values(), default=1)
+        if most == 1:
+            return
+        fewer = range(most - 1, 0, -1)
+        first = bisect_left(fewer, True, key=lambda copies: not self.lacking(self.what_if.with_copies(copies).tiling))
+        copies = fewer[min(first, len(fewer) - 1)]
+        yield f"--replicate {copies}", self.what_if.with_copies(copies).tiling
 
     def _devices(self) -> Iterator[tuple[str, Tiling]]:
         tiling = self.what_if.tiling
@@ -189,7 +196,7 @@ class _Trial:
         for name, value in (flag.split() for flag in flags):
             match name:
                 case "--replicate":
-                    found = found.single()
+                    found = found.with_copies(int(value))
                 case "--devices":
                     found = found.with_devices(int(value))
                 case _:

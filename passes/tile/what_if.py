@@ -40,9 +40,9 @@ class WhatIf:
         """Packed in another regime."""
         return self._packed(self.tiling, mode)
 
-    def single(self) -> WhatIf:
-        """One copy of each matrix."""
-        return WhatIf(self._packed(copied(self.tiling, dict.fromkeys(self.tiling.replicas, 1)), self.mode))
+    def with_copies(self, copies: int) -> WhatIf:
+        """So many copies of each matrix."""
+        return WhatIf(self._packed(copied(self.tiling, dict.fromkeys(self.tiling.replicas, copies)), self.mode))
 
     def with_devices(self, devices: int) -> WhatIf:
         """Every weight of so many devices."""

@@ -57,7 +57,7 @@ def test_each_change_is_what_the_passes_make_of_it(layers: list[Shape], mode: Mo
     assert len(packed.tiles) == len(tiled.tiles)  # the regime that the tiles tell packs no worse
     changed = {
         "pipelined": (what_if.packed("pipelined"), mapped(seen, "pipelined", replicas)),
-        "single": (what_if.single().tiling, mapped(seen, what_if.mode, 1)),
+        "single": (what_if.with_copies(1).tiling, mapped(seen, what_if.mode, 1)),
         "devices": (what_if.with_devices(2).tiling, mapped(seen, what_if.mode, replicas, 2)),
     }
     for name, (tried, made) in changed.items():
