@@ -26,7 +26,7 @@ Array = NDArray[Any]
 Begun = tuple[Core, Iterator[Channel]]
 
 CHUNK_POSITIONS = 1024
-"""Positions that go through the kernels together, so that their buffers stay small."""
+"""Positions that go through the kernels together, so that their buffers stay small; all do where tiles take turns."""
 
 
 class Interpreter:
@@ -61,11 +61,12 @@ class Interpreter:
         replicas = 1 + max(kernel.replica for _, kernel in kernels)
         math = self._math[layer]
         output = np.zeros((len(rows), self.program.matrix(math.matrix).columns), np.float32)
+        together = CHUNK_POSITIONS if self.residency is None else max(len(rows), 1)
         for replica in range(replicas):
             mine = [(site, kernel) for site, kernel in kernels if kernel.replica == replica]
             positions = np.flatnonzero(fires % replicas == replica)
-            for start in range(0, len(positions), CHUNK_POSITIONS):
-                chunk = positions[start : start + CHUNK_POSITIONS]
+            for start in range(0, len(positions), together):
+                chunk = positions[start : start + together]
                 some = None if addend is None else np.broadcast_to(addend, output.shape)[chunk]
                 output[chunk] = self._fire(math, mine, rows[chunk], fires[chunk], some)
         return output

@@ -13,6 +13,9 @@ from mho.targets.replacement import Controller
 class Residency:
     """The tiles of a machine whose pages take turns.
 
+    Each call that fires a layer brings its pages in turn: where the inputs of a layer come in several calls, or several
+    replicas are fired one after another, pages are written more often than the program counts.
+
     Attributes:
         held: tile → the core of the program that it holds.
     """
