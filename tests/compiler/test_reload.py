@@ -108,7 +108,7 @@ def test_program_file_and_text_keep_it(mode: ReloadMode, tmp_path: Path) -> None
     compiled = reloaded(mode)
     assert check_program(compiled.program) == ()
     compiled.save(tmp_path / "d.mho")
-    read = mho.load(tmp_path / "d.mho").program
+    read = mho.load(str(tmp_path / "d.mho")).program
     assert read.reload == compiled.program.reload is not None
     assert parse_program(print_program(read), read.tensors) == read
 

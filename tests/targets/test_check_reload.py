@@ -18,6 +18,7 @@ from mho.targets.isa import Accumulate, Mvm, Site
 from mho.targets.program import Program
 from mho.targets.reload import Reload, firing_order, pages_of
 from mho.targets.replacement import replay
+from mho.targets.steps import Analog
 from tests.programs import tiny_program
 
 SITES = (Site(0, 0, 0), Site(0, 1, 0), Site(0, 2, 0))
@@ -103,6 +104,7 @@ def test_charge_cannot_wait() -> None:
 def test_layers_fire_in_the_order_of_the_steps() -> None:
     bare = program()
     layer, facts = bare.sequence[0], bare.layers[0]
+    assert isinstance(layer, Analog)
     kernels = [replace(core, kernels=(*core.kernels, replace(core.kernels[0], layer="late"))) for core in bare.cores]
     two = replace(
         bare,

@@ -158,7 +158,7 @@ def test_a_batch_shares_its_writes() -> None:
     assert reload.writes == 8
     firing = sum(part.parts * {"l0": 300, "l1": 100}[part.layer] for part in reload.layers)
     assert costs.latency_ns == pytest.approx(10 * firing + 8 * 1000)
-    assert costs.interval_ns == pytest.approx(costs.latency_ns / 10)
+    assert costs.interval_ns == pytest.approx(firing + 0.8 * 1000)
     assert costs.energy_nj == pytest.approx(2 * (4 * 3 + 4) + 0.8 * 7)
 
 
