@@ -94,4 +94,6 @@ def pages_of(cores: Sequence[CoreProgram]) -> dict[str, tuple[int, ...]]:
 def firing_order(pages: Mapping[str, tuple[int, ...]], order: Sequence[str], mode: ReloadMode) -> FiringOrder:
     """Layers by their numbers in `pages`, and their pages."""
     numbers = {layer: number for number, layer in enumerate(pages)}
-    return FiringOrder(tuple(pages.values()), tuple(numbers[layer] for layer in order), mode == "alternate")
+    return FiringOrder(
+        tuple(pages.values()), tuple(numbers[layer] for layer in order), mode == "alternate", mode == "batch"
+    )

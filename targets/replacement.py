@@ -18,6 +18,9 @@ from typing import NamedTuple
 MOST_VISITS = 500_000
 """Visits of pages that a replay follows one by one, in a second; what comes later is counted by arithmetic."""
 
+NEVER = 2**62
+"""Later than any visit."""
+
 
 @dataclass(frozen=True)
 class FiringOrder:
@@ -27,11 +30,13 @@ class FiringOrder:
         pages: layer → its pages, in the order in which they fire.
         order: the layers of one inference; one that fires several times stands there as often.
         alternate: every other firing of a layer takes its pages backwards, as partial sums and columns commute.
+        batch: the order is gone through for a batch at a time, and what comes after the batch counts nothing.
     """
 
     pages: tuple[tuple[int, ...], ...]
     order: tuple[int, ...]
     alternate: bool = False
+    batch: bool = False
 
     @cached_property
     def turns(self) -> tuple[tuple[int, tuple[int, ...]], ...]:
@@ -74,6 +79,11 @@ class FiringOrder:
                 found[place] = last[page] - place
             last[page] = place
         return tuple(found)
+
+    @cached_property
+    def firsts(self) -> dict[int, int]:
+        """Page → the place of its first visit."""
+        return {page: place for place, page in reversed(list(enumerate(self.visits)))}
 
     @cached_property
     def turns_of(self) -> dict[int, list[int]]:
@@ -119,20 +129,34 @@ class Controller:
         turns = self._order.turns_of[layer]
         place = bisect_left(turns, self._turn)
         if place == len(turns):
-            place, self._round = 0, self._round + 1
+            place = 0
+            self._begin_round()
         turn = turns[place]
         self._turn = turn + 1
         start = self._order.starts[turn]
-        begun = self._round * len(self._order.visits)
         for visit, page in enumerate(self._order.turns[turn][1], start):
             written, over = page not in self.tile_of, None
             if written:
                 over = None if self._free else self._needed_last()
                 self.tile_of[page] = self._free.pop() if over is None else self.tile_of.pop(over)
                 self.writes += 1
-            self._next_use[page] = begun + visit + self._order.ahead[visit]
+            self._next_use[page] = self._next_after(visit)
             self._note(page)
             yield Visit(page, self.tile_of[page], written, over)
+
+    def _begin_round(self) -> None:
+        """From the beginning of the order again; in a new batch the pages that are there are needed once more."""
+        self._round += 1
+        if self._order.batch:
+            begun = self._round * len(self._order.visits)
+            self._next_use = {page: begun + self._order.firsts[page] for page in self.tile_of}
+            self._furthest = sorted((-use, page) for page, use in self._next_use.items())
+
+    def _next_after(self, visit: int) -> int:
+        """When the page of a visit is needed again; of pages that a batch is done with, the oldest is written over."""
+        ahead, visits = self._order.ahead[visit], len(self._order.visits)
+        now = self._round * visits + visit
+        return NEVER - now if self._order.batch and visit + ahead >= visits else now + ahead
 
     def _note(self, page: int) -> None:
         """Ranks a page by its next use; of what it was ranked by before, only so much is kept."""

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from itertools import permutations
 
 import pytest
@@ -45,8 +46,19 @@ def test_alternating_takes_as_few_as_any_order_can(order: FiringOrder, writes: i
     assert replay(order, TILES, 1000).writes == writes == fewest_writes(order, TILES, 1000)
 
 
-def test_a_batch_writes_each_page_once() -> None:
-    assert replay(one_layer(16), TILES, 1).writes == 16
+def test_a_batch_writes_each_page_once_and_all_tiles_between_two_segments() -> None:
+    order = replace(one_layer(16), batch=True)
+    found = replay(order, TILES, 1)
+    assert (found.writes, found.segments, found.layer_parts[0]) == (16, 2, 2)
+    assert set(found.tile_writes.values()) == {2}
+    assert replay(order, TILES, 3).writes == 16 + 9 + 9  # seven pages of the batch before are still there when needed
+
+
+@given(st.lists(st.integers(0, 4), min_size=1, max_size=8), st.integers(1, 4))
+def test_a_batch_that_comes_back_to_its_pages_has_the_fewest_writes(visits: list[int], tiles: int) -> None:
+    pages = {page: number for number, page in enumerate(dict.fromkeys(visits))}
+    order = FiringOrder(tuple((n,) for n in pages.values()), tuple(pages[page] for page in visits), batch=True)
+    assert replay(order, tiles, 1).writes == least_by_trying(visits, tiles)
 
 
 def least_by_trying(visits: Sequence[int], tiles: int) -> int:
