@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from mho.targets.isa import Accumulate, Convert, CoreProgram, Mvm, Send
 from mho.targets.program import Program
 from mho.targets.reload import Reload, firing_order, pages_of
-from mho.targets.replacement import replay
+from mho.targets.replay import replay
 from mho.targets.steps import layers
 from mho.targets.target import Mesh
 

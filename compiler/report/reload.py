@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from mho.report import quantities as q
 from mho.targets.program import Program
 from mho.targets.reload import Reload, ReloadMode, Rewriting, firing_order, pages_of
-from mho.targets.replacement import fewest_writes
+from mho.targets.replay import fewest_writes
 
 _MODES: dict[ReloadMode, str] = {
     "order": "every inference in the same order",

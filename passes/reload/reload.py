@@ -20,7 +20,8 @@ from mho.targets.faults import FaultMap
 from mho.targets.isa import Site
 from mho.targets.program import SolverFacts
 from mho.targets.reload import Reload, ReloadMode, Rewriting, firing_order
-from mho.targets.replacement import FiringOrder, Replay, fewest_writes, replay
+from mho.targets.replacement import FiringOrder
+from mho.targets.replay import Replay, fewest_writes, replay
 from mho.targets.steps import layers
 from mho.targets.target import Count
 

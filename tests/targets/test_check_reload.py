@@ -17,7 +17,7 @@ from mho.targets.errors import ProgramError
 from mho.targets.isa import Accumulate, Mvm, Site
 from mho.targets.program import Program
 from mho.targets.reload import Reload, firing_order, pages_of
-from mho.targets.replacement import replay
+from mho.targets.replay import replay
 from mho.targets.steps import Analog
 from tests.programs import tiny_program
 

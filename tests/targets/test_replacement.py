@@ -8,8 +8,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mho.targets import replacement
-from mho.targets.replacement import Controller, FiringOrder, belady_writes, cyclic_writes, fewest_writes, replay
+from mho.targets import replay as replays
+from mho.targets.replacement import Controller, FiringOrder
+from mho.targets.replay import belady_writes, cyclic_writes, fewest_writes, replay
 
 TILES = 8
 
@@ -103,7 +104,7 @@ def test_what_is_not_followed_is_counted_alike(sizes: list[int], tiles: int, inf
     order = layered(*sizes, alternate=alternate)
     whole = replay(order, tiles, inferences)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(replacement, "MOST_VISITS", 24 * sum(sizes))
+        patch.setattr(replays, "MOST_VISITS", 24 * sum(sizes))
         assert replay(order, tiles, inferences).writes == whole.writes
     assert whole.inferences == inferences
 
@@ -111,7 +112,7 @@ def test_what_is_not_followed_is_counted_alike(sizes: list[int], tiles: int, inf
 def test_a_rate_goes_on_where_the_order_does_not_come_round(monkeypatch: pytest.MonkeyPatch) -> None:
     order = layered(1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 4)
     exact = replay(order, TILES, 500).writes
-    monkeypatch.setattr(replacement, "MOST_VISITS", 1)
+    monkeypatch.setattr(replays, "MOST_VISITS", 1)
     assert replay(order, TILES, 500).writes == pytest.approx(exact, rel=0.2)
 
 
@@ -141,7 +142,7 @@ def test_segments_are_runs_of_pages_that_are_there_together() -> None:
 
 
 def test_most_writes_and_cells_are_of_all_inferences(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(replacement, "MOST_VISITS", 160)
+    monkeypatch.setattr(replays, "MOST_VISITS", 160)
     found = replay(one_layer(16, alternate=True), TILES, 1000)
     assert found.inferences == 10
     assert found.most_writes(1000) == 100 * 11  # the first filling, and ten times one for each tile
