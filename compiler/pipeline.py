@@ -18,6 +18,8 @@ from mho.passes.lower.fuse import FuseEpilogues
 from mho.passes.place.partition import PartitionChips
 from mho.passes.place.place import PlaceCores
 from mho.passes.place.route import RouteWords
+from mho.passes.reload.costs import CostReload
+from mho.passes.reload.reload import ReloadTiles
 from mho.passes.schedule.schedule import Schedule
 from mho.passes.simplify import Simplify
 from mho.passes.simplify.expand_weights import ExpandWeights
@@ -52,6 +54,7 @@ class Pipeline:
     replicate: Replicate = field(default_factory=Replicate)
     pack: Pack = field(default_factory=Pack)
     ranges: SetRanges = field(default_factory=SetRanges)
+    reload: ReloadTiles = field(default_factory=ReloadTiles)
     partition: PartitionChips = field(default_factory=PartitionChips)
     place: PlaceCores = field(default_factory=PlaceCores)
     route: RouteWords = field(default_factory=RouteWords)
@@ -79,11 +82,14 @@ class Pipeline:
         chosen = stage("devices", self.devices.run, tiled)
         replicated = stage("replicate", self.replicate.run, chosen, self.pack)
         packed = stage("pack", self.pack.run, replicated)
-        ranged = stage("ranges", self.ranges.run, replace(packed, target=target))
-        partition = stage("partition", self.partition.run, ranged)
+        whole = replace(packed, target=target, cut_for=packed.target.crossbar)
+        ranged = stage("ranges", self.ranges.run, whole)
+        reloaded = stage("reload", self.reload.run, ranged, self.partition.chips, self.partition.tiles)
+        partition = stage("partition", self.partition.run, reloaded)
         placement = stage("place", self.place.run, partition)
         routing = stage("route", self.route.run, placement)
-        return stage("schedule", self.schedule.run, routing)
+        scheduled = stage("schedule", self.schedule.run, routing)
+        return stage("reload_costs", CostReload().run, scheduled)
 
     def program(self, plan: Plan, manifest: Manifest, stage: Stages) -> Program:
         """The plan written down."""
@@ -105,10 +111,12 @@ STAGES = (
     "replicate",
     "pack",
     "ranges",
+    "reload",
     "partition",
     "place",
     "route",
     "schedule",
+    "reload_costs",
     "emit",
 )
 """The names of all stages in order."""

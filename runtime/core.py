@@ -6,7 +6,7 @@ another, so this is the kernel's loop with its passes side by side.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
@@ -86,6 +86,7 @@ class Firing:
         output: [positions, matrix columns], written by the cores' stores.
         stored: how often each column was written.
         messages: sent and not yet taken.
+        held: the cores whose weights are in a tile where tiles take turns; None where all are.
     """
 
     target: Target
@@ -98,6 +99,7 @@ class Firing:
     output: Floats
     stored: NDArray[np.int64]
     messages: dict[Channel, Signal] = field(default_factory=dict)
+    held: Collection[Site] | None = None
 
 
 class Core:
@@ -153,6 +155,8 @@ class Core:
     def _multiply(self, mvm: Mvm) -> Charge:
         if mvm.block not in self._firing.blocks:
             raise self._fault(f"block {mvm.block} does not belong to the layer's matrix")
+        if self._firing.held is not None and self.site not in self._firing.held:
+            raise self._fault(f"block {mvm.block} fires while it is in no tile")
         block, source = self._firing.blocks[mvm.block], self._need(mvm.source, Inputs)
         if source.values.shape[1] != len(block.weights):
             raise self._fault(f"block {mvm.block} has {len(block.weights)} rows and gets {source.values.shape[1]}")

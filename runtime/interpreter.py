@@ -6,6 +6,7 @@ together: the two are compared to show that linking keeps a program's meaning.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from functools import cached_property
 from typing import Any
 
@@ -16,18 +17,23 @@ from mho.runtime.core import Channel, Core, Firing
 from mho.runtime.crossbar import ProgrammedBlock, program_blocks
 from mho.runtime.effects import Conditions, refuse_impossible
 from mho.runtime.layers import LayerMath, layer_math
+from mho.runtime.residency import Residency
 from mho.targets.errors import ProgramError, plain
 from mho.targets.isa import Kernel, Site, kernels_of
 from mho.targets.program import Program
 
 Array = NDArray[Any]
+Begun = tuple[Core, Iterator[Channel]]
 
 CHUNK_POSITIONS = 1024
-"""Positions that go through the kernels together, so that their buffers stay small."""
+"""Positions that go through the kernels together, so that their buffers stay small; all do where tiles take turns."""
 
 
 class Interpreter:
     """Implements `sequencer.Unit`, slowly and literally. A matrix is programmed when it first fires.
+
+    Attributes:
+        residency: what the tiles hold where they take turns; None where each core has a tile of its own.
 
     Raises:
         OptionError: the conditions are impossible on the program's machine.
@@ -37,6 +43,7 @@ class Interpreter:
         refuse_impossible(program.target, conditions)
         self.program = program
         self.conditions = conditions
+        self.residency = None if program.reload is None else Residency(program, program.reload)
         self._programmed: dict[str, dict[int, ProgrammedBlock]] = {}
 
     def fire(
@@ -54,11 +61,12 @@ class Interpreter:
         replicas = 1 + max(kernel.replica for _, kernel in kernels)
         math = self._math[layer]
         output = np.zeros((len(rows), self.program.matrix(math.matrix).columns), np.float32)
+        together = CHUNK_POSITIONS if self.residency is None else max(len(rows), 1)
         for replica in range(replicas):
             mine = [(site, kernel) for site, kernel in kernels if kernel.replica == replica]
             positions = np.flatnonzero(fires % replicas == replica)
-            for start in range(0, len(positions), CHUNK_POSITIONS):
-                chunk = positions[start : start + CHUNK_POSITIONS]
+            for start in range(0, len(positions), together):
+                chunk = positions[start : start + together]
                 some = None if addend is None else np.broadcast_to(addend, output.shape)[chunk]
                 output[chunk] = self._fire(math, mine, rows[chunk], fires[chunk], some)
         return output
@@ -82,8 +90,9 @@ class Interpreter:
             addend=addend,
             output=np.zeros((len(rows), columns), np.float32),
             stored=np.zeros(columns, np.int64),
+            held=None if self.residency is None else self.residency.held.values(),
         )
-        _run([Core(site, kernel, firing) for site, kernel in kernels], math.layer)
+        _run(self._begun([Core(site, kernel, firing) for site, kernel in kernels], math.layer), math.layer)
         if firing.messages:
             sent = ", ".join(_channel_text(channel) for channel in sorted(firing.messages))
             raise ProgramError(f"layer {plain(math.layer)}: messages that no core takes: {sent}")
@@ -94,6 +103,18 @@ class Interpreter:
                 "stored exactly once"
             )
         return firing.output
+
+    def _begun(self, cores: list[Core], layer: str) -> list[Begun]:
+        """The cores at work; where tiles take turns, each goes as far as it can while its weights are in one."""
+        if self.residency is None:
+            return [(core, core.run()) for core in cores]
+        at, begun = {core.site: core for core in cores}, list[Begun]()
+        for site in self.residency.fire(layer):
+            if site in at:
+                steps = at[site].run()
+                if next(steps, None) is not None:
+                    begun.append((at[site], steps))
+        return begun
 
     @cached_property
     def _math(self) -> dict[str, LayerMath]:
@@ -106,13 +127,12 @@ class Interpreter:
         return self._programmed[matrix]
 
 
-def _run(cores: list[Core], layer: str) -> None:
+def _run(waiting: list[Begun], layer: str) -> None:
     """Let the cores take turns, each going on until it must wait, until all have finished.
 
     Raises:
         ProgramError: no core can go on.
     """
-    waiting = [(core, core.run()) for core in cores]
     while waiting:
         before = [core.position for core, _ in waiting]
         channels = [next(steps, None) for _, steps in waiting]

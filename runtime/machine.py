@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import deque
 from dataclasses import replace
 from typing import Any
 
@@ -14,6 +15,7 @@ from mho.runtime.epilogue import finish_all
 from mho.runtime.formats import rounded
 from mho.runtime.layers import LayerMath, layer_math
 from mho.runtime.link import LinkedLayer, Product, link_layer
+from mho.runtime.residency import Residency
 from mho.targets.program import Program, matrix_block
 
 Array = NDArray[Any]
@@ -26,7 +28,11 @@ class Machine:
     """Implements `sequencer.Unit`: fires layers as a few products each.
 
     A layer's tiles are programmed and linked when it first fires; every draw depends on the conditions alone.
-    Programmed blocks are kept until every layer that shares their matrix has products of them.
+    Programmed blocks are kept until every layer that shares their matrix has products of them. Where tiles take turns a
+    block is programmed as often as the turns ask, and always with the same devices: its draws are named by the block.
+
+    Attributes:
+        residency: what the tiles hold where they take turns; None where each core has a tile of its own.
 
     Raises:
         OptionError: the conditions are impossible on the program's machine.
@@ -36,6 +42,7 @@ class Machine:
         refuse_impossible(program.target, conditions)
         self.program = program
         self.conditions = conditions
+        self.residency = None if program.reload is None else Residency(program, program.reload)
         self._math: dict[str, LayerMath] = {m.layer: m for m in layer_math(program)}
         self._matrices = {m.name: m for m in program.matrices}
         self._programmed: dict[str, dict[int, ProgrammedBlock]] = {}
@@ -49,6 +56,8 @@ class Machine:
 
     def sums(self, layer: str, rows: NDArray[np.float32], fires: NDArray[np.int64]) -> Array:
         """The complete sums of a layer [positions, columns], as they come to its epilogue."""
+        if self.residency is not None:
+            deque(self.residency.fire(layer), maxlen=0)
         linked = self._link(layer)
         columns = self._matrices[self._math[layer].matrix].columns
         sums: Array = np.zeros((len(rows), columns), linked.dtype)

@@ -1,6 +1,7 @@
 """`check_program`: verifies a program independently of the compiler that made it.
 
-Here: names, values and tensors of the sequence. Tiles are in `check_tiles`, kernels in `check_kernels`.
+Here: names, values and tensors of the sequence. Tiles are in `check_tiles`, kernels in `check_kernels`, and
+how tiles take turns in `check_reload`.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from math import prod
 from pathlib import Path
 
 from mho.targets.check_kernels import check_kernels
+from mho.targets.check_reload import check_reload
 from mho.targets.check_schedule import check_schedule
 from mho.targets.check_tiles import check_tiles
 from mho.targets.errors import ProgramError, plain
@@ -57,7 +59,8 @@ def check_program(program: Program) -> tuple[str, ...]:
 
     Digests are not read here: see `program_file.check_tensors`.
     """
-    found = (*_sequence(program), *check_tiles(program), *check_kernels(program), *check_schedule(program))
+    checks = (check_tiles, check_kernels, check_schedule, check_reload)
+    found = (*_sequence(program), *(problem for check in checks for problem in check(program)))
     return tuple(plain(problem) for problem in found)
 
 

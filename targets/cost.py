@@ -29,6 +29,8 @@ DIGITAL_LATENCY = "costs.digital_latency_ns"
 HOP_LATENCY = "mesh.hop_latency_ns"
 CHIP_LATENCY = "mesh.chip_latency_ns"
 TILE_AREA = "costs.tile_area_mm2"
+WRITE_LATENCY = "costs.write_latency_ns"
+WRITE_ENERGY = "costs.write_energy_nj"
 
 COMPONENTS: tuple[Component, ...] = get_args(Component)
 """In the order in which a vector meets them."""

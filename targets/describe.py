@@ -30,6 +30,7 @@ ABSENT = {
     "dac.bits": "none: not rounded",
     "adc.bits": "none: not rounded",
     "core.buffer_words": "not published: unlimited",
+    "device.endurance": "not published: writes are counted against nothing",
     "mesh.tiles": "not published: unlimited",
     "mesh.width": "not published: the smallest near-square grid",
     "mesh.height": "not published: the smallest near-square grid",

@@ -1,8 +1,8 @@
 """How the dataclasses of a program are laid out as lines of text, read off their fields.
 
-A field of one dataclass is a line of its own below its owner, named after the field; a tuple of dataclasses is a
-line each, named by their `op`, else by the field in the singular; everything else is written `field=value` on the
-owner's line. `Site` counts as a value.
+A field of one dataclass is a line of its own below its owner, named after the field; one that may be None is so where
+it has lines below it. A tuple of dataclasses is a line each, named by their `op`, else by the field in the singular;
+everything else is written `field=value` on the owner's line. `Site` counts as a value.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import MISSING, Field, dataclass, fields, is_dataclass
 from functools import cache
-from types import UnionType
+from types import NoneType, UnionType
 from typing import Any, Union, get_args, get_origin, get_type_hints
 
 from mho.targets.isa import Site
@@ -60,8 +60,9 @@ def layout(kind: Any) -> Layout:
     for field in (f for f in fields(kind) if f.repr and f.name != "op"):
         hint = hints[field.name]
         items = _line_kinds(get_args(hint)[0]) if get_origin(hint) is tuple else ()
-        if _line_kinds(hint) == (hint,):
-            children[field.name] = Child(field.name, hint, many=False)
+        single = _without_none(hint)
+        if _line_kinds(single) == (single,) and (single == hint or layout(single).children):
+            children[field.name] = Child(field.name, single, many=False)
         elif items:
             many.append(field.name)
             children |= {keyword(item, field.name): Child(field.name, item, many=True) for item in items}
@@ -81,6 +82,12 @@ def keyword(kind: Any, field: str) -> str:
     """What the line of an item of a field begins with."""
     ops = [f.default for f in fields(kind) if f.name == "op"]
     return str(ops[0]) if ops else SINGULAR.get(field, field[:-1])
+
+
+def _without_none(hint: Any) -> Any:
+    """The one type that a value has where it is not None; any other type as it is."""
+    members = [member for member in get_args(hint) if member is not NoneType]
+    return members[0] if get_origin(hint) in (Union, UnionType) and len(members) == 1 else hint
 
 
 def _line_kinds(hint: Any) -> tuple[Any, ...]:

@@ -17,6 +17,7 @@ from pydantic import ConfigDict, Field
 
 from mho.targets.faults import FaultMap
 from mho.targets.isa import CoreProgram, Site
+from mho.targets.reload import Reload
 from mho.targets.rows import Reach
 from mho.targets.steps import Port, Step
 from mho.targets.target import Count, Index, NotNegative, Target
@@ -372,6 +373,8 @@ class Program:
         tensors: `matrix/NAME`, `constant/NAME` and `graph/NAME` (serialised ONNX models as bytes). Reading a
             tensor of a mapped file checks its digest first and raises `ProgramError` where it does not match.
         faults: what is known to be broken on the chips that it was compiled for.
+        reload: how its tiles take turns where the machine has fewer; then `cores` stand on a machine that is large
+            enough. None where each has a place of its own.
     """
 
     manifest: Manifest
@@ -386,6 +389,7 @@ class Program:
     mapping: MappingFacts
     tensors: Mapping[str, Array] = field(repr=False, compare=False)
     faults: FaultMap = field(default_factory=FaultMap)
+    reload: Reload | None = None
 
     def matrix(self, name: str) -> MatrixFacts:
         """The facts of a matrix by name."""

@@ -49,6 +49,7 @@ from mho.targets.program import (
     MatrixFacts,
     Program,
 )
+from mho.targets.reload import Reload
 from mho.targets.steps import Port, Step
 from mho.targets.target import Target
 
@@ -87,6 +88,7 @@ class _Contents:
     table: dict[str, StoredTensor]
     views: dict[str, View] = field(default_factory=dict)
     faults: FaultMap = field(default_factory=FaultMap)
+    reload: Reload | None = None
 
 
 def write_program(program: Program, path: Path) -> None:

@@ -136,6 +136,7 @@ class Device:
         read_noise: drawn once a run and time, as published models do, or at every MVM with its exact variance.
         asymmetry: standard deviation over the columns of the relative difference between the two polarities' gains.
         stuck_low, stuck_high: parts of the devices that hold no conductance, or the largest, whatever is programmed.
+        endurance: how often a device can be programmed; None is unknown.
     """
 
     __pydantic_config__ = STRICT
@@ -147,6 +148,7 @@ class Device:
     asymmetry: NotNegative = 0.0
     stuck_low: Fraction = 0.0
     stuck_high: Fraction = 0.0
+    endurance: Count | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -260,6 +262,7 @@ class Costs:
             whose energy stands apart.
         dac_energy_nj, adc_energy_nj: one conversion, where it is known apart from the MVM.
         digital_latency_ns, digital_energy_nj: one vector through a core's digital unit.
+        write_latency_ns, write_energy_nj: programming all cells of one tile; tiles are programmed one after another.
         tile_area_mm2: one core. chip_area_mm2: a whole die.
     """
 
@@ -271,6 +274,8 @@ class Costs:
     adc_energy_nj: NotNegative | None = None
     digital_latency_ns: NotNegative | None = None
     digital_energy_nj: NotNegative | None = None
+    write_latency_ns: NotNegative | None = None
+    write_energy_nj: NotNegative | None = None
     tile_area_mm2: Positive | None = None
     chip_area_mm2: Positive | None = None
 

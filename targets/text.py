@@ -76,7 +76,7 @@ def parse_program(text: str, tensors: Mapping[str, Array]) -> Program:
         if line.strip() and not line.lstrip().startswith("#"):
             parser.read(number, line)
     parts = parser.finish()
-    missing = [f.name for f in fields(Program) if f.repr and f.name not in parts]
+    missing = [f.name for f in fields(Program) if f.repr and f.name not in parts and f.default is MISSING]
     if missing:
         raise ProgramError(f"the text has no line {name!r}" for name in missing)
     listed = {t.name: (t.dtype, t.shape, t.sha256) for t in parts.pop("tensors")}
@@ -111,7 +111,7 @@ def _below(node: Any, depth: int) -> Iterator[str]:
             for item in value:
                 kind: Any = type(item)
                 yield from _lines(keyword(kind, part), item, depth)
-        else:
+        elif value is not None:
             yield from _lines(part, value, depth)
 
 

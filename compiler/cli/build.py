@@ -28,6 +28,20 @@ SUFFIX = ".mho"
 @click.option("--chips", type=click.IntRange(1), help="The most chips; as many as needed by default.")
 @click.option("--tiles", type=click.IntRange(1), help="The most tiles in all.")
 @click.option(
+    "--allow-reload", is_flag=True, default=None, help="Rewrite tiles between layers where there are too few of them."
+)
+@click.option(
+    "--reload",
+    type=click.Choice(["order", "alternate", "batch"]),
+    help="How tiles take turns: every inference in the same order, every other one backwards within each layer, or a "
+    "whole batch at a time.  [default: alternate]",
+)
+@click.option(
+    "--inferences",
+    type=click.IntRange(1),
+    help="How many to count writes for; with --reload batch the size of a batch.  [default: 1000]",
+)
+@click.option(
     "--pack",
     type=click.Choice(["none", "pipelined", "sequential"]),
     help="Which blocks may share a tile: none; those that share neither rows nor columns, so that they may fire at "
@@ -151,6 +165,9 @@ def pipeline_flags(flags: dict[str, Any]) -> dict[str, dict[str, Any]]:
         "expand": ("expand.layers",),
         "chips": ("partition.chips", "devices.chips", "replicate.chips"),
         "tiles": ("partition.tiles", "replicate.tiles", "devices.tiles"),
+        "allow_reload": ("reload.allow",),
+        "reload": ("reload.mode",),
+        "inferences": ("reload.inferences",),
         "devices": ("devices.devices",),
         "devices_of": ("devices.devices_of",),
         "sensitive": ("devices.sensitive",),

@@ -9,6 +9,7 @@ from typing import Any
 from mho.report.jsonable import jsonable, number
 from mho.report.lines import BlockLine, ComponentLine, LayerLine, StepLine, Summary, TileLine
 from mho.report.pareto import ParetoLine
+from mho.report.reload import ReloadLine
 from mho.report.summary import Report
 from mho.targets.isa import Site
 from mho.targets.program import CostLine, Decision, LinkTraffic, Manifest, SolverFacts
@@ -41,6 +42,7 @@ def as_json(report: Report) -> Json:
         "timing": jsonable(asdict(report.timing)),
         "solvers": [_solver(solver) for solver in report.solvers],
         "faults": None if report.faults is None else jsonable(asdict(report.faults)),
+        "reload": _reload(report.reload),
         "accuracy": None if report.accuracy is None else report.accuracy.as_json(),
         "provenance": _provenance(report.manifest),
     }
@@ -153,6 +155,13 @@ def _slot(line: StepLine) -> Json:
 def _point(line: ParetoLine) -> Json:
     facts: Json = jsonable({**asdict(line.point), "speed": line.speed, "compiled": line.compiled})
     return facts
+
+
+def _reload(line: ReloadLine | None) -> Json | None:
+    if line is None:
+        return None
+    facts: Json = jsonable(asdict(line))
+    return {**facts, "writes_an_inference": line.writes_an_inference}
 
 
 def _provenance(manifest: Manifest) -> Json:

@@ -12,6 +12,7 @@ from mho.report.costs import area_mm2, components, missing, ratio
 from mho.report.faults import FaultLine, fault_line
 from mho.report.lines import UNITS, BlockLine, ComponentLine, LayerLine, Reason, StepLine, Summary, TileLine
 from mho.report.pareto import ParetoLine, pareto_lines
+from mho.report.reload import ReloadLine, chips_of, reload_line
 from mho.targets.errors import DataError, plain
 from mho.targets.isa import CoreProgram, Load, Site
 from mho.targets.program import (
@@ -50,6 +51,7 @@ class Report:
         faults: what was avoided; None where the program has no fault map.
         pareto: what other numbers of copies would cost, where that was asked for.
         timing: how the schedule was made, and what limits it.
+        reload: how tiles take turns; None where each has a place of its own.
     """
 
     manifest: Manifest
@@ -68,6 +70,7 @@ class Report:
     faults: FaultLine | None = None
     pareto: tuple[ParetoLine, ...] = ()
     timing: Timing = field(default_factory=Timing)
+    reload: ReloadLine | None = None
 
     @property
     def stated(self) -> str:
@@ -160,6 +163,7 @@ def summarise(program: Program, accuracy: object = None) -> Report:
         faults=fault_line(program),
         pareto=pareto_lines(program.mapping.pareto, layers),
         timing=program.mapping.timing,
+        reload=reload_line(program),
     )
 
 
@@ -227,7 +231,7 @@ def _summary(
         macs=macs,
         tiles=len(tiles),
         tiles_lower_bound=program.mapping.tiles_lower_bound,
-        chips=program.mapping.chips,
+        chips=program.mapping.chips if program.reload is None else chips_of(program.reload),
         utilisation=sum(b.weights for t in tiles for b in t.blocks) / cells if tiles else 0.0,
         latency_ns=costs.latency_ns,
         interval_ns=costs.interval_ns,

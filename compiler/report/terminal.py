@@ -125,11 +125,13 @@ def _total_lines(report: Report) -> Iterator[tuple[str, RenderableType]]:
     yield "tiles", Text(_tiles_line(report))
     if report.faults is not None:
         yield "faults", Text(str(report.faults))
+    if report.reload is not None:
+        yield "reload", Text(str(report.reload))
     yield "utilisation", Text(f"{q.percent(summary.utilisation)} of their cells hold a weight")
     yield "weights", Text(f"{q.whole(summary.weights)}; {q.short(summary.macs)} multiplications an inference")
     yield "devices", Text(_devices_line(report))
     yield "latency", Text(_least(summary, "latency", q.duration(summary.latency_ns)))
-    yield "interval", Text(_interval(_least(summary, "interval", q.duration(summary.interval_ns))))
+    yield "interval", Text(_interval(report, _least(summary, "interval", q.duration(summary.interval_ns))))
     if report.timing.latency_bound_ns is not None:
         yield "schedule", _schedule(report.timing)
     yield "energy", Text(_least(summary, "energy", q.energy(summary.energy_nj)))
@@ -148,8 +150,9 @@ def _least(summary: Summary, total: Total, value: str) -> str:
     return value if value == q.UNKNOWN or not summary.missing[total] else f"at least {value}"
 
 
-def _interval(value: str) -> str:
-    return value if value == q.UNKNOWN else f"{value} where layers work as a pipeline"
+def _interval(report: Report, value: str) -> str:
+    how = "where layers work as a pipeline" if report.reload is None else "where no inference overlaps the next"
+    return value if value == q.UNKNOWN else f"{value} {how}"
 
 
 def _schedule(timing: Timing) -> RenderableType:
@@ -200,6 +203,9 @@ def _tiles_line(report: Report) -> str:
     of = f" of {q.whole(room * summary.chips)}" if room is not None else ""
     chips = "1 chip" if summary.chips == 1 else f"{summary.chips} chips"
     least = q.whole(summary.tiles_lower_bound)
+    if report.reload is not None:
+        of = f" in turn on the {q.whole(report.reload.tiles)}"
+        return f"{q.whole(summary.tiles)}{of} of {chips}; this packing mode needs at least {least}"
     return f"{q.whole(summary.tiles)}{of} on {chips}; this packing mode needs at least {least}"
 
 

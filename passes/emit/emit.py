@@ -91,6 +91,7 @@ class Emit:
             ),
             tensors=code.tensors,
             faults=tiling.faults.within(placement.partition.chips, placement.grid),
+            reload=placement.partition.ranged.reload,
         )
 
 

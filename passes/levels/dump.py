@@ -58,8 +58,9 @@ def _(level: Tiling) -> str:
 
 @level_text.register
 def _(level: Ranged) -> str:
-    ranges = level.adc_ranges.items()
-    return "".join(f"adc {_json(layer)} block={block} range={value:g}\n" for (layer, block), value in ranges)
+    ranges, reload = level.adc_ranges.items(), level.reload
+    turns = "" if reload is None else f"reload mode={reload.mode} tiles={len(reload.sites)} writes={reload.writes}\n"
+    return turns + "".join(f"adc {_json(layer)} block={block} range={value:g}\n" for (layer, block), value in ranges)
 
 
 @level_text.register

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from mho.passes.levels.tiling import Tiling
 from mho.targets.isa import Site
 from mho.targets.program import CostFacts, LinkTraffic, Slot, SolverFacts, Timing
+from mho.targets.reload import Reload
 
 
 @dataclass(frozen=True)
@@ -17,10 +18,13 @@ class Ranged:
     Attributes:
         adc_ranges: (layer, block number) → full scale in units of the block's largest weight times the input
             range; blocks that share a converter have equal ranges.
+        reload: how the tiles take turns on a machine that has fewer; then chips and sites are those of a machine that
+            is large enough. None where each tile has a place of its own.
     """
 
     tiling: Tiling
     adc_ranges: Mapping[tuple[str, int], float]
+    reload: Reload | None = None
 
 
 @dataclass(frozen=True)

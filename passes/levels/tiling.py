@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from mho.passes.levels.network import Calibrated
 from mho.targets.faults import FaultMap
@@ -60,6 +60,7 @@ class Tiling:
             blocks of a tile agree in it.
         pareto: what other numbers of copies would cost, where that was asked for.
         packed: whether the tiles are a packing that stays as it is; else a tile a block, or one that may be improved.
+        cut_for: the crossbar that blocks are cut and packed for, where that is less than the machine's; else None.
     """
 
     calibrated: Calibrated
@@ -73,6 +74,11 @@ class Tiling:
     devices: Mapping[str, int] = field(default_factory=dict)
     pareto: tuple[ParetoPoint, ...] = ()
     packed: bool = False
+    cut_for: Crossbar | None = None
+
+    def with_crossbar(self, crossbar: Crossbar) -> Tiling:
+        """The same for another crossbar."""
+        return replace(self, target=replace(self.target, crossbar=crossbar))
 
     def crossbar_of(self, matrix: str) -> Crossbar:
         """The crossbar as the blocks of a matrix find it: fewer devices a weight are more columns."""

@@ -11,8 +11,10 @@ from mho.passes.levels.plan import Partition, Ranged
 from mho.passes.levels.tiling import Tiling
 from mho.passes.place.bisect import ChipLimits, refine_pairs
 from mho.passes.place.fill_chips import Filling, fill_fewest, fill_near, members_of
-from mho.passes.place.room import Room, chip_sites, no_site, smaller_tiles, survivors
+from mho.passes.place.misfit import Knob, misfit
+from mho.passes.place.room import Room, chip_sites, no_site, spare_lines, survivors
 from mho.passes.place.traffic import Floats, Indices, TileFlows, cut_words, tile_flows, tiles_of_blocks
+from mho.passes.reload.pages import chips_in_order
 from mho.passes.solver import Effort, budget
 from mho.targets.errors import FitError, plain
 from mho.targets.program import SolverFacts
@@ -49,6 +51,8 @@ class PartitionChips:
         Raises:
             FitError: the tiles do not fit the chips that are allowed.
         """
+        if ranged.reload is not None:
+            return chips_in_order(ranged)
         tiling = ranged.tiling
         unit_of = converter_units(tiling)
         sizes = np.bincount(unit_of)
@@ -92,36 +96,55 @@ class PartitionChips:
         if not len(filling.left):
             return filling
         needed = fill_fewest(room, unit_of, least, None).chips
-        live = sum(room.live(chip) for chip in range(filling.chips))
-        advice = KNOBS if live < len(unit_of) else f"or {smaller_tiles(room, filling.chips)}"
-        raise FitError(
-            f"{no_site(room, np.isin(unit_of, filling.left))}: {survivors(room, tiling, filling.chips)} "
-            f"{_heaviest(tiling)} Allow more chips (--chips {needed}), {advice}"
-        )
+        left = f"{no_site(room, np.isin(unit_of, filling.left))}: {survivors(room, tiling, filling.chips)}"
+        more = [Knob(f"--chips {needed}")]
+        raise self._refusal(tiling, [left], more, spare_lines(room, filling.chips))
 
     def _check(self, tiling: Tiling, capacity: int, largest: int, needed: int) -> None:
         name, count = plain(tiling.target.name), len(tiling.tiles)
-        problems = []
+        problems, room = list[str](), list[Knob]()
         if largest > capacity:
-            problems.append(
+            raise FitError(
                 f"{largest} tiles add their charge before one converter and need one chip, but a chip of {name} has "
                 f"{capacity} tiles. Lower crossbar.analog_rows of the machine."
             )
-        elif self.chips is not None and needed > self.chips:
+        if self.chips is not None and needed > self.chips:
             over = max(count - self.chips * capacity, 1)
             problems.append(
                 f"The network needs {_count(count, 'tile')}, but {_count(self.chips, 'chip')} of {name} with "
                 f"{capacity} tiles each {'is' if self.chips == 1 else 'are'} allowed: {_count(over, 'tile')} too many; "
-                f"{needed} chips would do. {_heaviest(tiling)} Allow more chips (--chips {needed}), {KNOBS}"
+                f"{needed} chips would do."
             )
+            room.append(Knob(f"--chips {needed}", f"room for {needed * capacity:,} tiles"))
         if self.tiles is not None and count > self.tiles:
             problems.append(
                 f"The network needs {_count(count, 'tile')}, but {self.tiles} are allowed: "
-                f"{_count(count - self.tiles, 'tile')} too many. {_heaviest(tiling)} "
-                f"Allow more tiles (--tiles {count}), {KNOBS}"
+                f"{_count(count - self.tiles, 'tile')} too many."
             )
+            room.append(Knob(f"--tiles {count}"))
         if problems:
-            raise FitError(problems)
+            more = Knob(" ".join(knob.flags for knob in room), room[0].told)
+            raise self._refusal(tiling, problems, [more])
+
+    def _refusal(
+        self, tiling: Tiling, problems: list[str], room: list[Knob], spare: tuple[int, int] | None = None
+    ) -> FitError:
+        return FitError([*problems, *misfit(tiling, self._lacking, room, self.chips, self.tiles, spare).sentences()])
+
+    def _lacking(self, tiling: Tiling) -> int:
+        """Tiles of a tiling that find no place under the limits."""
+        unit_of = converter_units(tiling)
+        capacity = tiling.target.mesh.tiles or max(len(tiling.tiles), 1)
+        least = int(pack_units(np.bincount(unit_of), capacity).max(initial=0)) + 1
+        over = max(0, len(tiling.tiles) - (len(tiling.tiles) if self.tiles is None else self.tiles))
+        if self.chips is None:
+            return over
+        if least > self.chips:
+            return max(over, 1, len(tiling.tiles) - self.chips * capacity)
+        if tiling.target.mesh.tiles is None or not tiling.faults.barred:
+            return over
+        left = fill_fewest(_room(tiling), unit_of, least, self.chips).left
+        return max(over, int(np.isin(unit_of, left).sum()))
 
 
 def _room(tiling: Tiling) -> Room:
@@ -277,17 +300,6 @@ def _words_inside(flows: TileFlows, units: int, span: int) -> Floats:
     for i in range(units - 2, -1, -1):
         inside[i, 1:] += inside[i + 1, :-1]
     return inside
-
-
-def _heaviest(tiling: Tiling) -> str:
-    tile_of = tiles_of_blocks(tiling)
-    held: dict[str, set[int]] = {}
-    for block in tiling.blocks:
-        held.setdefault(block.matrix, set()).add(int(tile_of[block.number]))
-    names = {layer.matrix: layer.name for layer in reversed(layers(tiling.calibrated.network.steps))}
-    ranked = sorted(held.items(), key=lambda item: -len(item[1]))[:3]
-    listed = ", ".join(f"{plain(names.get(matrix, matrix))} ({len(tiles)})" for matrix, tiles in ranked)
-    return f"Most tiles go to {listed}."
 
 
 def _count(number: int, noun: str) -> str:

@@ -18,6 +18,7 @@ from mho.passes.place.partition import KNOBS, converter_units
 from mho.passes.place.room import Room, chip_sites, no_site, smaller_tiles, survivors
 from mho.passes.place.traffic import Floats, Indices, TileFlows, tile_flows
 from mho.passes.place.windows import improve
+from mho.passes.reload.pages import sites_in_order
 from mho.passes.solver import Budget, Effort, budget
 from mho.targets.errors import FitError
 from mho.targets.isa import Site
@@ -62,6 +63,8 @@ class PlaceCores:
 
     def run(self, partition: Partition) -> Placement:
         """Place all chips, side by side."""
+        if partition.ranged.reload is not None:
+            return sites_in_order(partition)
         tiling = partition.ranged.tiling
         chip_of = np.array(partition.chip_of, np.int64)
         order = np.argsort(converter_units(tiling), kind="stable")

@@ -147,8 +147,17 @@ def survivors(room: Room, tiling: Tiling, chips: int) -> str:
     )
 
 
+def spare_lines(room: Room, chips: int) -> tuple[int, int] | None:
+    """Rows and columns to leave spare so that every tile fits every site that is not dead; None where all are."""
+    offers = np.concatenate([room.offers(chip) for chip in range(chips)])
+    live = offers[(offers > 0).all(axis=1)]
+    if not len(live):
+        return None
+    rows, columns = (room.crossbar.rows, room.crossbar.columns) - live.min(axis=0)
+    return int(rows), int(columns)
+
+
 def smaller_tiles(room: Room, chips: int) -> str:
     """What makes every tile fit every site that is not dead."""
-    offers = np.concatenate([room.offers(chip) for chip in range(chips)])
-    rows, columns = (room.crossbar.rows, room.crossbar.columns) - offers[(offers > 0).all(axis=1)].min(axis=0)
+    rows, columns = spare_lines(room, chips) or (0, 0)
     return f"leave as many lines of every tile spare as the map takes (--spare-rows {rows} --spare-columns {columns})."

@@ -97,7 +97,7 @@ def _chips(placement: Placement) -> Iterator[str]:
 def _links(plan: Plan) -> Iterator[str]:
     placement = plan.routing.placement
     tiling = placement.partition.ranged.tiling
-    if len(placement.site_of) != len(tiling.tiles):
+    if len(placement.site_of) != len(tiling.tiles) or placement.partition.ranged.reload is not None:
         return
     flows = tile_flows(tiling)
     expected: Counter[tuple[Site, Site]] = Counter()

@@ -13,6 +13,8 @@ from hypothesis import strategies as st
 
 import mho
 from mho.examples.builder import Builder
+from mho.passes.place.partition import PartitionChips
+from mho.passes.reload.reload import ReloadTiles
 from mho.passes.tile.pack import Mode
 from mho.passes.unfold.groups import ChooseGroups
 from mho.passes.unfold.unfold import ChooseUnfolding
@@ -21,6 +23,7 @@ from mho.runtime.interpreter import Interpreter
 from mho.runtime.machine import Machine
 from mho.stages import Stages
 from mho.targets.check import check_program
+from mho.targets.reload import ReloadMode
 from mho.targets.target import Converter, Core, Crossbar, Mesh, Target
 from tests.compilations import Copies, pipeline
 from tests.differential.reference import IDEAL_TOLERANCE, reference, worst_error
@@ -126,6 +129,39 @@ def test_whatever_compiles_is_sound_complete_and_exact(
     assert_each_weight_is_there_once_a_replica(compiled, replicas)
     found = compiled.run(x, effects=Effects.ideal())
     assert worst_error(found, reference(network.model, compiled, {"x": x}, None)) <= IDEAL_TOLERANCE
+    assert_executors_agree(compiled)
+
+
+@settings(max_examples=20, deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow])
+@given(
+    network=st.one_of(perceptrons(), convolutions()),
+    target=machines(),
+    pack=st.sampled_from(["none", "pipelined", "sequential"]),
+    replicas=st.sampled_from([1, 2]),
+    tiles=st.integers(1, 6),
+    mode=st.sampled_from(["order", "alternate", "batch"]),
+)
+def test_a_reloaded_network_computes_what_a_large_machine_does(
+    network: Network, target: Target, pack: Mode, replicas: Copies, tiles: int, mode: ReloadMode
+) -> None:
+    x = np.random.default_rng(0).standard_normal((3, *network.sample)).astype(np.float32)
+    alone = replace(target, crossbar=replace(target.crossbar, analog_rows=None))
+    large = pipeline(pack, replicas, effort=0.02, tiles=64)
+    options = replace(
+        large,
+        reload=ReloadTiles(allow=True, mode=mode, inferences=20),
+        partition=PartitionChips(chips=1, tiles=tiles, effort="fast"),
+    )
+    compiled = mho.compile(network.model, alone, x, pipeline=options, stages=Stages(verify=True))
+    program = compiled.program
+    assert check_program(program) == ()
+    assert_each_weight_is_there_once_a_replica(compiled, replicas)
+    room = min(tiles, alone.mesh.tiles or tiles)
+    assert (program.reload is not None) == (len(program.cores) > room)
+    assert program.reload is None or len(program.reload.sites) == room
+    wanted = mho.compile(network.model, alone, x, pipeline=large).run(x, effects=Effects.quantised())
+    found = compiled.run(x, effects=Effects.quantised())
+    assert all(np.array_equal(found[name], wanted[name]) for name in wanted)
     assert_executors_agree(compiled)
 
 

@@ -173,16 +173,27 @@ def test_what_the_map_leaves_is_too_little() -> None:
         placed(with_faults([(4, 12)], 3, faults), chips=1)
     assert str(caught.value) == (
         "3 tiles (3 of 4 × 4) found no site: the fault map leaves 2 of the 3 tiles of 1 chip of bench, 0 of them with "
-        "all 4 rows and 4 columns, and the network needs 3. Most tiles go to l0 (3). Allow more chips (--chips 2), "
-        "pack several blocks into a tile (--pack sequential) or use fewer replicas (--replicate 1)."
+        "all 4 rows and 4 columns, and the network needs 3.\n"
+        "This is enough: --chips 2.\n"
+        "Tiles saved by leaving a layer digital (--digital LAYER), or by less of it; * is enough: "
+        "l0 3* (1 with 8 of its 12 columns)."
     )
     with pytest.raises(FitError) as caught:
         placed(with_faults([(4, 6)], 3, faults), chips=1)
     assert str(caught.value) == (
         "1 tile (1 of 4 × 4) found no site: the fault map leaves 2 of the 3 tiles of 1 chip of bench, 0 of them with "
-        "all 4 rows and 4 columns, and the network needs 2. Most tiles go to l0 (2). Allow more chips (--chips 2), "
-        "or leave as many lines of every tile spare as the map takes (--spare-rows 1 --spare-columns 2)."
+        "all 4 rows and 4 columns, and the network needs 2.\n"
+        "This is enough: --chips 2.\n"
+        "Tiles saved by leaving a layer digital (--digital LAYER), or by less of it; * is enough: "
+        "l0 2* (1 with 4 of its 6 columns)."
     )
+
+
+def test_smaller_tiles_are_offered_where_they_find_sites() -> None:
+    worn = FaultMap(tiles=tuple(TileFaults(site=Site(0, x, 0), rows=(0,)) for x in range(3)))
+    with pytest.raises(FitError) as caught:
+        placed(with_faults([(4, 4)], 3, worn), chips=1)
+    assert "Each of these is enough: --spare-rows 1 --spare-columns 0 (2 tiles); --chips 2." in str(caught.value)
 
 
 def best_by_trying(flow: np.ndarray, distance: np.ndarray, mask: Mask) -> float:
