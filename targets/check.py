@@ -1,6 +1,7 @@
 """`check_program`: verifies a program independently of the compiler that made it.
 
-Here: names, values and tensors of the sequence. Tiles are in `check_tiles`, kernels in `check_kernels`.
+Here: names, values and tensors of the sequence. Tiles are in `check_tiles`, kernels in `check_kernels`, what they and
+links have to hold in `check_buffers`, and what links carry in `check_routes`.
 """
 
 from __future__ import annotations
@@ -10,7 +11,9 @@ from collections.abc import Iterable, Iterator
 from math import prod
 from pathlib import Path
 
+from mho.targets.check_buffers import check_buffers
 from mho.targets.check_kernels import check_kernels
+from mho.targets.check_routes import check_routes
 from mho.targets.check_tiles import check_tiles
 from mho.targets.errors import ProgramError, plain
 from mho.targets.mapped_tensors import MappedTensors
@@ -55,7 +58,8 @@ def check_program(program: Program) -> tuple[str, ...]:
 
     Digests are not read here: see `program_file.check_tensors`.
     """
-    return tuple(plain(problem) for problem in (*_sequence(program), *check_tiles(program), *check_kernels(program)))
+    parts = _sequence, check_tiles, check_kernels, check_buffers, check_routes
+    return tuple(plain(problem) for part in parts for problem in part(program))
 
 
 def _sequence(program: Program) -> Iterator[str]:

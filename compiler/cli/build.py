@@ -53,6 +53,11 @@ SUFFIX = ".mho"
     "--replicate", type=Copies(), metavar="N|fill", help="Copies of each matrix, or fill the chips.  [default: 1]"
 )
 @click.option(
+    "--routes",
+    type=click.Choice(["xy", "yx", "balanced"]),
+    help="Words go along the row first, along the column first, or as loads the hottest link least.  [default: xy]",
+)
+@click.option(
     "--effort", type=Effort(), metavar="fast|normal|max|SECONDS", help="How hard to search.  [default: normal]"
 )
 @click.option("--seed", type=click.IntRange(0), help="Of every random draw and search.  [default: 0]")
@@ -132,8 +137,9 @@ def pipeline_flags(flags: dict[str, Any]) -> dict[str, dict[str, Any]]:
         "replicate": ("replicate.replicas", "devices.replicas"),
         "spare_rows": ("spare.rows",),
         "spare_columns": ("spare.columns",),
-        "effort": ("devices.effort", "pack.effort", "partition.effort", "place.effort"),
-        "seed": ("expand.seed", "devices.seed", "pack.seed", "partition.seed", "place.seed"),
+        "routes": ("route.mode",),
+        "effort": ("devices.effort", "pack.effort", "partition.effort", "place.effort", "route.effort"),
+        "seed": ("expand.seed", "devices.seed", "pack.seed", "partition.seed", "place.seed", "route.seed"),
     }
     flags = flags | {name: merged(flags[name]) for name in ("devices_of", "expand")}
     tables: dict[str, dict[str, Any]] = {}
