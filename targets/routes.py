@@ -262,6 +262,18 @@ class Routes:
         """Words over every link: [links]; exactly 0 where nothing goes."""
         return np.where(self.used, self.loads(self.deliveries.words), 0.0)
 
+    def way(self, entry: int) -> tuple[Site, ...]:
+        """The sites on the way of one entry, both ends included."""
+        begin, *corners = self.corners[:, entry].tolist()
+        width, numbers = self.floor.grid[0], [begin]
+        for stop, step in zip(corners, (width, 1, 0, 1, width), strict=True):
+            if step == 0 and stop != numbers[-1]:
+                numbers.append(stop)
+            elif step:
+                ahead = step if stop >= numbers[-1] else -step
+                numbers += range(numbers[-1] + ahead, stop + ahead, ahead)
+        return tuple(self.floor.site(number) for number in numbers)
+
     def traffic(self) -> tuple[LinkTraffic, ...]:
         """Words over every link that carries some, by source and target."""
         links = np.flatnonzero(self.used)

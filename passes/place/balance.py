@@ -21,8 +21,8 @@ from mho.targets.program import SolverFacts
 from mho.targets.routes import Deliveries, Flags, Floor, Routes
 
 ROUNDS = 400
-LEAST_ROUNDS = 40
-RUNS_A_SECOND = 2e6
+LEAST_ROUNDS = 60
+RUNS_A_SECOND = 4e6
 """Runs of links that a core looks at in about a second, in all rounds together."""
 
 MOST_CHANGES = 2000
