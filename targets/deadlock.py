@@ -99,7 +99,7 @@ def _left(before: Indices, after: Indices, channels: int) -> np.ndarray[tuple[in
 
 
 def _circle(before: Indices, after: Indices) -> list[int]:
-    """One cycle of a graph; each channel that remained has one before it that did."""
+    """One cycle of a graph in which each channel has one before it, the lowest number first."""
     if not len(before):
         return []
     back = dict(zip(after.tolist(), before.tolist(), strict=True))
@@ -108,7 +108,9 @@ def _circle(before: Indices, after: Indices) -> list[int]:
     while at not in seen:
         seen[at] = len(seen)
         at = back[at]
-    return list(seen)[seen[at] :][::-1]
+    circle = list(seen)[seen[at] :][::-1]
+    begin = circle.index(min(circle))
+    return circle[begin:] + circle[:begin]
 
 
 def _channel(routes: Routes, links: int, channel: int) -> str:

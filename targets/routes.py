@@ -236,7 +236,7 @@ class Routes:
             found.append(floor.along(begun - np.bincount(runs.stop[mine], share, floor.sites), direction))
         between = self.crossing(runs.cross_key) - floor.links
         found.append(np.bincount(between, weight[runs.cross_delivery], len(self.crossings)))
-        return np.concatenate(found)
+        return np.concatenate(found).astype(np.float64)
 
     def sums(self, value: Floats) -> Floats:
         """The sum of a value of every link over the links of each delivery: [deliveries]."""

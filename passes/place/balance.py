@@ -87,8 +87,9 @@ def balanced(
 
 
 def _choice(floor: Floor, deliveries: Deliveries, channels: int) -> Choice:
+    row_first = np.zeros(len(deliveries.source), np.bool_)
+    deliveries = deliveries.by(row_first)
     free = _may_choose(floor, deliveries, channels)
-    row_first = np.zeros(len(free), np.bool_)
     keys = [Routes(floor, deliveries.by(first)).crossed[2] for first in (row_first, ~row_first)]
     crossings, chosen = np.unique(np.concatenate(keys)), deliveries.some(free)
     row, column = (Routes(floor, chosen.by(np.full(int(free.sum()), first)), crossings) for first in (False, True))
