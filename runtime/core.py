@@ -182,9 +182,11 @@ class Core:
         Raises:
             ProgramError: an instruction does not suit what its buffers hold.
         """
-        for self._now in self._firing.passes:
+        for positions in self._firing.passes:
+            self._now = positions
             self._sent.clear()
-            for self.position, instruction in enumerate(self.kernel.body):
+            for position, instruction in enumerate(self.kernel.body):
+                self.position = position
                 match instruction:
                     case Accumulate():
                         channel = (instruction.source, self.site, instruction.channel)

@@ -96,8 +96,8 @@ class Interpreter:
             wrong = np.flatnonzero(done.stored != 1)
             if len(wrong):
                 raise ProgramError(
-                    f"layer {plain(math.layer)}: {len(wrong)} of {len(done.stored)} columns, the first of them {wrong[0]}, "
-                    "are not stored exactly once"
+                    f"layer {plain(math.layer)}: {len(wrong)} of {len(done.stored)} columns, the first of them "
+                    f"{wrong[0]}, are not stored exactly once"
                 )
 
     @cached_property
@@ -130,7 +130,9 @@ def _run(cores: list[Core], firing: Firing) -> None:
         waits = [next(steps, None) for _, steps in waiting]
         moved = firing.links.step()
         if not moved and None not in waits and sum(core.done for core in cores) == before:
-            told = [f"core {c.site} for {_wait_text(wait)}" for (c, _), wait in zip(waiting, waits, strict=True) if wait]
+            told = [
+                f"core {c.site} for {_wait_text(wait)}" for (c, _), wait in zip(waiting, waits, strict=True) if wait
+            ]
             told += firing.links.standing()
             raise ProgramError(f"layer {plain(firing.math.layer)}: deadlock, cores wait for ever: {', '.join(told)}")
         waiting = [core for core, wait in zip(waiting, waits, strict=True) if wait is not None]

@@ -1,7 +1,7 @@
 """`Links`: vectors on their way over links that hold a finite number of them, hop by hop.
 
-A vector stays in a buffer until the next one on its way has room, a tree's until each of its branches had. So vectors can
-wait for each other in a circle where the program's routes allow it, and then stand still for ever.
+A vector stays in a buffer until the next one on its way has room, a tree's until each of its branches had. So vectors
+can wait for each other in a circle where the program's routes allow it, and then stand still for ever.
 """
 
 from __future__ import annotations
@@ -68,7 +68,9 @@ class Links:
 
     def step(self) -> bool:
         """Every vector moves by a hop where there is room; False where none does."""
-        moved = [self._advance(held) for held in (*self._outputs.values(), *(h for q in self._held.values() for h in q))]
+        moved = [
+            self._advance(held) for held in (*self._outputs.values(), *(h for q in self._held.values() for h in q))
+        ]
         self._outputs = {site: held for site, held in self._outputs.items() if held.rest}
         self._held = {hop: left for hop, q in self._held.items() if (left := [held for held in q if held.rest])}
         return any(moved)
@@ -104,7 +106,8 @@ class Network:
         if entry is None:
             return None
         hops = self._hops(entry)
-        return Flight({one: (other,) for one, other in pairwise((None, *hops))}, frozenset((target,)), arrive)
+        branches = {one: (other,) for one, other in zip((None, *hops), hops, strict=False)}
+        return Flight(branches, frozenset((target,)), arrive)
 
     def deliver_everything(self) -> int:
         """Sends every delivery of the program at once over links with finite buffers; returns how many arrived.
@@ -133,7 +136,8 @@ class Network:
         for source, count in zip(deliveries.source.tolist(), deliveries.count.tolist(), strict=True):
             branches: dict[Hop | None, dict[Hop, None]] = {}
             for entry in range(first, first + count):
-                for one, other in pairwise((None, *self._hops(entry))):
+                hops = self._hops(entry)
+                for one, other in zip((None, *hops), hops, strict=False):
                     branches.setdefault(one, {})[other] = None
             ends = frozenset(self._sites[core] for core in deliveries.target[first : first + count].tolist())
             tree = {hop: tuple(following) for hop, following in branches.items()}

@@ -9,10 +9,10 @@ A core keeps, for every matrix of which it holds a block (layers that share a ma
 | channels | depth times length of each partial sum that it adds up |
 | outputs | the vectors that it sends or stores |
 
-A depth of 1 is enough: a sender waits until the last message of its channel has been taken. Each core then goes through its
-instructions in one order and a channel joins two of them, so the program is a marked graph (Commoner, Holt, Even and
-Pnueli, J. Computer and System Sciences 5, 1971). One pass that ends leaves all channels empty as it found them, so
-any number of passes end, in whatever order cores work.
+A depth of 1 is enough: a sender waits until the last message of its channel has been taken. Each core then goes through
+its instructions in one order and a channel joins two of them, so the program is a marked graph (Commoner, Holt, Even
+and Pnueli, J. Computer and System Sciences 5, 1971). One pass that ends leaves all channels empty as it found them,
+so any number of passes end, in whatever order cores work.
 """
 
 from __future__ import annotations
@@ -74,9 +74,8 @@ def longest_vector(cores: Iterable[CoreProgram]) -> int:
 def line_rows(window: Window) -> int:
     """Rows of an image that a layer keeps while it goes through it row by row.
 
-    Those that a window covers, and those that come until it has moved on by its stride; of an image that is spread by zeros
-    only its own rows count. Line buffers of streaming convolutions are as large, but for the rows that come (Bacis et
-    al., IPDPS Workshops 2017).
+    Those that a window covers, and those that come until it has moved on by its stride; of an image that is spread by
+    zeros only its own rows count.
     """
     covered = (window.kernel[0] - 1) * window.dilations[0] + 1
     return ceil(covered / window.spread[0]) + ceil(window.strides[0] / window.spread[0])

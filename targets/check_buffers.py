@@ -49,7 +49,8 @@ def _memory(memory: Memory, needed: Memory, limit: int | None) -> Iterator[str]:
     for part in fields(Memory):
         has, needs = getattr(memory, part.name), getattr(needed, part.name)
         if has < needs:
-            yield f"its {part.name.removesuffix('_words')} buffer of {has} words is too small for the {needs} of its layers"
+            kind = part.name.removesuffix("_words")
+            yield f"its {kind} buffer of {has} words is too small for the {needs} of its layers"
     if limit is not None and memory.words > limit:
         yield f"its buffers take {memory.words} words of {limit}"
 

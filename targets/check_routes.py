@@ -1,4 +1,4 @@
-"""Checks of routes: every vector has a way, links carry what is said, and no vectors wait for each other in a circle."""
+"""Checks of routes: vectors have ways, links carry what is said, and no vectors wait for each other in a circle."""
 
 from __future__ import annotations
 
@@ -55,7 +55,8 @@ def _arrays(program: Program) -> Iterator[str]:
     yield from (f"the tensor route/{name} of the routes is not there" for name in FORMATS if name not in arrays)
     for name, array in arrays.items():
         if array.dtype != FORMATS[name] or array.ndim != 1:
-            yield f"the tensor route/{name} is {array.dtype} of shape {array.shape}, not a row of {FORMATS[name].__name__}"
+            wanted = np.dtype(FORMATS[name]).name
+            yield f"the tensor route/{name} is {array.dtype} of shape {array.shape}, not a row of {wanted}"
             return
     if len(arrays) < len(FORMATS):
         return

@@ -2,8 +2,9 @@
 
 A link has one buffer or two, its *virtual channels*, each of which holds a whole vector (virtual cut-through: Kermani
 and Kleinrock, Computer Networks 3, 1979). A vector in one waits for the next on its way, a tree's for each of its
-branches. Where the graph of these dependencies has no cycle, some vector can always move, whatever else is on the way (Dally
-and Seitz, IEEE Trans. Computers C-36, 1987), as long as what arrives is taken: senders wait until the receiver has room.
+branches. Where the graph of these dependencies has no cycle, some vector can always move, whatever else is on the way
+(Dally and Seitz, IEEE Trans. Computers C-36, 1987), as long as what arrives is taken: senders wait until the receiver
+has room.
 
 Ways that are all row first, or all column first, have no cycle. Both together have none in two virtual channels, one
 for each (O1TURN: Seo et al., ISCA 2005). In one channel they have none where those column first go east, so that no
@@ -16,7 +17,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from mho.targets.routes import Floats, Indices, Routes
+from mho.targets.routes import Flags, Floats, Indices, Routes
 
 
 def cyclic_channels(routes: Routes, virtual_channels: int) -> tuple[str, ...]:
@@ -66,7 +67,7 @@ def _turns(routes: Routes, offset: Indices) -> Iterator[Indices]:
         last[entries] = end
 
 
-def _ahead(routes: Routes, entries: np.ndarray[tuple[int], np.dtype[np.bool_]]) -> Iterator[Indices]:
+def _ahead(routes: Routes, entries: Flags) -> Iterator[Indices]:
     """Edges from link to link straight ahead on the ways of some entries: [2, edges] for each direction."""
     floor = routes.floor
     change: Floats = np.zeros((4, floor.sites))
@@ -75,13 +76,12 @@ def _ahead(routes: Routes, entries: np.ndarray[tuple[int], np.dtype[np.bool_]]) 
         mine = entries[entry]
         np.add.at(change, (direction[mine], start[mine]), 1.0)
         np.add.at(change, (direction[mine], (stop - floor.steps[direction])[mine]), -1.0)
-    for direction in range(4):
-        passed = np.flatnonzero(floor.along(change[direction], direction) > 0.5)
-        link = direction * floor.sites + passed
-        yield np.stack([link, link + floor.steps[direction]])
+    for towards in range(4):
+        links = towards * floor.sites + np.flatnonzero(floor.along(change[towards], towards) > 0.5)
+        yield np.stack([links, links + floor.steps[towards]])
 
 
-def _left(before: Indices, after: Indices, channels: int) -> np.ndarray[tuple[int], np.dtype[np.bool_]]:
+def _left(before: Indices, after: Indices, channels: int) -> Flags:
     """The channels that remain when those that nothing waits in any more are taken away, again and again (Kahn)."""
     order = np.argsort(before, kind="stable")
     before, after = before[order], after[order]

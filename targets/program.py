@@ -287,7 +287,8 @@ class Program:
         sequence: the steps in order; values and constants share one name space.
         cores: the cores that hold weights, ordered by site.
         tensors: `matrix/NAME`, `constant/NAME`, `graph/NAME` (serialised ONNX models as bytes), and `route/NAME` (what
-            cores send each other, by their numbers in `cores`). Reading a tensor of a mapped file checks its digest first and raises `ProgramError` where it does not match.
+            cores send each other, by their numbers in `cores`). Reading a tensor of a mapped file checks its digest
+            first and raises `ProgramError` where it does not match.
         faults: what is known to be broken on the chips that it was compiled for.
     """
 

@@ -65,9 +65,10 @@ class Deliveries:
 
     def some(self, chosen: Flags) -> Deliveries:
         """Those that are chosen."""
-        entries = self.target[chosen[self.of]]
-        kept = (part[chosen] for part in (self.words, self.column_first))
-        return Deliveries(self.source[chosen], self.count[chosen], entries, *kept)
+        target = self.target[chosen[self.of]]
+        return Deliveries(
+            self.source[chosen], self.count[chosen], target, self.words[chosen], self.column_first[chosen]
+        )
 
     def renumbered(self, number: Indices) -> Deliveries:
         """The same with other numbers for the cores: `number[old]`."""
@@ -173,8 +174,8 @@ class Routes:
     def corners(self) -> Indices:
         """The sites where the ways may turn: [6, entries].
 
-        Source, behind a run along its column, behind one along a row, on the other chip, behind a run along the row there,
-        target. Where there is no such run, two that follow each other are one.
+        Source, behind a run along its column, behind one along a row, on the other chip, behind a run along the row
+        there, target. Where there is no such run, two that follow each other are one.
         """
         floor, deliveries = self.floor, self.deliveries
         chip, x, y = floor.place[deliveries.source[deliveries.of]].T
@@ -248,8 +249,7 @@ class Routes:
         passed = before[runs.direction, runs.stop] - before[runs.direction, runs.start]
         total = np.bincount(runs.delivery, passed, len(self.deliveries.source))
         crossed = value[self.crossing(runs.cross_key)]
-        summed: Floats = total + np.bincount(runs.cross_delivery, crossed, len(total))
-        return summed
+        return (total + np.bincount(runs.cross_delivery, crossed, len(total))).astype(np.float64)
 
     @cached_property
     def used(self) -> Flags:

@@ -8,7 +8,7 @@ from mho.report import quantities as q
 from mho.targets.isa import Site
 from mho.targets.program import LinkTraffic, Program, RouteMode
 
-_WAYS: dict[RouteMode, str] = {"xy": "row first", "yx": "column first", "balanced": "balanced"}
+_WAYS: dict[RouteMode, str] = {"xy": "row first", "yx": "column first", "balanced": "balanced ways"}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -35,8 +35,8 @@ class RouteLine:
         channels = f", {self.virtual_channels} virtual channels a link" if self.virtual_channels > 1 else ""
         cast = ", multicast" if self.multicast else ""
         return (
-            f"{q.short(self.hottest.words)} words at most, {self.hottest.source} → {self.hottest.target}; "
-            f"{q.short(self.words / self.links)} on average; ways {_WAYS[self.mode]}{channels}{cast}"
+            f"hottest {self.hottest.source} → {self.hottest.target} with {q.short(self.hottest.words)} words, "
+            f"{q.short(self.words / self.links)} on average; {_WAYS[self.mode]}{channels}{cast}"
         )
 
 

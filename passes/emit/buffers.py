@@ -51,9 +51,9 @@ def _refuse_small(cores: tuple[CoreProgram, ...], limit: int) -> None:
     names = list(dict.fromkeys(plain(kernel.layer) for kernel in worst.kernels))
     more = f" and {len(names) - MOST_LAYERS} more" if len(names) > MOST_LAYERS else ""
     raise FitError(
-        f"{len(over)} of {len(cores)} cores need more buffer than core.buffer_words = {limit}; the most is {memory.words} "
-        f"words (inputs {memory.input_words}, sums {memory.sum_words}, arriving partial sums {memory.channel_words}, "
-        f"outputs {memory.output_words}) in core {worst.site} with {', '.join(names[:MOST_LAYERS])}{more}: put fewer layers "
-        "in a tile with --pack none, or leave lines of the crossbars spare with --spare-rows and --spare-columns, so "
-        "that vectors are shorter"
+        f"{len(over)} of {len(cores)} cores need more buffer than core.buffer_words = {limit}; the most is "
+        f"{memory.words} words (inputs {memory.input_words}, sums {memory.sum_words}, arriving partial sums "
+        f"{memory.channel_words}, outputs {memory.output_words}) in core {worst.site} with "
+        f"{', '.join(names[:MOST_LAYERS])}{more}: put fewer layers in a tile with --pack none, or leave lines of the "
+        "crossbars spare with --spare-rows and --spare-columns, so that vectors are shorter"
     )

@@ -1,10 +1,10 @@
 """Which deliveries go column first, so that the link that carries most words carries least.
 
-With weights on the links that sum to 1, every choice loads some link with at least the sum over the deliveries of words
-times the lighter of their two ways: the dual of the linear program that lets deliveries split. Rounds of multiplicative
-weights (Plotkin, Shmoys and Tardos, Math. of OR 20, 1995) find good weights, whose best sum is the bound, and a split, which is
-rounded. Then single deliveries change their way as long as that relieves a link that carries most; CP-SAT betters what is
-left where the deliveries are few.
+With weights on the links that sum to 1, every choice loads some link with at least the sum over the deliveries of
+words times the lighter of their two ways: the dual of the linear program that lets deliveries split. Rounds of
+multiplicative weights (Plotkin, Shmoys and Tardos, Math. of OR 20, 1995) find good weights, whose best sum is the
+bound, and a split, which is rounded. Then single deliveries change their way as long as that relieves a link that
+carries most; CP-SAT betters what is left where the deliveries are few.
 """
 
 from __future__ import annotations
@@ -160,7 +160,8 @@ def _over(choice: Choice, part: Floats, link: int) -> list[int]:
             over = runs.delivery[(runs.direction == direction) & whole & (ahead >= 0) & (left > 0)]
         found.append(over[taken[over]])
     over = np.concatenate(found)
-    return over[np.lexsort((over, -choice.words[over]))][:MOST_TRIED].tolist()
+    first: list[int] = over[np.lexsort((over, -choice.words[over]))][:MOST_TRIED].tolist()
+    return first
 
 
 def _changed(choice: Choice, part: Floats, loads: Floats, delivery: int) -> tuple[float, int, Indices, Floats]:

@@ -70,9 +70,9 @@ def _groups(traffic: Traffic, multicast: bool) -> Iterator[list[LayerFlow]]:
         rows = traffic.tiling.calibrated.network.matrices[matrix].rows
         taken = traffic.fires(flow.consumer), traffic.tiling.replicas[matrix], rows, unfoldings.get(flow.consumer)
         alone = flow.consumer if not multicast or not flow.value else None
-        groups.setdefault(
-            (flow.producer, flow.value, flow.into, flow.share, flow.aligned, taken, alone), []
-        ).append(flow)
+        groups.setdefault((flow.producer, flow.value, flow.into, flow.share, flow.aligned, taken, alone), []).append(
+            flow
+        )
     yield from groups.values()
 
 

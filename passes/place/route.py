@@ -51,9 +51,7 @@ class RouteWords:
             solvers=solvers,
         )
 
-    def _ways(
-        self, floor: Floor, deliveries: Deliveries, channels: int
-    ) -> tuple[Deliveries, tuple[SolverFacts, ...]]:
+    def _ways(self, floor: Floor, deliveries: Deliveries, channels: int) -> tuple[Deliveries, tuple[SolverFacts, ...]]:
         if self.mode == "balanced":
             return balanced(floor, deliveries, channels, budget(self.effort), self.seed)
         return deliveries.by(np.full(len(deliveries.source), self.mode == "yx")), ()

@@ -134,12 +134,16 @@ def _links(plan: Plan) -> Iterator[str]:
 
 def _ways(routing: Routing) -> Iterator[tuple[float, bool, list[tuple[Site, ...]]]]:
     """Of every delivery: its words, whether it goes column first, and the way to each target."""
-    deliveries, site_of = routing.deliveries, routing.placement.site_of
+    deliveries, site_of, width = routing.deliveries, routing.placement.site_of, routing.placement.grid[0]
     targets = iter(deliveries.target.tolist())
     parts = (deliveries.source, deliveries.count, deliveries.words, deliveries.column_first)
     for source, count, words, column_first in zip(*(part.tolist() for part in parts), strict=True):
         ends = [site_of[next(targets)] for _ in range(count)]
-        yield words, column_first, [route(site_of[source], end, routing.placement.grid[0], column_first) for end in ends]
+        yield (
+            words,
+            column_first,
+            [route(site_of[source], end, width, column_first) for end in ends],
+        )
 
 
 def _flows(routing: Routing) -> Iterator[str]:

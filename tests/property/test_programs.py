@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
 from typing import Literal
 
@@ -13,12 +13,14 @@ from hypothesis import strategies as st
 
 import mho
 from mho.examples.builder import Builder
+from mho.passes.place.route import RouteWords
 from mho.passes.tile.pack import Mode
 from mho.runtime.effects import Conditions, Effects
 from mho.runtime.interpreter import Interpreter
 from mho.runtime.machine import Machine
 from mho.stages import Stages
 from mho.targets.check import check_program
+from mho.targets.program import RouteMode
 from mho.targets.target import Converter, Core, Crossbar, Mesh, Target
 from tests.compilations import Copies, pipeline
 from tests.differential.reference import IDEAL_TOLERANCE, reference, worst_error
@@ -90,7 +92,11 @@ def machines(draw: st.DrawFn) -> Target:
         dac=Converter(bits=bits),
         adc=Converter(bits=bits),
         core=Core(functions=draw(st.sampled_from([(), ("accumulate",), FUNCTIONS]))),
-        mesh=Mesh(tiles=draw(st.sampled_from([None, 4, 16, 64]))),
+        mesh=Mesh(
+            tiles=draw(st.sampled_from([None, 4, 16, 64])),
+            multicast=draw(st.sampled_from([None, False, True])),
+            virtual_channels=draw(st.sampled_from([None, 1, 2])),
+        ),
     )
 
 
@@ -100,12 +106,13 @@ def machines(draw: st.DrawFn) -> Target:
     target=machines(),
     pack=st.sampled_from(["none", "pipelined", "sequential"]),
     replicas=st.sampled_from([1, 2, 3, "fill"]),
+    mode=st.sampled_from(["xy", "yx", "balanced"]),
 )
 def test_whatever_compiles_is_sound_complete_and_exact(
-    network: Network, target: Target, pack: Mode, replicas: Copies
+    network: Network, target: Target, pack: Mode, replicas: Copies, mode: RouteMode
 ) -> None:
     x = np.random.default_rng(0).standard_normal((4, *network.sample)).astype(np.float32)
-    options = pipeline(pack, replicas, effort=0.02, tiles=64)
+    options = replace(pipeline(pack, replicas, effort=0.02, tiles=64), route=RouteWords(mode, effort=0.02))
     compiled = mho.compile(network.model, target, x, pipeline=options, stages=Stages(verify=True))
     assert check_program(compiled.program) == ()
     assert_each_weight_is_there_once_a_replica(compiled, replicas)
@@ -134,9 +141,11 @@ def assert_each_weight_is_there_once_a_replica(compiled: mho.Compiled, replicas:
 
 
 def assert_executors_agree(compiled: mho.Compiled) -> None:
+    """The interpreter with the buffers that the program states, two positions at a time."""
     conditions = Conditions(effects=Effects.ideal())
     program = compiled.program
+    units = Machine(program, conditions), Interpreter(program, conditions, together=2)
     for layer in program.layers:
         rows = np.random.default_rng(1).standard_normal((7, program.matrix(layer.matrix).rows)).astype(np.float32)
-        answers = [unit(program, conditions).fire(layer.name, rows, np.arange(7)) for unit in (Machine, Interpreter)]
+        answers = [unit.fire(layer.name, rows, np.arange(7)) for unit in units]
         np.testing.assert_allclose(answers[0], answers[1], atol=1e-5 * np.abs(answers[0]).max())

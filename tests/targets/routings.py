@@ -46,8 +46,8 @@ def entries_on(draw: st.DrawFn, sites: int, most: int = 12) -> list[Entry]:
     found: list[Entry] = []
     for _ in range(draw(st.integers(1, most))):
         source = draw(st.integers(0, sites - 1))
-        others = st.integers(0, sites - 1).filter(lambda core, own=source: core != own)
-        targets = draw(st.lists(others, min_size=1, max_size=4, unique=True))
+        others = [core for core in range(sites) if core != source]
+        targets = draw(st.lists(st.sampled_from(others), min_size=1, max_size=4, unique=True))
         found.append((source, tuple(targets), float(draw(st.integers(1, 9))), draw(st.booleans())))
     return found
 

@@ -70,7 +70,9 @@ def reads_until(made: Window, output_row: int) -> tuple[int, int]:
     return -(-first // made.spread[0]), last // made.spread[0]
 
 
-@pytest.mark.parametrize("made", [window(3), window(5, stride=2), window(2, stride=3), window(4, spread=2), window(3, 2, 3)])
+@pytest.mark.parametrize(
+    "made", [window(3), window(5, stride=2), window(2, stride=3), window(4, spread=2), window(3, 2, 3)]
+)
 def test_rows_come_while_a_row_is_computed(made: Window) -> None:
     """What the next row of the output needs finds room before the rows that this one reads are let go."""
     for row in range(20):

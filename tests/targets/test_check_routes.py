@@ -152,7 +152,9 @@ def test_a_channel_without_room() -> None:
     def shallow(core: CoreProgram) -> CoreProgram:
         kernel = core.kernels[0]
         body = tuple(replace(i, depth=0) if isinstance(i, Accumulate) else i for i in kernel.body)
-        return replace(core, kernels=(replace(kernel, body=body),), memory=Memory(**dict.fromkeys(vars(core.memory), 99)))
+        return replace(
+            core, kernels=(replace(kernel, body=body),), memory=Memory(**dict.fromkeys(vars(core.memory), 99))
+        )
 
     says(with_core(shallow), "has room for no message, so core")
 

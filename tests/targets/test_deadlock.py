@@ -70,7 +70,9 @@ def test_ways_that_cannot_deadlock(data: st.DataObject, kind: str) -> None:
 
     def east(source: int, targets: tuple[int, ...]) -> bool:
         one, ends = sites[source], [sites[target] for target in targets]
-        return all((end.chip, end.x) >= (one.chip, one.x) if end.chip == one.chip else end.chip > one.chip for end in ends)
+        return all(
+            (end.chip, end.x) >= (one.chip, one.x) if end.chip == one.chip else end.chip > one.chip for end in ends
+        )
 
     orders = {"row": lambda *_: False, "column": lambda *_: True, "east": east}
     if kind in orders:

@@ -83,4 +83,4 @@ def test_nothing_to_choose() -> None:
     assert (len(ways.source), facts.status, facts.objective) == (0, "OPTIMAL", 0.0)
     straight = deliveries([(0, (3,), 2.0, False), (0, (16,), 3.0, False)])
     ways, (facts,) = balanced(floor, straight, 2, LIMIT, 0)
-    assert (facts.status, facts.objective, ways.column_first.any()) == ("OPTIMAL", 3.0, False)
+    assert (facts.status, facts.objective, bool(ways.column_first.any())) == ("OPTIMAL", 3.0, False)
