@@ -7,8 +7,9 @@ branches. Where the graph of these dependencies has no cycle, some vector can al
 has room.
 
 Ways that are all row first, or all column first, have no cycle. Both together have none in two virtual channels, one
-for each (O1TURN: Seo et al., ISCA 2005). In one channel they have none where those column first go east, so that no
-vector turns west (west-first turn model: Glass and Ni, ISCA 1992).
+for each (O1TURN: Seo et al., ISCA 2005). In one channel they have none where ways that are column first among others
+that are row first nowhere go west, so that no vector turns west (west-first turn model: Glass and Ni, ISCA 1992); and
+so for the other three directions. A link to a chip of a higher number counts as going east: it never closes a circle.
 """
 
 from __future__ import annotations

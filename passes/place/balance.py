@@ -1,4 +1,4 @@
-"""Which deliveries go column first, so that the link that carries most words carries least.
+"""Which deliveries go row first and which column first, so that the link that carries most words carries least.
 
 With weights on the links that sum to 1, every choice loads some link with at least the sum over the deliveries of
 words times the lighter of their two ways: the dual of the linear program that lets deliveries split. Rounds of
@@ -9,16 +9,14 @@ carries most; CP-SAT betters what is left where the deliveries are few.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from functools import cached_property
-
 import numpy as np
 
+from mho.passes.place.choice import Choice, choices
 from mho.passes.place.lightest import lightest
 from mho.passes.place.traffic import Floats, Indices
 from mho.passes.solver import Budget
 from mho.targets.program import SolverFacts
-from mho.targets.routes import Deliveries, Flags, Floor, Routes
+from mho.targets.routes import Deliveries, Floor, Routes
 
 ROUNDS = 400
 LEAST_ROUNDS = 60
@@ -30,52 +28,32 @@ MOST_TRIED = 64
 """Deliveries over a link that carries most which are tried, those with most words first."""
 
 SLACK = 1e-9
+Tried = tuple[Floats, float, float]
+"""The part of each delivery that goes the other way, what the hottest link then carries, and a bound on that."""
+
 SHARPNESS = 60.0
 """The weight of a link is e to the power of this times its load over the largest."""
-
-
-@dataclass(frozen=True)
-class Choice:
-    """Deliveries whose two ways differ and are both allowed, and what the others load the links with.
-
-    Attributes:
-        free: their numbers among all deliveries.
-        row, column: the same deliveries on both ways, with common numbers for all links.
-        fixed: [links] words of the others.
-    """
-
-    free: Indices
-    row: Routes
-    column: Routes
-    fixed: Floats
-
-    @cached_property
-    def words(self) -> Floats:
-        return self.row.deliveries.words
-
-    def loads(self, part: Floats) -> Floats:
-        """Words over every link where each delivery sends a part of them column first."""
-        return self.fixed + self.row.loads(self.words * (1 - part)) + self.column.loads(self.words * part)
 
 
 def balanced(
     floor: Floor, deliveries: Deliveries, channels: int, limit: Budget, seed: int
 ) -> tuple[Deliveries, tuple[SolverFacts, ...]]:
-    """The deliveries on ways that load the links evenly, and how good that is.
+    """The deliveries on ways that load the links evenly, and how good that is among the choices there are.
 
     Args:
-        channels: virtual channels of a link; in one, only what goes east may go column first.
+        channels: virtual channels of a link.
     """
-    choice = _choice(floor, deliveries, channels)
-    split, bound = _split(choice, limit)
-    starts = (np.zeros(len(choice.free)), np.ones(len(choice.free)), np.round(split))
-    part = _relieved(choice, min(starts, key=lambda start: float(choice.loads(start).max(initial=0.0))))
-    hottest = float(choice.loads(part).max(initial=0.0))
-    if hottest > bound * (1 + SLACK):
-        part, bound = lightest(choice.fixed, choice.row, choice.column, part, bound, limit, seed)
-        hottest = float(choice.loads(part).max(initial=0.0))
-    column_first = np.zeros(len(deliveries.source), np.bool_)
-    column_first[choice.free] = part > 0.5
+    open_choices = choices(floor, deliveries, channels)
+    limit = limit.share(len(open_choices))
+    tried = [_tried(choice, limit) for choice in open_choices]
+    for number in sorted(range(len(tried)), key=lambda number: tried[number][1]):
+        if tried[number][2] * (1 + SLACK) < min(hottest for _, hottest, _ in tried):
+            choice, (part, _, bound) = open_choices[number], tried[number]
+            part, bound = lightest(choice.fixed, choice.usual, choice.other, part, bound, limit, seed)
+            tried[number] = part, choice.hottest(part), bound
+    best = min(range(len(tried)), key=lambda number: tried[number][1])
+    part, hottest, _ = tried[best]
+    bound = min(bound for _, _, bound in tried)
     done = hottest <= bound * (1 + SLACK)
     facts = SolverFacts(
         search="route",
@@ -83,40 +61,21 @@ def balanced(
         objective=hottest,
         bound=hottest if done else bound,
     )
-    return deliveries.by(column_first), (facts,)
+    return open_choices[best].chosen(deliveries, part), (facts,)
 
 
-def _choice(floor: Floor, deliveries: Deliveries, channels: int) -> Choice:
-    row_first = np.zeros(len(deliveries.source), np.bool_)
-    deliveries = deliveries.by(row_first)
-    free = _may_choose(floor, deliveries, channels)
-    keys = [Routes(floor, deliveries.by(first)).crossed[2] for first in (row_first, ~row_first)]
-    crossings, chosen = np.unique(np.concatenate(keys)), deliveries.some(free)
-    row, column = (Routes(floor, chosen.by(np.full(int(free.sum()), first)), crossings) for first in (False, True))
-    others = deliveries.some(~free)
-    fixed = Routes(floor, others, crossings).loads(others.words)
-    return Choice(np.flatnonzero(free), row, column, fixed)
-
-
-def _may_choose(floor: Floor, deliveries: Deliveries, channels: int) -> Flags:
-    """Deliveries whose two ways are not the same links, and which may take either.
-
-    They are not the same where some target has another row, and another column or chip. In one channel no part may go
-    west, to a chip of a lower number or to a column before.
-    """
-    source, target = floor.place[deliveries.source[deliveries.of]].T, floor.place[deliveries.target].T
-    chip, x, y = target - source
-    bent = (y != 0) & ((x != 0) | (chip != 0))
-    west = (chip < 0) | ((chip == 0) & (x < 0))
-    free = np.bincount(deliveries.of[bent], minlength=len(deliveries.source)) > 0
-    return free if channels > 1 else free & (np.bincount(deliveries.of[west], minlength=len(free)) == 0)
+def _tried(choice: Choice, limit: Budget) -> Tried:
+    split, bound = _split(choice, limit)
+    starts = (np.zeros(len(choice.free)), np.ones(len(choice.free)), np.round(split))
+    part = _relieved(choice, min(starts, key=choice.hottest))
+    return part, choice.hottest(part), bound
 
 
 def _split(choice: Choice, limit: Budget) -> tuple[Floats, float]:
-    """The part of each delivery that goes column first, and a bound on what the hottest link carries."""
+    """The part of each delivery that goes the other way, and a bound on what the hottest link carries."""
     part = np.full(len(choice.free), 0.5)
     bound = float(choice.fixed.max(initial=0.0))
-    runs = len(choice.row.runs.start) + len(choice.column.runs.start) + 1000
+    runs = len(choice.usual.runs.start) + len(choice.other.runs.start) + 1000
     for turn in range(int(np.clip(limit.seconds * RUNS_A_SECOND / runs, LEAST_ROUNDS, ROUNDS))):
         loads = choice.loads(part)
         most = float(loads.max(initial=0.0))
@@ -124,9 +83,9 @@ def _split(choice: Choice, limit: Budget) -> tuple[Floats, float]:
             break
         weight = np.exp(SHARPNESS * (loads / most - 1))
         weight /= weight.sum()
-        row, column = choice.row.sums(weight), choice.column.sums(weight)
-        bound = max(bound, float(weight @ choice.fixed + choice.words @ np.minimum(row, column)))
-        part += ((column < row) - part) * (2 / (turn + 4))
+        usual, other = choice.usual.sums(weight), choice.other.sums(weight)
+        bound = max(bound, float(weight @ choice.fixed + choice.words @ np.minimum(usual, other)))
+        part += ((other < usual) - part) * (2 / (turn + 4))
     return part, bound * (1 - SLACK)
 
 
@@ -148,7 +107,7 @@ def _relieved(choice: Choice, part: Floats) -> Floats:
 def _over(choice: Choice, part: Floats, link: int) -> list[int]:
     """The deliveries over a link that have most words."""
     found = []
-    for routes, taken in ((choice.row, part < 0.5), (choice.column, part > 0.5)):
+    for routes, taken in ((choice.usual, part < 0.5), (choice.other, part > 0.5)):
         runs, floor = routes.runs, routes.floor
         if link >= floor.links:
             over = runs.cross_delivery[routes.crossing(runs.cross_key) == link]
@@ -166,7 +125,7 @@ def _over(choice: Choice, part: Floats, link: int) -> list[int]:
 
 def _changed(choice: Choice, part: Floats, loads: Floats, delivery: int) -> tuple[float, int, Indices, Floats]:
     """The most that a link of the other way would carry, and what the change adds to links."""
-    old, new = (links_of(routes, delivery) for routes in (choice.row, choice.column))
+    old, new = (links_of(routes, delivery) for routes in (choice.usual, choice.other))
     if part[delivery] > 0.5:
         old, new = new, old
     links = np.concatenate([old, new])

@@ -12,26 +12,26 @@ MOST_DELIVERIES = 1500
 MOST_PLACES = 60_000
 """Links of all deliveries together, on both ways."""
 
-SCALE = 1e7
-"""Whole units that the load of the hottest link is cut into for CP-SAT; words are rounded down."""
+SCALE = 1e8
+"""Units that the load of the hottest link is cut into for CP-SAT where words are no whole numbers: rounded down."""
 
 
 def lightest(
-    fixed: Floats, row: Routes, column: Routes, part: Floats, bound: float, limit: Budget, seed: int
+    fixed: Floats, usual: Routes, other: Routes, part: Floats, bound: float, limit: Budget, seed: int
 ) -> tuple[Floats, float]:
     """A choice at least as good as `part`, and a bound at least as good as `bound`.
 
     Args:
         fixed: [links] words that do not depend on the choice.
-        row, column: the deliveries on their two ways.
-        part: [deliveries] 1 where a delivery goes column first, else 0.
+        usual, other: the deliveries on their two ways.
+        part: [deliveries] 1 where a delivery goes the other way, else 0.
     """
-    ways = incidence(row), incidence(column)
+    ways = incidence(usual), incidence(other)
     if len(part) > MOST_DELIVERIES or sum(len(links) for _, links in ways) > MOST_PLACES:
         return part, bound
-    words = row.deliveries.words
+    words = usual.deliveries.words
     most = _hottest(fixed, ways, words, part)
-    unit = SCALE / most
+    unit = 1.0 if (words == np.floor(words)).all() and most < SCALE else SCALE / most
     problem = _problem(fixed, ways, words, part, bound, unit)
     solution = solve(problem, limit, seed)
     found = np.array(solution.values, np.float64) if solution.values else part
@@ -45,24 +45,24 @@ Ways = tuple[tuple[Indices, Indices], tuple[Indices, Indices]]
 def _problem(fixed: Floats, ways: Ways, words: Floats, part: Floats, bound: float, unit: float) -> Problem:
     """Load the hottest link least: only links that could carry more than the bound are looked at."""
     model = new_model()
-    columns = tuple(model.new_bool_var("") for _ in words)
+    others = tuple(model.new_bool_var("") for _ in words)
     hottest = model.new_int_var(int(bound * unit), int(SCALE) + 1, "")
     whole = np.floor(words * unit).astype(np.int64).tolist()
-    (row_of, row_links), (column_of, column_links) = ways
-    both = np.concatenate([row_of, column_of]), np.concatenate([row_links, column_links])
+    (usual_of, usual_links), (other_of, other_links) = ways
+    both = np.concatenate([usual_of, other_of]), np.concatenate([usual_links, other_links])
     above = fixed + np.bincount(both[1], words[both[0]], len(fixed)) > bound
     users: dict[int, list[tuple[int, bool]]] = {link: [] for link in np.flatnonzero(above).tolist()}
-    for of, links, first in ((row_of, row_links, False), (column_of, column_links, True)):
+    for of, links, on_other in ((usual_of, usual_links, False), (other_of, other_links, True)):
         near = above[links]
         for delivery, link in zip(of[near].tolist(), links[near].tolist(), strict=True):
-            users[link].append((delivery, first))
+            users[link].append((delivery, on_other))
     for link, taken in users.items():
-        terms = [whole[d] * (columns[d] if first else 1 - columns[d]) for d, first in taken]
+        terms = [whole[d] * (others[d] if on_other else 1 - others[d]) for d, on_other in taken]
         model.add(sum(terms) + int(fixed[link] * unit) <= hottest)
-    for variable, value in zip(columns, part, strict=True):
+    for variable, value in zip(others, part, strict=True):
         model.add_hint(variable, int(value))
     model.minimize(hottest)
-    return Problem(model, columns)
+    return Problem(model, others)
 
 
 def incidence(routes: Routes) -> tuple[Indices, Indices]:

@@ -21,9 +21,10 @@ class RouteWords:
     """Dimension-ordered ways for all vectors: along the row first (xy), along the column first (yx), or balanced.
 
     Balanced, each delivery takes that of the two with which the link that carries most carries least. Where the
-    machine has two virtual channels a link, each may; elsewhere only those that go east, which cannot deadlock with
-    the others in one channel (`mho.targets.deadlock`). What several tiles take alike is carried once over a link
-    where the machine's mesh multicasts; where that is unknown it is carried once for each of them.
+    machine has two virtual channels a link, each may choose; in one channel all go the same way but for those that
+    nowhere go against a direction, which cannot deadlock with the others (`mho.targets.deadlock`). What several tiles
+    take alike is carried once over a link where the machine's mesh multicasts; where that is unknown it is carried once
+    for each of them.
     """
 
     mode: RouteMode = "xy"
@@ -37,13 +38,14 @@ class RouteWords:
         multicast = mesh.multicast is True
         takers = tile_deliveries(traffic, multicast)
         floor = Floor.of(placement.site_of, placement.grid)
-        ways, solvers = self._ways(floor, takers.deliveries, min(mesh.virtual_channels or 1, 2))
+        channels = min(mesh.virtual_channels or 1, 2)
+        ways, solvers = self._ways(floor, takers.deliveries, channels)
+        mixed = bool(ways.column_first.any()) and not bool(ways.column_first.all())
         routes = Routes.of(floor, ways)
-        mixed = self.mode == "balanced" and bool(ways.column_first.any()) and (mesh.virtual_channels or 1) > 1
         return Routing(
             placement=placement,
             mode=self.mode,
-            virtual_channels=2 if mixed else 1,
+            virtual_channels=channels if mixed else 1,
             multicast=multicast,
             deliveries=ways,
             links=routes.traffic(),

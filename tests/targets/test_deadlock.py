@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from collections.abc import Callable
 from graphlib import CycleError, TopologicalSorter
 from itertools import pairwise
 
@@ -60,21 +61,27 @@ def test_the_graph_is_that_of_a_walk_and_its_cycles_are_found(data: st.DataObjec
     assert (cyclic_channels(made, virtual) == ()) == acyclic(expected)
 
 
-@given(st.data(), st.sampled_from(["row", "column", "two channels", "east"]))
+@given(st.data(), st.sampled_from(["row", "column", "two channels", "east", "west", "south", "north"]))
 @settings(max_examples=120, deadline=None)
 def test_ways_that_cannot_deadlock(data: st.DataObject, kind: str) -> None:
-    """All of one order, both in two channels, or in one channel those to the east alone column first."""
+    """All of one order, both in two channels, or in one channel the unusual order where nothing goes back."""
     grid, chips = data.draw(machines())
     sites = every_site(grid, chips)
     entries = data.draw(entries_on(len(sites), most=30))
 
-    def east(source: int, targets: tuple[int, ...]) -> bool:
-        one, ends = sites[source], [sites[target] for target in targets]
-        return all(
-            (end.chip, end.x) >= (one.chip, one.x) if end.chip == one.chip else end.chip > one.chip for end in ends
-        )
+    def all_go(sign: int, across: bool, source: int, targets: tuple[int, ...]) -> bool:
+        ends = [sites[core] for core in (source, *targets)]
+        begin, *stops = [sign * (end.chip * 100 + end.x if across else end.y) for end in ends]
+        return min(stops) >= begin
 
-    orders = {"row": lambda *_: False, "column": lambda *_: True, "east": east}
+    orders: dict[str, Callable[[int, tuple[int, ...]], bool]] = {
+        "row": lambda *_: False,
+        "column": lambda *_: True,
+        "east": lambda s, t: all_go(1, True, s, t),
+        "west": lambda s, t: all_go(-1, True, s, t),
+        "south": lambda s, t: not all_go(1, False, s, t),
+        "north": lambda s, t: not all_go(-1, False, s, t),
+    }
     if kind in orders:
         entries = [(s, t, w, orders[kind](s, t)) for s, t, w, _ in entries]
     assert cyclic_channels(routes(entries, grid, chips), 2 if kind == "two channels" else 1) == ()

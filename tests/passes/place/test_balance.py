@@ -21,18 +21,25 @@ def hottest(floor: Floor, ways: Deliveries) -> float:
 
 
 def best(floor: Floor, given_: Deliveries, channels: int) -> float:
-    """The least that any choice without a deadlock puts on the hottest link, by trying all."""
-    tried = (given_.by(np.array(flags)) for flags in product((False, True), repeat=len(given_.source)))
-    safe = (ways for ways in tried if channels > 1 or _eastwards(floor, ways))
-    return min(hottest(floor, ways) for ways in safe)
+    """The least that any choice puts on the hottest link, by trying all.
+
+    In one channel either all that turns goes row first but for what nowhere goes against a direction across, or all
+    goes column first but for what nowhere goes against a direction along the columns.
+    """
+    tried = [given_.by(np.array(flags)) for flags in product((False, True), repeat=len(given_.source))]
+    return min(hottest(floor, ways) for ways in tried if channels > 1 or _allowed(floor, ways))
 
 
-def _eastwards(floor: Floor, ways: Deliveries) -> bool:
-    """Whether nothing that turns goes west column first."""
+def _allowed(floor: Floor, ways: Deliveries) -> bool:
     chip, x, y = (floor.place[ways.target] - floor.place[ways.source[ways.of]]).T
-    bent = np.bincount(ways.of, (y != 0) & ((x != 0) | (chip != 0)), len(ways.source)) > 0
-    west = np.bincount(ways.of, (chip < 0) | ((chip == 0) & (x < 0)), len(ways.source)) > 0
-    return not (ways.column_first & bent & west).any()
+    across = np.where(chip != 0, chip, x)
+    bent = np.bincount(ways.of, (y != 0) & (across != 0), len(ways.source)) > 0
+    rules = ((ways.column_first, (across < 0, across > 0)), (~ways.column_first, (y < 0, y > 0)))
+    return any(
+        not (bent & unusual & (np.bincount(ways.of, against, len(bent)) > 0)).any()
+        for unusual, directions in rules
+        for against in directions
+    )
 
 
 @given(st.data(), st.integers(1, 2))
