@@ -23,6 +23,10 @@ LEAST_ROUNDS = 60
 RUNS_A_SECOND = 4e6
 """Runs of links that a core looks at in about a second, in all rounds together."""
 
+TURNS = 8
+"""Of the deliveries each time one in so many may change its way, so that they do not all flee to one link."""
+
+SETTLING_ROUNDS = 40
 MOST_CHANGES = 2000
 MOST_TRIED = 64
 """Deliveries over a link that carries most which are tried, those with most words first."""
@@ -66,7 +70,7 @@ def balanced(
 
 def _tried(choice: Choice, limit: Budget) -> Tried:
     split, bound = _split(choice, limit)
-    starts = (np.zeros(len(choice.free)), np.ones(len(choice.free)), np.round(split))
+    starts = (np.zeros(len(choice.free)), np.ones(len(choice.free)), _settled(choice, np.round(split), bound))
     part = _relieved(choice, min(starts, key=choice.hottest))
     return part, choice.hottest(part), bound
 
@@ -81,12 +85,33 @@ def _split(choice: Choice, limit: Budget) -> tuple[Floats, float]:
         most = float(loads.max(initial=0.0))
         if not len(part) or most <= bound * (1 + SLACK):
             break
-        weight = np.exp(SHARPNESS * (loads / most - 1))
-        weight /= weight.sum()
+        weight = _weights(loads)
         usual, other = choice.usual.sums(weight), choice.other.sums(weight)
         bound = max(bound, float(weight @ choice.fixed + choice.words @ np.minimum(usual, other)))
         part += ((other < usual) - part) * (2 / (turn + 4))
     return part, bound * (1 - SLACK)
+
+
+def _settled(choice: Choice, part: Floats, bound: float) -> Floats:
+    """The best of some rounds in which a part of the deliveries takes the way that is lighter by the links' weights."""
+    turns = np.arange(len(part)) % TURNS
+    best, least = part, choice.hottest(part)
+    for turn in range(SETTLING_ROUNDS):
+        if least <= bound * (1 + SLACK):
+            break
+        weight = _weights(choice.loads(part))
+        lighter = (choice.other.sums(weight) < choice.usual.sums(weight)).astype(np.float64)
+        part = np.where(turns == turn % TURNS, lighter, part)
+        hottest = choice.hottest(part)
+        if hottest < least:
+            best, least = part, hottest
+    return best
+
+
+def _weights(loads: Floats) -> Floats:
+    """Weights of the links that sum to 1, almost all of it on those that carry most."""
+    weight = np.exp(SHARPNESS * (loads / loads.max() - 1))
+    return weight / weight.sum()
 
 
 def _relieved(choice: Choice, part: Floats) -> Floats:
