@@ -15,6 +15,7 @@ SLACK = 1e-6
 """Of all words together: what the order of sums may change in the words of a link."""
 
 MOST_TOLD = 10
+MOST_SITES = 2**24
 
 
 def check_routes(program: Program) -> Iterator[str]:
@@ -22,7 +23,7 @@ def check_routes(program: Program) -> Iterator[str]:
     facts = program.mapping.routes
     if facts is None:
         return
-    broken = [*_arrays(program)]
+    broken = [*_arrays(program), *_sites(program)]
     yield from broken
     if broken or not _inside(program):
         return
@@ -40,6 +41,14 @@ def _few(problems: list[str], kind: str) -> Iterator[str]:
     yield from problems[:MOST_TOLD]
     if len(problems) > MOST_TOLD:
         yield f"and {len(problems) - MOST_TOLD} more {kind} like these"
+
+
+def _sites(program: Program) -> Iterator[str]:
+    """Whether there are so few sites that each can be looked at."""
+    width, height = program.mapping.grid
+    sites = width * height * (1 + max((core.site.chip for core in program.cores), default=0))
+    if sites > MOST_SITES:
+        yield f"the chips have {sites} sites; routes over more than {MOST_SITES} are not checked"
 
 
 def _inside(program: Program) -> bool:

@@ -111,6 +111,12 @@ def test_links_that_carry_something_else() -> None:
     says(replace(program(), mapping=replace(mapping, links=(first, first, *others))), "a link is listed twice")
 
 
+def test_more_sites_than_can_be_looked_at() -> None:
+    *others, last = program().cores
+    far = replace(last, site=replace(last.site, chip=2**31 - 1))
+    says(replace(program(), cores=(*others, far)), "sites; routes over more than 16777216 are not checked")
+
+
 def test_a_message_without_a_way() -> None:
     made = program()
     routed = replace(made, tensors={**made.tensors, **deliveries([]).tensors()})
