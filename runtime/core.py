@@ -1,13 +1,15 @@
-"""One core at work: a kernel's instructions, one after another, over buffers of finite size.
+"""One core at work: a kernel's instructions, one after another, over buffers and channels of finite size.
 
-All positions of a firing go through a kernel together, one row of every buffer each: a position never sees
-another, so this is the kernel's loop with its passes side by side.
+Some positions of a firing go through a kernel together, one row of every buffer each: a position never sees another, so
+a pass is some passes of the kernel's loop side by side. A core begins the next pass when it has ended one, whatever
+the others do: what they have not taken yet fills its channels, and then it waits.
 """
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Collection, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from typing import Any, TypeVar
 
 import numpy as np
@@ -18,13 +20,17 @@ from mho.runtime.effects import Conditions
 from mho.runtime.epilogue import finish
 from mho.runtime.formats import rounded
 from mho.runtime.layers import LayerMath
+from mho.runtime.links import Links, Network
+from mho.targets.buffers import kernel_memory
 from mho.targets.errors import ProgramError, plain
 from mho.targets.isa import (
     Accumulate,
     Add,
     Convert,
+    CoreProgram,
     Finishing,
     Kernel,
+    Memory,
     Mvm,
     Receive,
     Send,
@@ -35,7 +41,7 @@ from mho.targets.isa import (
 from mho.targets.target import Target
 
 Floats = NDArray[np.float32]
-Immediate = Receive | Mvm | Convert | Send | Add | Finishing | Store
+Immediate = Receive | Mvm | Convert | Add | Finishing | Store
 """Instructions that never wait."""
 
 
@@ -74,18 +80,43 @@ Channel = tuple[Site, Site, int]
 """Source, destination and number of a message."""
 
 
-@dataclass
-class Firing:
-    """One layer and replica firing for a number of positions.
+@dataclass(frozen=True)
+class Wait:
+    """Why a core cannot go on: a message has not come, or, for `room`, an earlier one has not left."""
+
+    channel: Channel
+    room: bool = False
+
+
+@dataclass(frozen=True)
+class Positions:
+    """What goes through the kernels together.
 
     Attributes:
         rows: [positions, matrix rows] unfolded inputs.
         fires: [positions] global firing indices.
         addend: [positions, matrix columns], or None.
-        blocks: programmed blocks of the layer's matrix by number.
         output: [positions, matrix columns], written by the cores' stores.
         stored: how often each column was written.
-        messages: sent and not yet taken.
+    """
+
+    rows: Floats
+    fires: NDArray[np.int64]
+    addend: NDArray[Any] | None
+    output: Floats
+    stored: NDArray[np.int64]
+
+
+@dataclass
+class Firing:
+    """One layer and replica firing.
+
+    Attributes:
+        passes: its positions, in the order in which they go through the kernels.
+        blocks: programmed blocks of the layer's matrix by number.
+        depths: channel → messages that its receiver has room for.
+        messages: arrived and not yet taken, the oldest first.
+        sent: messages of each channel that are not yet taken, those on links included.
         held: the cores whose weights are in a tile where tiles take turns; None where all are.
     """
 
@@ -93,13 +124,39 @@ class Firing:
     conditions: Conditions
     math: LayerMath
     blocks: Mapping[int, ProgrammedBlock]
-    rows: Floats
-    fires: NDArray[np.int64]
-    addend: NDArray[Any] | None
-    output: Floats
-    stored: NDArray[np.int64]
-    messages: dict[Channel, Signal] = field(default_factory=dict)
+    passes: tuple[Positions, ...]
+    network: Network
+    depths: Mapping[Channel, int]
+    links: Links = field(default_factory=Links)
+    messages: dict[Channel, list[Signal]] = field(default_factory=dict)
+    sent: Counter[Channel] = field(default_factory=Counter)
     held: Collection[Site] | None = None
+
+    def take(self, channel: Channel) -> Signal:
+        """The oldest message of a channel, which has one."""
+        queue = self.messages[channel]
+        message = queue.pop(0)
+        if not queue:
+            del self.messages[channel]
+        self.sent[channel] -= 1
+        return message
+
+    def send(self, channel: Channel, message: Signal) -> bool:
+        """Sends a message; False where its channel is full or the core's last one has not left it."""
+        if self.sent[channel] >= self.depths.get(channel, 1):
+            return False
+
+        def arrive(_: Site) -> None:
+            self.messages.setdefault(channel, []).append(message)
+
+        source, to, _ = channel
+        flight = self.network.flight(source, to, arrive)
+        if flight is None:
+            arrive(to)
+        elif not self.links.offer(source, flight):
+            return False
+        self.sent[channel] += 1
+        return True
 
 
 class Core:
@@ -107,44 +164,70 @@ class Core:
 
     Attributes:
         position: of the instruction that it is at.
+        done: instructions that it has executed.
     """
 
-    def __init__(self, site: Site, kernel: Kernel, firing: Firing) -> None:
-        self.site = site
+    def __init__(self, core: CoreProgram, kernel: Kernel, firing: Firing) -> None:
+        self.site = core.site
         self.kernel = kernel
         self.position = 0
+        self.done = 0
         self._firing = firing
+        self._now = firing.passes[0]
         self._buffers: dict[str, Signal] = {}
-        words, limit = sum(kernel.buffers.values()), firing.target.core.buffer_words
-        if limit is not None and words > limit:
-            raise self._fault(f"its buffers take {words} words, and the core has {limit}")
+        self._sent: set[Channel] = set()
+        self._refuse_small(core.memory)
 
-    def run(self) -> Iterator[Channel]:
-        """Execute the kernel, pausing with the channel's name where a message has not come yet.
+    def run(self) -> Iterator[Wait]:
+        """Execute the kernel once for each pass, pausing where the core must wait, with what it waits for.
 
         Raises:
             ProgramError: an instruction does not suit what its buffers hold.
         """
-        for position, instruction in enumerate(self.kernel.body):
-            self.position = position
-            if isinstance(instruction, Accumulate):
-                channel = (instruction.source, self.site, instruction.channel)
-                while channel not in self._firing.messages:
-                    yield channel
-                self._add(instruction.buffer, self._firing.messages.pop(channel))
-            else:
-                self._execute(instruction)
+        for positions in self._firing.passes:
+            self._now = positions
+            self._sent.clear()
+            for position, instruction in enumerate(self.kernel.body):
+                self.position = position
+                match instruction:
+                    case Accumulate():
+                        channel = (instruction.source, self.site, instruction.channel)
+                        while channel not in self._firing.messages:
+                            yield Wait(channel)
+                        self._add(instruction.buffer, self._firing.take(channel))
+                    case Send():
+                        for to in instruction.to:
+                            channel = self._new((self.site, to, instruction.channel))
+                            while not self._firing.send(channel, self._get(instruction.buffer)):
+                                yield Wait(channel, room=True)
+                    case other:
+                        self._execute(other)
+                self.done += 1
+
+    def _refuse_small(self, memory: Memory | None) -> None:
+        """A fault where the kernel needs more words than the core has, or than the program keeps for it."""
+        words, limit = sum(self.kernel.buffers.values()), self._firing.target.core.buffer_words
+        if memory is None:
+            if limit is not None and words > limit:
+                raise self._fault(f"its buffers take {words} words, and the core has {limit}")
+            return
+        if limit is not None and memory.words > limit:
+            raise self._fault(f"its buffers take {memory.words} words, and the core has {limit}")
+        needed = kernel_memory(self.kernel)
+        for part in fields(Memory):
+            has, needs = getattr(memory, part.name), getattr(needed, part.name)
+            if needs > has:
+                kind = part.name.removesuffix("_words")
+                raise self._fault(f"its {kind} buffer of {has} words overflows: it takes {needs}")
 
     def _execute(self, instruction: Immediate) -> None:
         match instruction:
             case Receive():
-                self._put(instruction.buffer, Inputs(self._slice(self._firing.rows, instruction.rows)))
+                self._put(instruction.buffer, Inputs(self._slice(self._now.rows, instruction.rows)))
             case Mvm():
                 self._put(instruction.destination, self._multiply(instruction))
             case Convert():
                 self._put(instruction.buffer, self._convert(instruction))
-            case Send():
-                self._send(instruction)
             case Add():
                 self._add(instruction.buffer, self._get(instruction.source))
             case Store():
@@ -162,25 +245,26 @@ class Core:
             raise self._fault(f"block {mvm.block} has {len(block.weights)} rows and gets {source.values.shape[1]}")
         firing = self._firing
         driven = drive(source.values, mvm.input_range, firing.target, firing.conditions.effects)
-        charge = multiply(driven, block, firing.conditions.seed, firing.math.layer, firing.fires)
+        charge = multiply(driven, block, firing.conditions.seed, firing.math.layer, self._now.fires)
         return Charge(charge, block.scale * np.float32(mvm.input_range), mvm.block)
 
     def _convert(self, instruction: Convert) -> Numbers:
         charge, firing = self._need(instruction.buffer, Charge), self._firing
         analog, columns = charge.values.copy(), charge.values.shape[1]
-        noise = output_noise(firing.target, firing.conditions, firing.math.layer, charge.block, firing.fires, columns)
+        fires = self._now.fires
+        noise = output_noise(firing.target, firing.conditions, firing.math.layer, charge.block, fires, columns)
         if noise is not None:
             analog += noise
         spread = firing.blocks[charge.block].adc
         digitise(analog, instruction.adc_range, firing.target, firing.conditions.effects, spread)
         return Numbers(analog * charge.unit)
 
-    def _send(self, send: Send) -> None:
-        for to in send.to:
-            channel = (self.site, to, send.channel)
-            if channel in self._firing.messages:
-                raise self._fault(f"channel {send.channel} to core {to} is sent on twice")
-            self._firing.messages[channel] = self._get(send.buffer)
+    def _new(self, channel: Channel) -> Channel:
+        """The channel, on which this pass has sent nothing yet."""
+        if channel in self._sent:
+            raise self._fault(f"channel {channel[2]} to core {channel[1]} is sent on twice")
+        self._sent.add(channel)
+        return channel
 
     def _add(self, buffer: str, other: Signal) -> None:
         mine = self._get(buffer)
@@ -195,22 +279,22 @@ class Core:
 
     def _finish(self, instruction: Finishing) -> Numbers:
         values = self._columns(instruction).copy()
-        finish(instruction, values, self._firing.math, self._firing.addend)
+        finish(instruction, values, self._firing.math, self._now.addend)
         return Numbers(values)
 
     def _store(self, store: Store) -> None:
         firing, columns, values = self._firing, slice(*store.columns), self._columns(store)
         rounds = firing.conditions.effects.digital_format
-        firing.output[:, columns] = rounded(values, firing.target.core.digital_format) if rounds else values
-        firing.stored[columns] += 1
+        self._now.output[:, columns] = rounded(values, firing.target.core.digital_format) if rounds else values
+        self._now.stored[columns] += 1
 
     def _columns(self, instruction: Finishing | Store) -> Floats:
         values = self._need(instruction.buffer, Numbers).values
         first, last = instruction.columns
-        if values.shape[1] != last - first or last > self._firing.output.shape[1]:
+        if values.shape[1] != last - first or last > self._now.output.shape[1]:
             raise self._fault(
                 f"buffer {plain(instruction.buffer)} of {values.shape[1]} columns stands for columns {first} to "
-                f"{last - 1} of {self._firing.output.shape[1]}"
+                f"{last - 1} of {self._now.output.shape[1]}"
             )
         return values
 

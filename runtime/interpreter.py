@@ -13,24 +13,30 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from mho.runtime.core import Channel, Core, Firing
+from mho.runtime.core import Channel, Core, Firing, Positions, Wait
 from mho.runtime.crossbar import ProgrammedBlock, program_blocks
 from mho.runtime.effects import Conditions, refuse_impossible
 from mho.runtime.layers import LayerMath, layer_math
+from mho.runtime.links import Network
 from mho.runtime.residency import Residency
 from mho.targets.errors import ProgramError, plain
-from mho.targets.isa import Kernel, Site, kernels_of
+from mho.targets.isa import Accumulate, CoreProgram, Kernel, kernels_of
 from mho.targets.program import Program
 
 Array = NDArray[Any]
-Begun = tuple[Core, Iterator[Channel]]
+Begun = tuple[Core, Iterator[Wait]]
 
 CHUNK_POSITIONS = 1024
-"""Positions that go through the kernels together, so that their buffers stay small; all do where tiles take turns."""
 
 
 class Interpreter:
     """Implements `sequencer.Unit`, slowly and literally. A matrix is programmed when it first fires.
+
+    Before the first firing, all that cores deliver to each other in an inference goes over the links at once.
+
+    Args:
+        together: positions that go through the kernels together, so that their buffers stay small; all do where tiles
+            take turns.
 
     Attributes:
         residency: what the tiles hold where they take turns; None where each core has a tile of its own.
@@ -39,10 +45,11 @@ class Interpreter:
         OptionError: the conditions are impossible on the program's machine.
     """
 
-    def __init__(self, program: Program, conditions: Conditions) -> None:
+    def __init__(self, program: Program, conditions: Conditions, together: int = CHUNK_POSITIONS) -> None:
         refuse_impossible(program.target, conditions)
         self.program = program
         self.conditions = conditions
+        self.together = together
         self.residency = None if program.reload is None else Residency(program, program.reload)
         self._programmed: dict[str, dict[int, ProgrammedBlock]] = {}
 
@@ -52,57 +59,55 @@ class Interpreter:
         """See `sequencer.Unit.fire`.
 
         Raises:
-            ProgramError: cores wait for ever, a buffer overflows, an instruction does not suit what its buffers
-                hold, or columns are not stored exactly once.
+            ProgramError: cores or vectors on links wait for ever, a buffer overflows, an instruction does not suit what
+                its buffers hold, or columns are not stored exactly once.
         """
-        kernels = [(core.site, kernel) for core, kernel in kernels_of(self.program.cores, layer)]
+        kernels = [*kernels_of(self.program.cores, layer)]
         if not kernels:
             raise ProgramError(f"layer {plain(layer)}: no core has a kernel for it")
         replicas = 1 + max(kernel.replica for _, kernel in kernels)
         math = self._math[layer]
         output = np.zeros((len(rows), self.program.matrix(math.matrix).columns), np.float32)
-        together = CHUNK_POSITIONS if self.residency is None else max(len(rows), 1)
+        some = None if addend is None else np.broadcast_to(addend, output.shape)
         for replica in range(replicas):
-            mine = [(site, kernel) for site, kernel in kernels if kernel.replica == replica]
             positions = np.flatnonzero(fires % replicas == replica)
-            for start in range(0, len(positions), together):
-                chunk = positions[start : start + together]
-                some = None if addend is None else np.broadcast_to(addend, output.shape)[chunk]
-                output[chunk] = self._fire(math, mine, rows[chunk], fires[chunk], some)
+            together = self.together if self.residency is None else max(len(rows), 1)
+            chunks = [positions[start : start + together] for start in range(0, len(positions), together)]
+            passes = [self._positions(rows[c], fires[c], None if some is None else some[c], math) for c in chunks]
+            if passes:
+                self._fire(math, [(core, kernel) for core, kernel in kernels if kernel.replica == replica], passes)
+            for chunk, done in zip(chunks, passes, strict=True):
+                output[chunk] = done.output
         return output
 
-    def _fire(
-        self,
-        math: LayerMath,
-        kernels: list[tuple[Site, Kernel]],
-        rows: NDArray[np.float32],
-        fires: NDArray[np.int64],
-        addend: Array | None,
-    ) -> NDArray[np.float32]:
+    def _positions(
+        self, rows: NDArray[np.float32], fires: NDArray[np.int64], addend: Array | None, math: LayerMath
+    ) -> Positions:
         columns = self.program.matrix(math.matrix).columns
+        return Positions(rows, fires, addend, np.zeros((len(rows), columns), np.float32), np.zeros(columns, np.int64))
+
+    def _fire(self, math: LayerMath, kernels: list[tuple[CoreProgram, Kernel]], passes: list[Positions]) -> None:
         firing = Firing(
             target=self.program.target,
             conditions=self.conditions,
             math=math,
             blocks=self._blocks(math.matrix),
-            rows=rows,
-            fires=fires,
-            addend=addend,
-            output=np.zeros((len(rows), columns), np.float32),
-            stored=np.zeros(columns, np.int64),
+            passes=tuple(passes),
+            network=self._network,
+            depths=_depths(kernels),
             held=None if self.residency is None else self.residency.held.values(),
         )
-        _run(self._begun([Core(site, kernel, firing) for site, kernel in kernels], math.layer), math.layer)
+        _run(self._begun([Core(core, kernel, firing) for core, kernel in kernels], math.layer), firing)
         if firing.messages:
             sent = ", ".join(_channel_text(channel) for channel in sorted(firing.messages))
             raise ProgramError(f"layer {plain(math.layer)}: messages that no core takes: {sent}")
-        if (firing.stored != 1).any():
-            wrong = np.flatnonzero(firing.stored != 1)
-            raise ProgramError(
-                f"layer {plain(math.layer)}: {len(wrong)} of {columns} columns, the first of them {wrong[0]}, are not "
-                "stored exactly once"
-            )
-        return firing.output
+        for done in passes:
+            wrong = np.flatnonzero(done.stored != 1)
+            if len(wrong):
+                raise ProgramError(
+                    f"layer {plain(math.layer)}: {len(wrong)} of {len(done.stored)} columns, the first of them "
+                    f"{wrong[0]}, are not stored exactly once"
+                )
 
     def _begun(self, cores: list[Core], layer: str) -> list[Begun]:
         """The cores at work; where tiles take turns, each goes as far as it can while its weights are in one."""
@@ -117,6 +122,13 @@ class Interpreter:
         return begun
 
     @cached_property
+    def _network(self) -> Network:
+        """The program's links, over which all of its deliveries find their way."""
+        network = Network(self.program)
+        network.deliver_everything()
+        return network
+
+    @cached_property
     def _math(self) -> dict[str, LayerMath]:
         return {math.layer: math for math in layer_math(self.program)}
 
@@ -127,19 +139,37 @@ class Interpreter:
         return self._programmed[matrix]
 
 
-def _run(waiting: list[Begun], layer: str) -> None:
-    """Let the cores take turns, each going on until it must wait, until all have finished.
+def _run(waiting: list[Begun], firing: Firing) -> None:
+    """Let the cores take turns, each going on until it must wait, and vectors move on, until all have finished.
 
     Raises:
-        ProgramError: no core can go on.
+        ProgramError: no core and no vector can go on.
     """
-    while waiting:
-        before = [core.position for core, _ in waiting]
-        channels = [next(steps, None) for _, steps in waiting]
-        if None not in channels and [core.position for core, _ in waiting] == before:
-            waits = (f"core {c.site} for {_channel_text(n)}" for (c, _), n in zip(waiting, channels, strict=True) if n)
-            raise ProgramError(f"layer {plain(layer)}: deadlock, cores wait for ever: {', '.join(waits)}")
-        waiting = [core for core, channel in zip(waiting, channels, strict=True) if channel is not None]
+    while waiting or firing.links.busy:
+        before = sum(core.done for core, _ in waiting)
+        waits = [next(steps, None) for _, steps in waiting]
+        moved = firing.links.step()
+        if not moved and None not in waits and sum(core.done for core, _ in waiting) == before:
+            told = [
+                f"core {c.site} for {_wait_text(wait)}" for (c, _), wait in zip(waiting, waits, strict=True) if wait
+            ]
+            told += firing.links.standing()
+            raise ProgramError(f"layer {plain(firing.math.layer)}: deadlock, cores wait for ever: {', '.join(told)}")
+        waiting = [core for core, wait in zip(waiting, waits, strict=True) if wait is not None]
+
+
+def _depths(kernels: list[tuple[CoreProgram, Kernel]]) -> dict[Channel, int]:
+    """Channel → messages that its receiver has room for."""
+    return {
+        (instruction.source, core.site, instruction.channel): instruction.depth
+        for core, kernel in kernels
+        for instruction in kernel.body
+        if isinstance(instruction, Accumulate)
+    }
+
+
+def _wait_text(wait: Wait) -> str:
+    return f"room in {_channel_text(wait.channel)}" if wait.room else _channel_text(wait.channel)
 
 
 def _channel_text(channel: Channel) -> str:

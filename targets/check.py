@@ -2,6 +2,8 @@
 
 Here: names, values and tensors of the sequence. Tiles are in `check_tiles`, kernels in `check_kernels`, and
 how tiles take turns in `check_reload`.
+Here: names, values and tensors of the sequence. Tiles are in `check_tiles`, kernels in `check_kernels`, what they and
+links have to hold in `check_buffers`, and what links carry in `check_routes`.
 """
 
 from __future__ import annotations
@@ -12,8 +14,10 @@ from itertools import pairwise
 from math import prod
 from pathlib import Path
 
+from mho.targets.check_buffers import check_buffers
 from mho.targets.check_kernels import check_kernels
 from mho.targets.check_reload import check_reload
+from mho.targets.check_routes import check_routes
 from mho.targets.check_schedule import check_schedule
 from mho.targets.check_tiles import check_tiles
 from mho.targets.errors import ProgramError, plain
@@ -59,9 +63,8 @@ def check_program(program: Program) -> tuple[str, ...]:
 
     Digests are not read here: see `program_file.check_tensors`.
     """
-    checks = (check_tiles, check_kernels, check_schedule, check_reload)
-    found = (*_sequence(program), *(problem for check in checks for problem in check(program)))
-    return tuple(plain(problem) for problem in found)
+    parts = _sequence, check_tiles, check_kernels, check_buffers, check_routes, check_schedule, check_reload
+    return tuple(plain(problem) for part in parts for problem in part(program))
 
 
 def _sequence(program: Program) -> Iterator[str]:

@@ -41,7 +41,6 @@ def check_kernels(program: Program) -> Iterator[str]:
     epilogues = {s.name: _epilogue(s) for s in walk(program.sequence) if isinstance(s, Analog)}
     matrix_of = {layer.name: layer.matrix for layer in layers(program.sequence) if layer.matrix in columns}
     yield from _unknown(program, matrix_of)
-    yield from _capacity(program)
     kernels_by_layer, loads_by_matrix = _kernels_by_layer(program), _loads_by_matrix(program)
     for layer, matrix in matrix_of.items():
         kernels = kernels_by_layer.get(layer, [])
@@ -97,15 +96,6 @@ def _unknown(program: Program, matrix_of: Mapping[str, str]) -> Iterator[str]:
                 yield f"core {core.site} has a kernel for the unknown layer {layer}"
             if count > 1:
                 yield f"core {core.site} has {count} kernels for layer {layer}, replica {copy}"
-
-
-def _capacity(program: Program) -> Iterator[str]:
-    limit = program.target.core.buffer_words
-    for core in program.cores:
-        for kernel in core.kernels:
-            words = sum(kernel.buffers.values())
-            if limit is not None and words > limit:
-                yield f"core {core.site}: the buffers of layer {kernel.layer} take {words} words of {limit}"
 
 
 def _channels(kernels: Kernels) -> Iterator[str]:

@@ -119,7 +119,11 @@ class Send:
 
 @dataclass(frozen=True, kw_only=True)
 class Accumulate:
-    """Wait for a message and add it to a buffer, digitally after a `Convert` or as charge before it."""
+    """Wait for a message and add it to a buffer, digitally after a `Convert` or as charge before it.
+
+    Attributes:
+        depth: messages of the channel that the core has room for; who sends another one waits until one is taken.
+    """
 
     __pydantic_config__ = STRICT
 
@@ -127,6 +131,7 @@ class Accumulate:
     buffer: str
     source: Site
     channel: int
+    depth: Index = 1
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -199,14 +204,42 @@ class Kernel:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Memory:
+    """Words that a core keeps for values, while all matrices that it holds blocks of are at work (`buffers`).
+
+    Attributes:
+        input_words: vectors to multiply, and the ones that arrive meanwhile.
+        sum_words: sums in the making.
+        channel_words: partial sums that have arrived and are not yet added.
+        output_words: results on their way out.
+    """
+
+    __pydantic_config__ = STRICT
+
+    input_words: Index
+    sum_words: Index
+    channel_words: Index
+    output_words: Index
+
+    @property
+    def words(self) -> int:
+        return self.input_words + self.sum_words + self.channel_words + self.output_words
+
+
+@dataclass(frozen=True, kw_only=True)
 class CoreProgram:
-    """Everything that one core holds and does."""
+    """Everything that one core holds and does.
+
+    Attributes:
+        memory: None in programs of formats before 4.
+    """
 
     __pydantic_config__ = STRICT
 
     site: Site
     loads: tuple[Load, ...]
     kernels: tuple[Kernel, ...]
+    memory: Memory | None = None
 
 
 def kernels_of(cores: tuple[CoreProgram, ...], layer: str) -> Iterator[tuple[CoreProgram, Kernel]]:

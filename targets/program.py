@@ -168,6 +168,43 @@ class LinkTraffic:
     words: NotNegative
 
 
+RouteMode = Literal["xy", "yx", "balanced"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class RouteFacts:
+    """How words travel; from where to where, and on which way, the tensors `route/…` tell (`mho.targets.routes`).
+
+    Attributes:
+        mode: all ways along the row first (xy), all along the column first (yx), or each as it loads the links least.
+        virtual_channels: buffers that each link needs for no ways to wait in a circle (`mho.targets.deadlock`).
+        multicast: what several cores take alike is carried once over a link, not once for each of them.
+        link_words: what each of these buffers holds: the longest vector that any core sends.
+    """
+
+    __pydantic_config__ = STRICT
+
+    mode: RouteMode
+    virtual_channels: Count
+    multicast: bool
+    link_words: Index
+
+
+@dataclass(frozen=True, kw_only=True)
+class LineBuffer:
+    """What a layer keeps of an image where it takes rows as they come (`mho.targets.buffers`).
+
+    Attributes:
+        rows: of the image, at once. words: in them, all channels.
+    """
+
+    __pydantic_config__ = STRICT
+
+    layer: str
+    rows: Count
+    words: Index
+
+
 @dataclass(frozen=True, kw_only=True)
 class Need(Reach):
     """Rows of another step's result that the rows of this one wait for."""
@@ -348,6 +385,8 @@ class MappingFacts:
         grid: width and height of a chip's grid of cores.
         pareto: single copies, and what other numbers of copies would cost: more tiles for a shorter interval each.
         timing: how the schedule was made.
+        routes: None in programs of formats before 4.
+        lines: of the layers that slide a window over an image whose size is known.
     """
 
     __pydantic_config__ = STRICT
@@ -361,6 +400,8 @@ class MappingFacts:
     costs: CostFacts
     pareto: tuple[ParetoPoint, ...] = ()
     timing: Timing = Timing()
+    routes: RouteFacts | None = None
+    lines: tuple[LineBuffer, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -370,8 +411,9 @@ class Program:
     Attributes:
         sequence: the steps in order; values and constants share one name space.
         cores: the cores that hold weights, ordered by site.
-        tensors: `matrix/NAME`, `constant/NAME` and `graph/NAME` (serialised ONNX models as bytes). Reading a
-            tensor of a mapped file checks its digest first and raises `ProgramError` where it does not match.
+        tensors: `matrix/NAME`, `constant/NAME`, `graph/NAME` (serialised ONNX models as bytes), and `route/NAME` (what
+            cores send each other, by their numbers in `cores`). Reading a tensor of a mapped file checks its digest
+            first and raises `ProgramError` where it does not match.
         faults: what is known to be broken on the chips that it was compiled for.
         reload: how its tiles take turns where the machine has fewer; then `cores` stand on a machine that is large
             enough. None where each has a place of its own.

@@ -222,6 +222,7 @@ class Mesh:
             unknown.
         multicast, concatenation: whether a vector reaches several tiles at once, and whether parts of a vector from
             several tiles are joined on the way; None is unknown.
+        virtual_channels: buffers of a link, each of which holds a whole vector; None is unknown, and taken to be one.
         input_ports, output_ports: vectors that enter and leave a chip at a time; None is unknown.
         hop_latency_ns: for one vector over one link.
         hop_energy_nj: for one word over one link.
@@ -238,6 +239,7 @@ class Mesh:
     transport: Transport | None = None
     multicast: bool | None = None
     concatenation: bool | None = None
+    virtual_channels: Count | None = None
     input_ports: Count | None = None
     output_ports: Count | None = None
     hop_latency_ns: NotNegative | None = None

@@ -16,9 +16,10 @@ from mho.passes.calibrate.observe import Observe
 from mho.passes.calibrate.ranges import SetRanges
 from mho.passes.emit.emit import Emit
 from mho.passes.levels.network import Calibrated, Network
-from mho.passes.levels.plan import Partition, Placement, Plan, Routing
+from mho.passes.levels.plan import Partition, Placement, Plan
 from mho.passes.lower import Lower
 from mho.passes.lower.fuse import FuseEpilogues
+from mho.passes.place.route import RouteWords
 from mho.passes.simplify import Simplify
 from mho.passes.tile.pack import Mode, Pack
 from mho.passes.tile.replicate import Replicate
@@ -85,7 +86,7 @@ def plan_for(calibrated: Calibrated, target: Target, pack: Mode = "none", replic
     chips = 1 + (count - 1) // capacity
     partition = Partition(SetRanges().run(tiling), chips, tuple(site.chip for site in sites), ())
     costs = CostFacts(latency_ns=None, interval_ns=None, energy_nj=None, excluded=(), layers_ns={}, layers_nj={})
-    return Plan(Routing(Placement(partition, (width, height), sites, ()), ()), (), costs)
+    return Plan(RouteWords().run(Placement(partition, (width, height), sites, ())), (), costs)
 
 
 def program_of(plan: Plan) -> Program:

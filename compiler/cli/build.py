@@ -79,6 +79,11 @@ SUFFIX = ".mho"
     help="Make one inference short, or let inferences follow each other fast.  [default: latency]",
 )
 @click.option(
+    "--routes",
+    type=click.Choice(["xy", "yx", "balanced"]),
+    help="Words go along the row first, along the column first, or as loads the hottest link least.  [default: xy]",
+)
+@click.option(
     "--effort", type=Effort(), metavar="fast|normal|max|SECONDS", help="How hard to search.  [default: normal]"
 )
 @click.option("--seed", type=click.IntRange(0), help="Of every random draw and search.  [default: 0]")
@@ -155,6 +160,10 @@ def _compile(model: Path, target: str, progress: Any, flags: dict[str, Any]) -> 
     )
 
 
+SEARCHES = ("devices", "pack", "partition", "place", "route", "schedule")
+"""The passes that search, for so long as an effort says."""
+
+
 def pipeline_flags(flags: dict[str, Any]) -> dict[str, dict[str, Any]]:
     """The flags that are options of passes, as tables: flag → the options that it sets."""
     options = {
@@ -177,8 +186,9 @@ def pipeline_flags(flags: dict[str, Any]) -> dict[str, dict[str, Any]]:
         "schedule": ("schedule.mode",),
         "spare_rows": ("spare.rows",),
         "spare_columns": ("spare.columns",),
-        "effort": ("devices.effort", "pack.effort", "partition.effort", "place.effort", "schedule.effort"),
-        "seed": ("expand.seed", "devices.seed", "pack.seed", "partition.seed", "place.seed", "schedule.seed"),
+        "routes": ("route.mode",),
+        "effort": tuple(f"{name}.effort" for name in SEARCHES),
+        "seed": tuple(f"{name}.seed" for name in ("expand", *SEARCHES)),
     }
     flags = flags | {name: merged(flags[name]) for name in ("devices_of", "expand")}
     tables: dict[str, dict[str, Any]] = {}

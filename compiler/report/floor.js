@@ -169,8 +169,9 @@ function drawWedge(link, dx, dy) {
   const half = 0.35 + 1.15 * Math.sqrt(link.words / mostWords);
   const x = from.x + SIDE / 2 + dx * reach - dy * 1.7;
   const y = from.y + SIDE / 2 + dy * reach + dx * 1.7;
+  const heat = Math.min(4, Math.floor((5 * link.words) / mostWords));
   const points = [[x - dy * half, y + dx * half], [x + dy * half, y - dx * half], [x + dx * length, y + dy * length]];
-  return node("polygon", { class: "wedge", points: points.map((p) => p.map((v) => v.toFixed(2)).join(",")).join(" ") });
+  return node("polygon", { class: `wedge heat${heat}`, points: points.map((p) => p.map((v) => v.toFixed(2)).join(",")).join(" ") });
 }
 
 function drawFarLink(link) {

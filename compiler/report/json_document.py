@@ -11,6 +11,7 @@ from mho.report.lines import BlockLine, ComponentLine, LayerLine, StepLine, Summ
 from mho.report.pareto import ParetoLine
 from mho.report.reload import ReloadLine
 from mho.report.summary import Report
+from mho.report.traffic import RouteLine
 from mho.targets.isa import Site
 from mho.targets.program import CostLine, Decision, LinkTraffic, Manifest, SolverFacts
 from mho.targets.target import Target
@@ -33,6 +34,8 @@ def as_json(report: Report) -> Json:
         "tiles": [_tile(tile) for tile in report.tiles],
         "grid": {"width": report.grid[0], "height": report.grid[1]},
         "links": [_link(link) for link in report.links],
+        "routes": _routes(report.routes),
+        "buffers": None if report.buffers is None else jsonable(asdict(report.buffers)),
         "nodes": [_node(d, report) for d in report.decisions],
         "digital": [_decision(d) for d in report.nodes("digital")],
         "core": [_decision(d) for d in report.nodes("core")],
@@ -131,6 +134,13 @@ def _block(block: BlockLine) -> Json:
 
 def _link(link: LinkTraffic) -> Json:
     return {"source": _site(link.source), "target": _site(link.target), "words": number(link.words)}
+
+
+def _routes(line: RouteLine | None) -> Json | None:
+    if line is None:
+        return None
+    hottest = None if line.hottest is None else _link(line.hottest)
+    return {**vars(line), "words": number(line.words), "hottest": hottest}
 
 
 def _decision(decision: Decision) -> Json:

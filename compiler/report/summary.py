@@ -13,6 +13,7 @@ from mho.report.faults import FaultLine, fault_line
 from mho.report.lines import UNITS, BlockLine, ComponentLine, LayerLine, Reason, StepLine, Summary, TileLine
 from mho.report.pareto import ParetoLine, pareto_lines
 from mho.report.reload import ReloadLine, chips_of, reload_line
+from mho.report.traffic import BufferLine, RouteLine, buffer_line, route_line
 from mho.targets.errors import DataError, plain
 from mho.targets.isa import CoreProgram, Load, Site
 from mho.targets.program import (
@@ -52,6 +53,7 @@ class Report:
         pareto: what other numbers of copies would cost, where that was asked for.
         timing: how the schedule was made, and what limits it.
         reload: how tiles take turns; None where each has a place of its own.
+        routes, buffers: what links carry and what is to be held; None in programs of formats before 4.
     """
 
     manifest: Manifest
@@ -71,6 +73,8 @@ class Report:
     pareto: tuple[ParetoLine, ...] = ()
     timing: Timing = field(default_factory=Timing)
     reload: ReloadLine | None = None
+    routes: RouteLine | None = None
+    buffers: BufferLine | None = None
 
     @property
     def stated(self) -> str:
@@ -164,6 +168,8 @@ def summarise(program: Program, accuracy: object = None) -> Report:
         pareto=pareto_lines(program.mapping.pareto, layers),
         timing=program.mapping.timing,
         reload=reload_line(program),
+        routes=route_line(program),
+        buffers=buffer_line(program),
     )
 
 

@@ -136,6 +136,10 @@ def _total_lines(report: Report) -> Iterator[tuple[str, RenderableType]]:
         yield "schedule", _schedule(report.timing)
     yield "energy", Text(_least(summary, "energy", q.energy(summary.energy_nj)))
     yield "area", Text(_area(summary))
+    if report.routes is not None:
+        yield "links", Text(str(report.routes))
+    if report.buffers is not None:
+        yield "buffers", Text(plain(str(report.buffers)))
     if summary.macs:
         yield "rate", Text(_rates(summary))
     if report.stated:

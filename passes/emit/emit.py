@@ -8,14 +8,18 @@ from functools import partial
 
 import numpy as np
 
+from mho.passes.emit.buffers import line_buffers, with_memory
 from mho.passes.emit.decisions import file_decisions
 from mho.passes.emit.graphs import embeds, serialise_graph
 from mho.passes.emit.kernels import emit_cores
 from mho.passes.emit.merge_digital import MergeDigital
 from mho.passes.levels.network import Network
-from mho.passes.levels.plan import Plan
+from mho.passes.levels.plan import Plan, Routing
 from mho.passes.levels.recipe import evaluate, numbers_of
-from mho.targets.program import Array, LayerFacts, Manifest, MappingFacts, MatrixFacts, Program
+from mho.targets.buffers import longest_vector
+from mho.targets.isa import CoreProgram
+from mho.targets.program import Array, LayerFacts, Manifest, MappingFacts, MatrixFacts, Program, RouteFacts
+from mho.targets.routes import Deliveries
 from mho.targets.steps import Digital, Port, Step, bodies, layers, parameters, reads, walk, with_bodies
 
 
@@ -26,7 +30,7 @@ class ExactCode:
     inputs: tuple[Port, ...]
     outputs: tuple[Port, ...]
     sequence: tuple[Step, ...]
-    tensors: Mapping[str, Array]
+    tensors: LazyTensors
 
 
 def emit_exact(network: Network) -> ExactCode:
@@ -57,6 +61,9 @@ class Emit:
         tiling = placement.partition.ranged.tiling
         network = tiling.calibrated.network
         code = emit_exact(network)
+        cores = with_memory(emit_cores(plan), network, tiling.target)
+        reload = placement.partition.ranged.reload
+        routed = reload is None
         return Program(
             manifest=manifest,
             target=tiling.target,
@@ -77,22 +84,46 @@ class Emit:
             layers=_layer_facts(plan),
             decisions=file_decisions(network),
             sequence=code.sequence,
-            cores=emit_cores(plan),
+            cores=cores,
             mapping=MappingFacts(
                 tiles_lower_bound=tiling.tiles_lower_bound,
                 chips=placement.partition.chips,
                 grid=placement.grid,
-                solvers=(*tiling.solvers, *placement.partition.solvers, *placement.solvers, *plan.solvers),
+                solvers=(
+                    *tiling.solvers,
+                    *placement.partition.solvers,
+                    *placement.solvers,
+                    *plan.routing.solvers,
+                    *plan.solvers,
+                ),
                 links=plan.routing.links,
                 schedule=plan.schedule,
                 costs=plan.costs,
                 pareto=tiling.pareto,
                 timing=plan.timing,
+                routes=_route_facts(plan.routing, cores) if routed else None,
+                lines=tuple(line_buffers(network)),
             ),
-            tensors=code.tensors,
+            tensors=code.tensors.beside(_deliveries(plan.routing).tensors()) if routed else code.tensors,
             faults=tiling.faults.within(placement.partition.chips, placement.grid),
-            reload=placement.partition.ranged.reload,
+            reload=reload,
         )
+
+
+def _route_facts(routing: Routing, cores: tuple[CoreProgram, ...]) -> RouteFacts:
+    return RouteFacts(
+        mode=routing.mode,
+        virtual_channels=routing.virtual_channels,
+        multicast=routing.multicast,
+        link_words=longest_vector(cores),
+    )
+
+
+def _deliveries(routing: Routing) -> Deliveries:
+    """The deliveries between cores, which are numbered in the order of their sites."""
+    sites = routing.placement.site_of
+    order = sorted(range(len(sites)), key=sites.__getitem__)
+    return routing.deliveries.renumbered(np.argsort(np.array(order, np.int64)))
 
 
 def _layer_facts(plan: Plan) -> tuple[LayerFacts, ...]:
@@ -117,6 +148,10 @@ class LazyTensors(Mapping[str, Array]):
     def __init__(self, makers: Mapping[str, Callable[[], Array]]) -> None:
         self._makers = makers
         self._last: tuple[str, Array] | None = None
+
+    def beside(self, arrays: Mapping[str, Array]) -> LazyTensors:
+        """The same with some arrays beside them."""
+        return LazyTensors({**self._makers, **{name: partial(np.asarray, array) for name, array in arrays.items()}})
 
     def __getitem__(self, name: str) -> Array:
         last = self._last

@@ -7,8 +7,9 @@ from dataclasses import dataclass, field
 
 from mho.passes.levels.tiling import Tiling
 from mho.targets.isa import Site
-from mho.targets.program import CostFacts, LinkTraffic, Slot, SolverFacts, Timing
+from mho.targets.program import CostFacts, LinkTraffic, RouteMode, Slot, SolverFacts, Timing
 from mho.targets.reload import Reload
+from mho.targets.routes import Deliveries
 
 
 @dataclass(frozen=True)
@@ -49,10 +50,22 @@ class Placement:
 
 @dataclass(frozen=True)
 class Routing:
-    """What every link carries in one inference."""
+    """Which way every vector goes, and what every link carries in one inference.
+
+    Attributes:
+        deliveries: from tile to tile.
+        moved: layer → words that it takes in or adds up, each counted once a link, and once a link between chips.
+        virtual_channels: buffers of each link that the ways need.
+    """
 
     placement: Placement
+    mode: RouteMode
+    virtual_channels: int
+    multicast: bool
+    deliveries: Deliveries
     links: tuple[LinkTraffic, ...]
+    moved: Mapping[str, tuple[float, float]]
+    solvers: tuple[SolverFacts, ...] = ()
 
 
 @dataclass(frozen=True)

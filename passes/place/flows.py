@@ -48,6 +48,7 @@ class LayerFlow:
             most 1, the rest comes from outside.
         into: "rows" is the consumer's unfolded input, "columns" the addend of its output.
         aligned: the first columns of the producer meet the first rows (columns) of the consumer, and so on.
+        value: what the consumer reads, by the network's name.
     """
 
     producer: str
@@ -55,6 +56,7 @@ class LayerFlow:
     share: float
     into: Literal["rows", "columns"]
     aligned: bool
+    value: str = ""
 
 
 @dataclass(frozen=True)
@@ -103,7 +105,7 @@ class _Tracer:
         for step in steps:
             match step:
                 case Analog():
-                    self._feed(step.name, values.get(step.input, NOWHERE), "rows")
+                    self._feed(step.name, values.get(step.input, NOWHERE), "rows", step.input)
                     self._feed(step.name, values.get(step.addend or "", NOWHERE), "columns")
                     last_axis = step.unfolding.columns_axis == -1
                     values[step.output] = Origins({step.name: 1.0}, last_axis=last_axis)
@@ -135,10 +137,11 @@ class _Tracer:
 
     def _recurrent(self, step: Recurrent, values: dict[str, Origins]) -> None:
         outside = values.get(step.input, NOWHERE)
-        for direction in step.directions:
+        for number, direction in enumerate(step.directions):
             state = self._merge((Origins({g.name: 1.0}) for g in direction.gates), aligned=False)
             for gate in direction.gates:
-                self._feed(gate.name, outside if gate.operand == "x" else state, "rows")
+                read = (outside, step.input) if gate.operand == "x" else (state, f"{step.name}/{gate.operand}/{number}")
+                self._feed(gate.name, read[0], "rows", read[1])
         gates = (Origins({g.name: 1.0}) for d in step.directions for g in d.gates)
         values |= dict.fromkeys(writes(step), self._merge(gates, aligned=False))
 
@@ -160,10 +163,10 @@ class _Tracer:
         self.follow(body.steps, inner)
         return [inner.get(name, NOWHERE) for name in body.outputs]
 
-    def _feed(self, consumer: str, read: Origins, into: Literal["rows", "columns"]) -> None:
+    def _feed(self, consumer: str, read: Origins, into: Literal["rows", "columns"], value: str = "") -> None:
         for producer, share in read.shares.items():
             key = (producer, consumer, into)
-            self.found[key] = LayerFlow(producer, consumer, share, into, read.aligned)
+            self.found[key] = LayerFlow(producer, consumer, share, into, read.aligned, value)
 
     def _merge(self, parts: Iterable[Origins], aligned: bool = True) -> Origins:
         known = [part for part in parts if part]

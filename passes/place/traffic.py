@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import NamedTuple
@@ -84,6 +84,21 @@ class Ends(NamedTuple):
     words: Floats
 
 
+class Shared(NamedTuple):
+    """What several layers take of one.
+
+    Attributes:
+        senders: tiles. words: [senders, parts] that every taker of a part receives.
+        takers: tiles of the blocks that take. part, layer: what each takes, and for which of the layers.
+    """
+
+    senders: Indices
+    words: Floats
+    takers: Indices
+    part: Indices
+    layer: Indices
+
+
 @dataclass(frozen=True)
 class Traffic:
     """What the tiles of a tiling send, layer by layer."""
@@ -119,10 +134,11 @@ class Traffic:
         return self.tiling.calibrated.layers[layer].fires / replicas
 
     def partial_sums(self, layer: str) -> TileFlows:
-        """Words from the row blocks of a layer to those that add them up."""
+        """Words from the row blocks of a layer to those that add them up, charge to the block before the converter."""
         blocks = self.blocks_of[self.layers[layer].matrix]
         numbers = np.array([b.number for b in blocks], np.int64)
-        adder = self.accumulator_of[numbers]
+        head = np.array([b.converter for b in blocks], np.int64)
+        adder = np.where(head == numbers, self.accumulator_of[numbers], head)
         width = np.array([b.columns[1] - b.columns[0] for b in blocks], np.float64)
         sent = np.where(adder == numbers, 0.0, width * self.fires(layer))
         return TileFlows(self.tile_of[numbers], self.tile_of[adder], sent)
@@ -135,6 +151,22 @@ class Traffic:
         words = reach * (flow.share * receivers.words)
         a, b = np.nonzero(words)
         return TileFlows(senders.tiles[a], receivers.tiles[b], words[a, b])
+
+    def alike(self, flows: Sequence[LayerFlow]) -> Shared:
+        """Words from the tiles of one producer to consumers that read the same vectors of it at the same positions.
+
+        Blocks of one copy that have the same rows take the same words, whatever their columns or their layer.
+        """
+        first = flows[0]
+        matrix = self.tiling.calibrated.network.matrices[self.layers[first.consumer].matrix]
+        takers = [b for flow in flows for b in self.blocks_of[self.layers[flow.consumer].matrix]]
+        layer = np.repeat(np.arange(len(flows)), [len(self.blocks_of[self.layers[f.consumer].matrix]) for f in flows])
+        kinds, part = np.unique([(b.replica, *b.rows) for b in takers], axis=0, return_inverse=True)
+        spans = kinds[:, 1:].astype(np.float64)
+        wanted = (spans[:, 1] - spans[:, 0]) * self.fires(first.consumer)
+        senders = self._outputs(first.producer)
+        words = _reach(senders.spans, spans / matrix.rows, first.aligned) * (first.share * wanted)
+        return Shared(senders.tiles, words, self.tile_of[[b.number for b in takers]], part.reshape(-1), layer)
 
     def _outputs(self, layer: str) -> Ends:
         matrix = self.tiling.calibrated.network.matrices[self.layers[layer].matrix]

@@ -9,6 +9,7 @@ from mho.passes.levels.plan import Plan
 from mho.targets.cost import CHIP_LATENCY, HOP_LATENCY, WRITE_ENERGY, WRITE_LATENCY, known
 from mho.targets.program import CostFacts
 from mho.targets.reload import Reload
+from mho.targets.routes import Deliveries
 from mho.targets.target import Target
 
 LINKS = "links between reloaded tiles"
@@ -34,7 +35,7 @@ class CostReload:
         ranged = placement.partition.ranged
         if ranged.reload is None:
             return plan
-        routing = replace(plan.routing, links=())
+        routing = replace(plan.routing, links=(), deliveries=Deliveries.none(), solvers=())
         return Plan(routing, (), reload_costs(plan.costs, ranged.reload, ranged.tiling.target))
 
 

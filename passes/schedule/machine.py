@@ -33,15 +33,10 @@ class Way:
 
 @dataclass(frozen=True)
 class Moves:
-    """Words on their ways, one entry for a pair of tiles."""
+    """Ways of words, one entry for a pair of tiles."""
 
     hops: Indices
     crosses: NDArray[np.bool_]
-    words: Floats
-
-    @property
-    def work(self) -> Work:
-        return Work(hop_words=float(self.hops @ self.words), chip_words=float(self.words[self.crosses].sum()))
 
     def ways(self) -> set[Way]:
         return {Way(h, c) for h, c in zip(self.hops.tolist(), self.crosses.tolist(), strict=True)}
@@ -111,10 +106,8 @@ class Machine:
         total = Work.of(*counts.tolist()).times(self.traffic.fires(layer))
         if self.traffic.layers[layer].matrix in self.tiling.devices:
             total = replace(total, unlike=total.mvms)
-        arriving, sums = self._moves[layer]
-        for moved in (*arriving, sums):
-            total += moved.work
-        return total
+        hop_words, chip_words = self.routing.moved[layer]
+        return total + Work(hop_words=hop_words, chip_words=chip_words)
 
     def positions(self, layer: str) -> int:
         """Positions that one replica of a layer takes."""
@@ -151,7 +144,7 @@ class Machine:
         moved = (flows.words > 0) & (flows.source != flows.target)
         source, target = flows.source[moved], flows.target[moved]
         hops = distances(self.place, self.routing.placement.grid, source, target)
-        return Moves(hops, self.place[source, 0] != self.place[target, 0], flows.words[moved])
+        return Moves(hops, self.place[source, 0] != self.place[target, 0])
 
     def _longest(self, moves: Iterable[Moves]) -> Way:
         ways = {way for moved in moves for way in moved.ways()}

@@ -8,8 +8,8 @@ from itertools import combinations
 
 from mho.passes.levels.matrix import Matrix
 from mho.passes.levels.tiling import Block, Seat, Tiling
-from mho.passes.tile.pack import Mode, Pack
 from mho.passes.tile.copies_search import copied
+from mho.passes.tile.pack import Mode, Pack
 from mho.passes.tile.tile import blocks_by_matrix, blocks_of, rows_of_channels, with_blocks
 from mho.targets.target import UNLIMITED, Crossbar
 

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator
+from graphlib import CycleError, TopologicalSorter
 from itertools import pairwise
 
-from mho.passes.levels.plan import Placement, Plan
+import numpy as np
+
+from mho.passes.levels.plan import Placement, Plan, Routing
 from mho.passes.place.traffic import tile_flows, tiles_of_blocks
 from mho.passes.schedule.lanes import lanes
 from mho.targets.check_schedule import Turns, check_slots
@@ -16,6 +19,10 @@ from mho.targets.steps import Analog, Recurrent, Step, bodies, captures, reads, 
 
 SLACK = 1e-6
 
+Link = tuple[Site, Site]
+Channel = tuple[int, Site, Site]
+"""A virtual channel of a link."""
+
 
 def verify_plan(plan: Plan) -> tuple[str, ...]:
     """A sentence for everything that is wrong with a plan; nothing where all is well."""
@@ -24,15 +31,16 @@ def verify_plan(plan: Plan) -> tuple[str, ...]:
     return tuple(problem for found in problems for problem in found)
 
 
-def route(source: Site, target: Site, width: int) -> tuple[Site, ...]:
+def route(source: Site, target: Site, width: int, column_first: bool = False) -> tuple[Site, ...]:
     """The sites on the way of a word, both ends included, link by link."""
-    way = [source]
+    row = target.y if column_first else source.y
+    way = [source, *_along(source, Site(source.chip, source.x, row))]
     if source.chip != target.chip:
         east = target.chip > source.chip
         leave, enter = (width - 1, 0) if east else (0, width - 1)
-        way += _along(source, Site(source.chip, leave, source.y))
-        way.append(Site(target.chip, enter, source.y))
-    way += _along(way[-1], Site(target.chip, target.x, source.y))
+        way += _along(way[-1], Site(source.chip, leave, row))
+        way.append(Site(target.chip, enter, row))
+    way += _along(way[-1], Site(target.chip, target.x, row))
     way += _along(way[-1], target)
     return tuple(way)
 
@@ -95,24 +103,60 @@ def _chips(placement: Placement) -> Iterator[str]:
 
 
 def _links(plan: Plan) -> Iterator[str]:
-    placement = plan.routing.placement
-    tiling = placement.partition.ranged.tiling
-    if len(placement.site_of) != len(tiling.tiles) or placement.partition.ranged.reload is not None:
+    """The links carry the words of all deliveries, each link of a tree once, and no ways wait in a circle."""
+    routing = plan.routing
+    placement = routing.placement
+    ranged = placement.partition.ranged
+    if len(placement.site_of) != len(ranged.tiling.tiles) or ranged.reload is not None:
         return
-    flows = tile_flows(tiling)
-    expected: Counter[tuple[Site, Site]] = Counter()
-    for source, target, words in zip(flows.source, flows.target, flows.words.tolist(), strict=True):
-        way = route(placement.site_of[int(source)], placement.site_of[int(target)], placement.grid[0])
-        for link in pairwise(way):
-            expected[link] += words
-    given = {(link.source, link.target): link.words for link in plan.routing.links}
-    if len(given) != len(plan.routing.links):
+    yield from _flows(routing)
+    expected: Counter[Link] = Counter()
+    waits: dict[Channel, set[Channel]] = {}
+    for words, column_first, ways in _ways(routing):
+        expected.update(dict.fromkeys((link for way in ways for link in pairwise(way)), words))
+        channel = int(column_first and routing.virtual_channels > 1)
+        for way in ways:
+            for one, other in pairwise(pairwise(way)):
+                waits.setdefault((channel, *one), set()).add((channel, *other))
+    given = {(link.source, link.target): link.words for link in routing.links}
+    if len(given) != len(routing.links):
         yield "a link is listed twice"
     total = max(sum(expected.values()), 1.0)
-    for source_site, target_site in sorted(expected.keys() | given.keys()):
-        wanted, words = expected[source_site, target_site], given.get((source_site, target_site), 0.0)
+    for source, target in sorted(expected.keys() | given.keys()):
+        wanted, words = expected[source, target], given.get((source, target), 0.0)
         if abs(wanted - words) > SLACK * total:
-            yield f"link {source_site} → {target_site} is said to carry {words:g} words, its flows are {wanted:g}"
+            yield f"link {source} → {target} is said to carry {words:g} words, its flows are {wanted:g}"
+    try:
+        TopologicalSorter(waits).prepare()
+    except CycleError as error:
+        links = ", ".join(f"{source} → {target}" for _, source, target in error.args[1])
+        yield f"vectors can wait for each other in a circle: {links}"
+
+
+def _ways(routing: Routing) -> Iterator[tuple[float, bool, list[tuple[Site, ...]]]]:
+    """Of every delivery: its words, whether it goes column first, and the way to each target."""
+    deliveries, site_of, width = routing.deliveries, routing.placement.site_of, routing.placement.grid[0]
+    targets = iter(deliveries.target.tolist())
+    parts = (deliveries.source, deliveries.count, deliveries.words, deliveries.column_first)
+    for source, count, words, column_first in zip(*(part.tolist() for part in parts), strict=True):
+        ends = [site_of[next(targets)] for _ in range(count)]
+        yield (
+            words,
+            column_first,
+            [route(site_of[source], end, width, column_first) for end in ends],
+        )
+
+
+def _flows(routing: Routing) -> Iterator[str]:
+    """Every tile is delivered the words that the flows say; with multicast, blocks of one tile share theirs."""
+    if routing.multicast:
+        return
+    flows = tile_flows(routing.placement.partition.ranged.tiling)
+    deliveries, tiles = routing.deliveries, len(routing.placement.site_of)
+    wanted = np.bincount(flows.target, flows.words, tiles)
+    given = np.bincount(deliveries.target, deliveries.words[deliveries.of], tiles)
+    for tile in np.flatnonzero(np.abs(given - wanted) > SLACK * max(float(wanted.sum()), 1.0)).tolist():
+        yield f"tile {tile} is delivered {given[tile]:g} words, and takes {wanted[tile]:g}"
 
 
 def _schedule(plan: Plan) -> Iterator[str]:

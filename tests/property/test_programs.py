@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 import mho
 from mho.examples.builder import Builder
 from mho.passes.place.partition import PartitionChips
+from mho.passes.place.route import RouteWords
 from mho.passes.reload.reload import ReloadTiles
 from mho.passes.tile.pack import Mode
 from mho.passes.unfold.groups import ChooseGroups
@@ -23,6 +24,7 @@ from mho.runtime.interpreter import Interpreter
 from mho.runtime.machine import Machine
 from mho.stages import Stages
 from mho.targets.check import check_program
+from mho.targets.program import RouteMode
 from mho.targets.reload import ReloadMode
 from mho.targets.target import Converter, Core, Crossbar, Mesh, Target
 from tests.compilations import Copies, pipeline
@@ -97,7 +99,11 @@ def machines(draw: st.DrawFn) -> Target:
         dac=Converter(bits=bits),
         adc=Converter(bits=bits),
         core=Core(functions=draw(st.sampled_from([(), ("accumulate",), FUNCTIONS]))),
-        mesh=Mesh(tiles=draw(st.sampled_from([None, 4, 16, 64]))),
+        mesh=Mesh(
+            tiles=draw(st.sampled_from([None, 4, 16, 64])),
+            multicast=draw(st.sampled_from([None, False, True])),
+            virtual_channels=draw(st.sampled_from([None, 1, 2])),
+        ),
     )
 
 
@@ -109,6 +115,7 @@ def machines(draw: st.DrawFn) -> Target:
     replicas=st.sampled_from([1, 2, 3, "fill", "balance"]),
     unfold=st.sampled_from(["im2col", "windows", "places", "auto"]),
     grouped=st.sampled_from(["auto", "block-diagonal", "dense", "digital"]),
+    routes=st.sampled_from(["xy", "yx", "balanced"]),
 )
 def test_whatever_compiles_is_sound_complete_and_exact(
     network: Network,
@@ -117,12 +124,14 @@ def test_whatever_compiles_is_sound_complete_and_exact(
     replicas: Copies,
     unfold: Unfolding,
     grouped: Grouping,
+    routes: RouteMode,
 ) -> None:
     x = np.random.default_rng(0).standard_normal((4, *network.sample)).astype(np.float32)
     options = replace(
         pipeline(pack, replicas, effort=0.02, tiles=64),
         unfold=ChooseUnfolding(unfold=unfold),
         group=ChooseGroups(grouped=grouped),
+        route=RouteWords(routes, effort=0.02),
     )
     compiled = mho.compile(network.model, target, x, pipeline=options, stages=Stages(verify=True))
     assert check_program(compiled.program) == ()
@@ -185,9 +194,11 @@ def assert_each_weight_is_there_once_a_replica(compiled: mho.Compiled, replicas:
 
 
 def assert_executors_agree(compiled: mho.Compiled) -> None:
+    """The interpreter with the buffers that the program states, two positions at a time."""
     conditions = Conditions(effects=Effects.ideal())
     program = compiled.program
+    units = Machine(program, conditions), Interpreter(program, conditions, together=2)
     for layer in program.layers:
         rows = np.random.default_rng(1).standard_normal((7, program.matrix(layer.matrix).rows)).astype(np.float32)
-        answers = [unit(program, conditions).fire(layer.name, rows, np.arange(7)) for unit in (Machine, Interpreter)]
+        answers = [unit.fire(layer.name, rows, np.arange(7)) for unit in units]
         np.testing.assert_allclose(answers[0], answers[1], atol=1e-5 * np.abs(answers[0]).max())

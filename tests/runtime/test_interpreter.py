@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from mho.runtime.effects import Conditions, Effects
 from mho.runtime.interpreter import Interpreter
 from mho.runtime.machine import Machine
+from mho.targets.buffers import core_memory
 from mho.targets.errors import ProgramError
 from mho.targets.program import Program
 from mho.targets.steps import Activation, Analog
@@ -177,6 +178,63 @@ def test_kernels_that_cannot_run(old: str, new: str, message: str) -> None:
     with pytest.raises(ProgramError) as refused:
         fire(broken, QUANTISED, inputs(program))
     assert any(part in str(refused.value) for part in message.split("|"))
+
+
+@pytest.mark.parametrize("charge", [False, True])
+@pytest.mark.parametrize("together", [1, 7])
+def test_cores_run_ahead_of_each_other_to_the_same_result(charge: bool, together: int) -> None:
+    """A core begins its next pass when it can; channels keep the order of the passes, and noise its names."""
+    program = tiny_program(10, 7, charge=charge, replicas=2)
+    program = replace(program, target=replace(program.target, noise=Noise(output=0.05)))
+    rows, fires = inputs(program), np.arange(POSITIONS, dtype=np.int64)
+    addend = np.random.default_rng(1).normal(size=(POSITIONS, 7)).astype(np.float32)
+    whole, passes = (
+        Interpreter(program, Conditions(seed=5), n).fire("dense", rows, fires, addend) for n in (99, together)
+    )
+    np.testing.assert_allclose(passes, whole, atol=1e-5)
+
+
+def meeting(depth: int = 1, turn: bool = False) -> Program:
+    """A core sends its sum to another; with `turn` it first waits for what the other sends after it has that sum."""
+    text = print_program(tiny_program(8, 3))
+    text = text.replace(WAIT0, WAIT0.rstrip("\n") + f" depth={depth}\n")
+    if turn:
+        text = text.replace(SEND1, WAIT0.replace('source="0:1,0"', 'source="0:0,0"').replace("=1", "=2") + SEND1)
+        text = text.replace(STORE0, STORE0 + '    send buffer="a" to=["0:1,0"] channel=2\n')
+    return parse_program(text, tiny_program(8, 3).tensors)
+
+
+def test_channels_without_room_and_circles_of_waiting() -> None:
+    rows = inputs(meeting())
+    assert np.isfinite(fire(meeting(), IDEAL, rows)).all()
+    with pytest.raises(ProgramError) as refused:
+        fire(meeting(depth=0), IDEAL, rows)
+    assert str(refused.value) == (
+        "layer dense: deadlock, cores wait for ever: core 0:0,0 for channel 1 from 0:1,0 to 0:0,0, "
+        "core 0:1,0 for room in channel 1 from 0:1,0 to 0:0,0"
+    )
+    with pytest.raises(ProgramError, match="core 0:1,0 for channel 2 from 0:0,0 to 0:1,0"):
+        fire(meeting(turn=True), IDEAL, rows)
+
+
+@pytest.mark.parametrize(
+    ("part", "words", "message"),
+    [
+        ("input_words", 7, "core 0:0,0: its input buffer of 7 words overflows: it takes 8"),
+        ("channel_words", 2, "core 0:0,0: its channel buffer of 2 words overflows: it takes 3"),
+        ("output_words", 0, "core 0:0,0: its output buffer of 0 words overflows: it takes 3"),
+        ("sum_words", 1100, "core 0:0,0: its buffers take 1114 words, and the core has 1024"),
+    ],
+)
+def test_a_core_that_keeps_too_few_words(part: str, words: int, message: str) -> None:
+    program = tiny_program()
+    matrix_of = {"dense": "w"}
+    first, *others = (replace(core, memory=core_memory(core.kernels, matrix_of)) for core in program.cores)
+    assert np.isfinite(fire(replace(program, cores=(first, *others)), IDEAL, inputs(program))).all()
+    assert first.memory is not None
+    small = replace(first, memory=replace(first.memory, **{part: words}))
+    with pytest.raises(ProgramError, match=message):
+        fire(replace(program, cores=(small, *others)), IDEAL, inputs(program))
 
 
 def test_charge_of_other_units_is_not_added() -> None:

@@ -15,6 +15,7 @@ from mho.passes.tile.pack import Mode
 from mho.runtime.digital import DigitalUnit
 from mho.runtime.exact import ExactUnit
 from mho.runtime.sequencer import Sequencer
+from mho.targets.check import check_program
 from mho.targets.isa import Accumulate, Add, Kernel, Mvm, Send, Store
 from mho.targets.program import Program
 from mho.targets.steps import Digital, walk
@@ -207,3 +208,12 @@ def test_facts_of_layers() -> None:
     assert (dense.operator, dense.fires) == ("MatMul", 1)
     assert 0 < conv.input_range <= np.abs(DATA["x"]).max() * 1.0001
     assert program.mapping.tiles_lower_bound == len(program.cores)
+
+
+def test_cores_links_and_lines_have_sizes() -> None:
+    program = compile_model(CONV, DATA, machine_of())
+    assert check_program(program) == ()
+    assert all(core.memory is not None and core.memory.words > 0 for core in program.cores)
+    assert program.mapping.routes is not None
+    assert program.mapping.routes.link_words == 5, "20 columns over crossbars of 6, evenly"
+    assert [(line.layer, line.rows, line.words) for line in program.mapping.lines] == [("Conv_y", 4, 4 * 6 * 4)]

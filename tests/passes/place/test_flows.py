@@ -11,8 +11,8 @@ from tests.passes.placings import chain, dense, digital, network
 
 def test_a_chain_flows_from_layer_to_layer() -> None:
     assert layer_flows(chain((4, 4), (4, 8), (8, 4))) == (
-        LayerFlow("l0", "l1", 1.0, "rows", True),
-        LayerFlow("l1", "l2", 1.0, "rows", True),
+        LayerFlow("l0", "l1", 1.0, "rows", True, "l0.y"),
+        LayerFlow("l1", "l2", 1.0, "rows", True, "l1.y"),
     )
 
 
@@ -24,7 +24,10 @@ def test_digital_steps_hand_on_and_share_out_by_width() -> None:
         dense("head", "join.y"),
     )
     flows = layer_flows(network(steps, {"wide": (4, 12), "narrow": (4, 4), "head": (16, 4)}))
-    assert flows == (LayerFlow("wide", "head", 0.75, "rows", False), LayerFlow("narrow", "head", 0.25, "rows", False))
+    assert flows == (
+        LayerFlow("wide", "head", 0.75, "rows", False, "join.y"),
+        LayerFlow("narrow", "head", 0.25, "rows", False, "join.y"),
+    )
 
 
 def test_a_residual_stream_forgets_what_is_long_past() -> None:
@@ -52,13 +55,13 @@ def test_a_norm_is_no_words_beside_its_vector(size: int | str) -> None:
     )
     shapes = {"a.y": ("N", 4), "mean.y": ("N", size), "root.y": ("N", size), "norm.y": ("N", 4)}
     known = replace(network(steps, {"a": (4, 4), "b": (4, 4)}), value_shapes=shapes)
-    assert layer_flows(known) == (LayerFlow("a", "b", 1.0, "rows", size == 1),)
+    assert layer_flows(known) == (LayerFlow("a", "b", 1.0, "rows", size == 1, "norm.y"),)
 
 
 def test_an_addend_meets_the_columns() -> None:
     steps = (dense("a", "x"), dense("b", "a.y", addend="a.y"))
     assert layer_flows(network(steps, {"a": (4, 4), "b": (4, 4)})) == (
-        LayerFlow("a", "b", 1.0, "rows", True),
+        LayerFlow("a", "b", 1.0, "rows", True, "a.y"),
         LayerFlow("a", "b", 1.0, "columns", True),
     )
 
