@@ -87,7 +87,8 @@ def _split(choice: Choice, limit: Budget) -> tuple[Floats, float]:
             break
         weight = _weights(loads)
         usual, other = choice.usual.sums(weight), choice.other.sums(weight)
-        bound = max(bound, float(weight @ choice.fixed + choice.words @ np.minimum(usual, other)))
+        lightest_ways = choice.words * np.minimum(usual, other)
+        bound = max(bound, float(np.sum(weight * choice.fixed) + np.sum(lightest_ways)))
         part += ((other < usual) - part) * (2 / (turn + 4))
     return part, bound * (1 - SLACK)
 
