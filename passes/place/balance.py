@@ -111,8 +111,9 @@ def _settled(choice: Choice, part: Floats, bound: float) -> Floats:
 
 def _weights(loads: Floats) -> Floats:
     """Weights of the links that sum to 1, almost all of it on those that carry most."""
-    weight = np.exp(SHARPNESS * (loads / loads.max() - 1))
-    return weight / weight.sum()
+    weight: Floats = np.exp(SHARPNESS * (loads / loads.max() - 1))
+    weight /= weight.sum()
+    return weight
 
 
 def _relieved(choice: Choice, part: Floats) -> Floats:
