@@ -87,7 +87,8 @@ def _split(choice: Choice, limit: Budget) -> tuple[Floats, float]:
             break
         weight = _weights(loads)
         usual, other = choice.usual.sums(weight), choice.other.sums(weight)
-        bound = max(bound, float(weight @ choice.fixed + choice.words @ np.minimum(usual, other)))
+        lightest_ways = choice.words * np.minimum(usual, other)
+        bound = max(bound, float(np.sum(weight * choice.fixed) + np.sum(lightest_ways)))
         part += ((other < usual) - part) * (2 / (turn + 4))
     return part, bound * (1 - SLACK)
 
@@ -110,8 +111,9 @@ def _settled(choice: Choice, part: Floats, bound: float) -> Floats:
 
 def _weights(loads: Floats) -> Floats:
     """Weights of the links that sum to 1, almost all of it on those that carry most."""
-    weight = np.exp(SHARPNESS * (loads / loads.max() - 1))
-    return weight / weight.sum()
+    weight: Floats = np.exp(SHARPNESS * (loads / loads.max() - 1))
+    weight /= weight.sum()
+    return weight
 
 
 def _relieved(choice: Choice, part: Floats) -> Floats:
