@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
 from mho.passes.levels.plan import Partition, Ranged
 from mho.passes.levels.tiling import Tiling
-from mho.passes.place.bisect import ChipLimits, refine_pairs
-from mho.passes.place.fill_chips import Filling, fill_fewest, fill_near, members_of
+from mho.passes.place.assign_chips import assign_chips
+from mho.passes.place.bisect import refine_pairs
+from mho.passes.place.chip_limits import ChipLimits
+from mho.passes.place.cut_in_order import cut_in_order
+from mho.passes.place.fill_chips import Filling, fill_fewest, fill_near
 from mho.passes.place.room import Room, chip_sites, no_site, smaller_tiles, survivors
-from mho.passes.place.traffic import Floats, Indices, TileFlows, cut_words, tile_flows, tiles_of_blocks
+from mho.passes.place.traffic import Indices, TileFlows, cut_words, tile_flows, tiles_of_blocks
+from mho.passes.place.units import Units, contract, converter_units
 from mho.passes.solver import Effort, budget
 from mho.targets.errors import FitError, plain
 from mho.targets.program import SolverFacts
@@ -50,37 +54,77 @@ class PartitionChips:
             FitError: the tiles do not fit the chips that are allowed.
         """
         tiling = ranged.tiling
-        unit_of = converter_units(tiling)
-        sizes = np.bincount(unit_of)
+        units = Units.of(converter_units(tiling))
+        limits, start = self._begin(tiling, units, contract(tile_flows(tiling), units.unit_of))
+        return self._improved(ranged, limits, start)
+
+    def _begin(self, tiling: Tiling, units: Units, between: TileFlows) -> tuple[ChipLimits, Indices]:
+        """The fewest chips that hold all units as is asked, and a first chip for every unit.
+
+        Raises:
+            FitError: the chips that are allowed hold the units in no way, or in none that was found.
+        """
         capacity = tiling.target.mesh.tiles or max(len(tiling.tiles), 1)
-        packed = pack_units(sizes, capacity)
-        self._check(tiling, capacity, int(sizes.max(initial=0)), int(packed.max(initial=-1)) + 1)
-        chips = int(packed.max(initial=0)) + 1
-        limits = ChipLimits(np.full(chips, capacity))
+        packed = pack_units(units.sizes, capacity)
+        chips = max(int(packed.max(initial=0)), int(units.pinned.max(initial=0))) + 1
+        self._check(tiling, capacity, int(units.sizes.max(initial=0)), int(packed.max(initial=-1)) + 1)
         alike = tiling.target.mesh.tiles is None or not any(chip < chips for chip in tiling.faults.barred)
         room = None if alike else _room(tiling)
         if room is not None:
-            filling = self._filled(tiling, room, unit_of, chips)
-            chips, packed, limits = filling.chips, filling.chip_of, _limits(room, unit_of, filling.chips)
+            filling = self._filled(tiling, room, units.unit_of, chips)
+            chips, packed = filling.chips, filling.chip_of
+        if not units.free:
+            return self._begin_as_asked(units, between, lambda chips: _limits(room, units, chips, capacity), chips)
+        limits = _limits(room, units, chips, capacity)
+        if chips == 1:
+            return limits, packed
+        found = cut_in_order(between, units, limits.capacities) if room is None else _cut_around(between, limits, room)
+        return limits, packed if found is None else found
+
+    def _begin_as_asked(
+        self, units: Units, between: TileFlows, limits_of: Callable[[int], ChipLimits], least: int
+    ) -> tuple[ChipLimits, Indices]:
+        """The same where units are pinned or kept apart, from `least` chips on.
+
+        Raises:
+            FitError: as `_begin`.
+        """
+        enough = least + len(units.strangers)
+        most = enough if self.chips is None else min(enough, self.chips)
+        proved = True
+        for chips in range(least, most + 1):
+            limits = limits_of(chips)
+            found = cut_in_order(between, units, limits.capacities)
+            if found is not None and limits.allow(found):
+                return limits, found
+            assigned = assign_chips(between, limits, budget(self.effort), self.seed)
+            if assigned.chip_of is not None:
+                return limits, assigned.chip_of
+            proved &= assigned.impossible
+        least_pins = f"tiles are pinned to chip {least - 1}" if most < least else "no chip may hold what is kept apart"
+        raise FitError(
+            f"{'There is no' if proved else 'No'} way {'' if proved else 'was found '}to put the tiles on "
+            f"{_count(most, 'chip')} as is asked: {least_pins}, and every tile that is pinned has to find room on its "
+            f"chip. Allow more chips (--chips), or ask for less."
+        )
+
+    def _improved(self, ranged: Ranged, limits: ChipLimits, start: Indices) -> Partition:
+        """The start with fewer words from chip to chip."""
+        tiling, units, chips = ranged.tiling, limits.units, limits.chips
         if chips == 1:
             facts = SolverFacts(search="partition", status="OPTIMAL", objective=0.0, bound=0.0)
             return Partition(ranged, 1, (0,) * len(tiling.tiles), (facts,))
         flows = tile_flows(tiling)
-        between = contract(flows, unit_of)
-        start = (
-            cut_in_order(between, sizes, limits.capacities)
-            if room is None
-            else _cut_around(between, sizes, limits, room, unit_of)
-        )
-        start = packed if start is None else start
-        chip_of, proved = refine_pairs(between, sizes, start, limits, budget(self.effort), self.seed)
+        between = contract(flows, units.unit_of)
+        chip_of, proved = refine_pairs(between, start, limits, budget(self.effort), self.seed)
         cut = cut_words(between, chip_of)
+        capacity = int(limits.capacities.max())
         bound = min(cut, max(proved, spectral_bound(flows, len(tiling.tiles), capacity)))
         facts = SolverFacts(
             search="partition", status="OPTIMAL" if cut <= bound else "FEASIBLE", objective=cut, bound=bound
         )
-        numbered = in_order(chip_of) if room is None else chip_of
-        return Partition(ranged, chips, tuple(numbered[unit_of].tolist()), (facts,))
+        numbered = in_order(chip_of) if units.free and limits.fits is None else chip_of
+        return Partition(ranged, chips, tuple(numbered[units.unit_of].tolist()), (facts,))
 
     def _filled(self, tiling: Tiling, room: Room, unit_of: Indices, least: int) -> Filling:
         """A chip for every unit, on the chips that the map names first.
@@ -130,45 +174,24 @@ def _room(tiling: Tiling) -> Room:
     return Room.of(tiling, chip_sites(mesh, mesh.grid(mesh.tiles or 0)))
 
 
-def _cut_around(flows: TileFlows, sizes: Indices, limits: ChipLimits, room: Room, unit_of: Indices) -> Indices | None:
+def _cut_around(flows: TileFlows, limits: ChipLimits, room: Room) -> Indices | None:
     """A cut in the order of the layers over the chips that take any tile, tiles that find no site there moved on."""
     chips = np.flatnonzero(limits.capacities)
-    cut = cut_in_order(flows, sizes, limits.capacities[chips])
+    cut = cut_in_order(flows, limits.units, limits.capacities[chips])
     if cut is None:
         return None
-    filling = fill_near(room, unit_of, len(limits.capacities), chips[cut])
+    filling = fill_near(room, limits.units.unit_of, limits.chips, chips[cut])
     return None if len(filling.left) else filling.chip_of
 
 
-def _limits(room: Room, unit_of: Indices, chips: int) -> ChipLimits:
-    members = members_of(unit_of)
+def _limits(room: Room | None, units: Units, chips: int, capacity: int) -> ChipLimits:
+    if room is None:
+        return ChipLimits(units, np.full(chips, capacity))
 
-    def holds(chip: int, units: Indices) -> bool:
-        return room.holds(chip, np.concatenate([members[unit] for unit in units]) if len(units) else units)
+    def fits(chip: int, held: Indices) -> bool:
+        return room.holds(chip, np.concatenate([units.members[unit] for unit in held]) if len(held) else held)
 
-    return ChipLimits(np.array([room.live(chip) for chip in range(chips)]), holds)
-
-
-def converter_units(tiling: Tiling) -> Indices:
-    """Tile → unit; tiles whose blocks share a converter are one unit. Units are numbered in the layers' order."""
-    tile_of = tiles_of_blocks(tiling)
-    root = np.arange(len(tiling.tiles))
-    first: dict[object, int] = {}
-    for block in tiling.blocks:
-        tile = int(tile_of[block.number])
-        other = first.setdefault((block.matrix, block.replica, block.columns, block.converter), tile)
-        if root[tile] != root[other]:
-            root[root == root[tile]] = root[other]
-    used = {layer.matrix: i for i, layer in reversed(list(enumerate(layers(tiling.calibrated.network.steps))))}
-    rank = np.full((len(tiling.tiles), 2), np.iinfo(np.int64).max)
-    for block in reversed(tiling.blocks):
-        unit = root[tile_of[block.number]]
-        rank[unit] = min(tuple(rank[unit].tolist()), (used.get(block.matrix, len(used)), block.number))
-    names = np.unique(root)
-    order = names[np.lexsort((names, rank[names, 1], rank[names, 0]))]
-    number = np.zeros(len(tiling.tiles), np.int64)
-    number[order] = np.arange(len(order))
-    return number[root]
+    return ChipLimits(units, np.array([room.live(chip) for chip in range(chips)]), fits)
 
 
 def in_order(chip_of: Indices) -> Indices:
@@ -177,11 +200,6 @@ def in_order(chip_of: Indices) -> Indices:
     number = np.zeros(int(chips.max(initial=0)) + 1, np.int64)
     number[chips[np.argsort(first)]] = np.arange(len(chips))
     return number[chip_of]
-
-
-def contract(flows: TileFlows, unit_of: Indices) -> TileFlows:
-    """The flows between units."""
-    return TileFlows.merge([TileFlows(unit_of[flows.source], unit_of[flows.target], flows.words)])
 
 
 def pack_units(sizes: Indices, capacity: int) -> Indices:
@@ -202,52 +220,6 @@ def pack_units(sizes: Indices, capacity: int) -> Indices:
     return chip_of
 
 
-def cut_in_order(flows: TileFlows, sizes: Indices, capacities: Indices) -> Indices | None:
-    """The cut of the units into runs on the first chips, in order, that cuts the fewest words; None where none fits.
-
-    kept[i] is the most words that stay inside runs over the units from i on, for a number of runs that grows by
-    one in each round. A round looks only at the units that can begin a run there: those behind them fill no more
-    than the chips left, and those before them no more than the other chips.
-
-    Args:
-        capacities: tiles of each chip, at least one.
-    """
-    units, chips = len(sizes), len(capacities)
-    span = min(int(capacities.max(initial=0)), units)
-    inside = _words_inside(flows, units, span)
-    start = np.concatenate([[0], np.cumsum(sizes)])
-    after = np.minimum(np.arange(units)[:, None] + np.arange(1, span + 1), units)
-    filled = start[after] - start[:-1, None]
-    runs = after > np.arange(units)[:, None] + np.arange(span)
-    kept = np.full(units + 1, -np.inf)
-    kept[units] = 0.0
-    choices: list[tuple[int, Indices]] = []
-    before = slice(0, 0)
-    for left in range(1, chips + 1):
-        first = int(np.searchsorted(start, start[-1] - capacities[chips - left :].sum()))
-        last = int(np.searchsorted(start, capacities[: chips - left].sum(), side="right"))
-        here = slice(first, min(last, units))
-        fits = runs[here] & (filled[here] <= capacities[chips - left])
-        gain = np.where(fits, inside[here] + kept[after[here]], -np.inf)
-        choice = gain.argmax(axis=1)
-        kept[before] = -np.inf
-        kept[here] = gain[np.arange(len(choice)), choice]
-        choices.append((first, choice))
-        before = here
-    return _cut(choices, units) if np.isfinite(kept[0]) else None
-
-
-def _cut(choices: list[tuple[int, Indices]], units: int) -> Indices:
-    """Unit → chip, from the choices of the rounds: the first unit looked at, and how many more its run has."""
-    chip_of = np.zeros(units, np.int64)
-    unit = 0
-    for chip, (first, choice) in enumerate(reversed(choices)):
-        end = unit + int(choice[unit - first]) + 1 if unit < units else units
-        chip_of[unit:end] = chip
-        unit = end
-    return chip_of
-
-
 def spectral_bound(flows: TileFlows, tiles: int, capacity: int) -> float:
     """No cut into parts of at most `capacity` tiles is lighter.
 
@@ -265,18 +237,6 @@ def spectral_bound(flows: TileFlows, tiles: int, capacity: int) -> float:
     part_sizes[-1] = tiles - capacity * (parts - 1)
     bound = max(0.0, float(eigenvalues[:parts] @ part_sizes) / 2)
     return float(f"{bound * (1 - 1e-6):.6g}") * (1 - 1e-6)
-
-
-def _words_inside(flows: TileFlows, units: int, span: int) -> Floats:
-    """[i, k]: the words among the units i … i + k."""
-    low, high = np.minimum(flows.source, flows.target), np.maximum(flows.source, flows.target)
-    near = high - low < span
-    inside: NDArray[np.float64] = np.zeros((units, span))
-    np.add.at(inside, (low[near], high[near] - low[near]), flows.words[near])
-    inside = np.cumsum(inside, axis=1)
-    for i in range(units - 2, -1, -1):
-        inside[i, 1:] += inside[i + 1, :-1]
-    return inside
 
 
 def _heaviest(tiling: Tiling) -> str:

@@ -13,9 +13,10 @@ from mho.passes.levels.tiling import Tiling
 from mho.passes.place.assignment import Assignment, cost_of, solve_qaps
 from mho.passes.place.few import FEW, place_few
 from mho.passes.place.matching import Mask, Matching
-from mho.passes.place.partition import KNOBS, converter_units
+from mho.passes.place.partition import KNOBS
 from mho.passes.place.room import Room, chip_sites, no_site, smaller_tiles, survivors
 from mho.passes.place.traffic import Floats, Indices, tile_flows
+from mho.passes.place.units import converter_units
 from mho.passes.place.windows import improve
 from mho.passes.solver import Budget, Effort, budget
 from mho.targets.errors import FitError

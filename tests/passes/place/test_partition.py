@@ -8,14 +8,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mho.passes.levels.plan import Ranged
-from mho.passes.place.partition import (
-    PartitionChips,
-    converter_units,
-    cut_in_order,
-    pack_units,
-    spectral_bound,
-)
+from mho.passes.place.cut_in_order import cut_in_order
+from mho.passes.place.partition import PartitionChips, pack_units, spectral_bound
 from mho.passes.place.traffic import TileFlows, cut_words, tile_flows
+from mho.passes.place.units import Units, converter_units
 from mho.targets.target import Mesh
 from tests.passes.placings import chain, machine, partition, tiling
 
@@ -42,8 +38,8 @@ def test_bound_is_below_every_cut(seed: int, tiles: int, capacity: int) -> None:
 @given(st.integers(0, 10_000), st.integers(1, 9), st.integers(1, 5), st.integers(1, 4))
 @settings(max_examples=60, deadline=None)
 def test_contiguous_cut_is_the_best_of_its_kind(seed: int, tiles: int, capacity: int, chips: int) -> None:
-    flows, sizes = random_flows(tiles, seed), np.ones(tiles, np.int64)
-    found = cut_in_order(flows, sizes, np.full(chips, capacity))
+    flows, units = random_flows(tiles, seed), Units.of(np.arange(tiles))
+    found = cut_in_order(flows, units, np.full(chips, capacity))
     every = map(np.array, combinations_with_replacement(range(chips), tiles))
     fitting = [c for c in every if np.bincount(c).max() <= capacity]
     if not fitting:
@@ -57,8 +53,8 @@ def test_contiguous_cut_is_the_best_of_its_kind(seed: int, tiles: int, capacity:
 @given(st.integers(0, 10_000), st.integers(1, 8), st.lists(st.integers(1, 5), min_size=1, max_size=4))
 @settings(max_examples=60, deadline=None)
 def test_contiguous_cut_over_unlike_chips(seed: int, tiles: int, room: list[int]) -> None:
-    flows, sizes, capacities = random_flows(tiles, seed), np.ones(tiles, np.int64), np.array(room)
-    found = cut_in_order(flows, sizes, capacities)
+    flows, units, capacities = random_flows(tiles, seed), Units.of(np.arange(tiles)), np.array(room)
+    found = cut_in_order(flows, units, capacities)
     every = map(np.array, combinations_with_replacement(range(len(room)), tiles))
     unbroken = (c for c in every if c[0] == 0 and (np.diff(c) <= 1).all())
     fitting = [c for c in unbroken if (np.bincount(c, minlength=len(room)) <= capacities).all()]
@@ -90,7 +86,7 @@ def test_one_chip_needs_no_search() -> None:
 def test_improvement_beats_the_contiguous_cut_and_repeats() -> None:
     tiled = tiling(chain((16, 24), (24, 24), (24, 16)), machine(Mesh(tiles=16)))
     flows = tile_flows(tiled)
-    first = cut_in_order(flows, np.ones(len(tiled.tiles), np.int64), np.full(6, 16))
+    first = cut_in_order(flows, Units.of(np.arange(len(tiled.tiles))), np.full(6, 16))
     found, again = partition(tiled), partition(tiled)
     assert first is not None
     assert cut_words(flows, np.array(found.chip_of)) <= cut_words(flows, first)

@@ -1,0 +1,115 @@
+"""A first chip for every unit where some are pinned or kept apart and no cut in the layers' order will do."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+import numpy as np
+
+from mho.passes.place.chip_limits import ChipLimits
+from mho.passes.place.traffic import Floats, Indices, TileFlows
+from mho.passes.solver import Budget, Problem, new_model, solve
+
+MOST_CHOICES = 100_000
+"""Units times chips that CP-SAT is asked about; beyond it only quick rules look for an assignment."""
+
+
+@dataclass(frozen=True)
+class Assigned:
+    """A chip for every unit.
+
+    Attributes:
+        chip_of: unit → chip; None where none was found.
+        impossible: it is proved that there is none.
+    """
+
+    chip_of: Indices | None
+    impossible: bool = False
+
+
+def assign_chips(flows: TileFlows, limits: ChipLimits, limit: Budget, seed: int) -> Assigned:
+    """Chips that keep to the limits: by attraction in the layers' order or the largest first, else by CP-SAT."""
+    sizes = limits.units.sizes
+    for order in (np.arange(len(sizes)), np.argsort(-sizes, kind="stable")):
+        found = by_attraction(flows, limits, order)
+        if found is not None:
+            return Assigned(found)
+    return by_solver(limits, limit, seed)
+
+
+def by_attraction(flows: TileFlows, limits: ChipLimits, order: Indices) -> Indices | None:
+    """Pinned units first, then each of the others on the chip with room that it has the most words with.
+
+    Where it has none with any, it joins the one before it, or the first chip with room.
+
+    Args:
+        order: in which units come.
+    """
+    units, left = limits.units, limits.capacities.copy()
+    chip_of = np.full(len(units.sizes), -1)
+    neighbours = _Neighbours(flows, len(units.sizes))
+    last = 0
+    for unit in [*order[units.pinned[order] >= 0].tolist(), *order[units.pinned[order] < 0].tolist()]:
+        pull = neighbours.pull(unit, chip_of, limits.chips)
+        pull[last] += 1e-9
+        pin = int(units.pinned[unit])
+        wanted = [pin] if pin >= 0 else np.argsort(-pull, kind="stable").tolist()
+        chip = next((c for c in wanted if _takes(limits, left, chip_of, c, unit)), None)
+        if chip is None:
+            return None
+        chip_of[unit] = last = chip
+        left[chip] -= units.sizes[unit]
+    return chip_of
+
+
+def by_solver(limits: ChipLimits, limit: Budget, seed: int) -> Assigned:
+    """Any assignment that CP-SAT finds; what `fits` says of a chip is only asked at the end."""
+    units, chips = limits.units, range(limits.chips)
+    if len(units.sizes) * limits.chips > MOST_CHOICES:
+        return Assigned(None)
+    model = new_model()
+    on = [[model.new_bool_var(f"on_{unit}_{chip}") for chip in chips] for unit in range(len(units.sizes))]
+    for unit, choices in enumerate(on):
+        model.add_exactly_one(choices)
+        if units.pinned[unit] >= 0:
+            model.add(choices[int(units.pinned[unit])] == 1)
+    for chip in chips:
+        load = sum(size * choices[chip] for size, choices in zip(units.sizes.tolist(), on, strict=True))
+        model.add(load <= int(limits.capacities[chip]))
+        for one, other in units.apart.tolist():
+            model.add_at_most_one(on[one][chip], on[other][chip])
+    found = solve(Problem(model, tuple(v for choices in on for v in choices)), limit, seed)
+    if not found.values:
+        return Assigned(None, found.status == "INFEASIBLE")
+    chip_of = np.array(found.values).reshape(-1, limits.chips).argmax(axis=1)
+    return Assigned(chip_of if limits.allow(chip_of) else None)
+
+
+class _Neighbours:
+    """Words of each unit with its neighbours, both ways."""
+
+    def __init__(self, flows: TileFlows, units: int) -> None:
+        ends = np.concatenate([flows.source, flows.target])
+        order = np.argsort(ends, kind="stable")
+        self._other = np.concatenate([flows.target, flows.source])[order]
+        self._words = np.concatenate([flows.words, flows.words])[order]
+        self._first = np.searchsorted(ends[order], np.arange(units + 1))
+
+    def pull(self, unit: int, chip_of: Indices, chips: int) -> Floats:
+        """Words with what is on each chip; −1 in `chip_of` is on none."""
+        here = slice(self._first[unit], self._first[unit + 1])
+        on = chip_of[self._other[here]]
+        pull: Floats = np.bincount(on[on >= 0], self._words[here][on >= 0], chips).astype(np.float64)
+        return pull
+
+
+def _takes(limits: ChipLimits, left: Indices, chip_of: Indices, chip: int, unit: int) -> bool:
+    units = limits.units
+    if units.sizes[unit] > left[chip] or _on(chip_of, units.strangers.get(unit, ()), chip):
+        return False
+    return limits.fits is None or limits.fits(chip, np.append(np.flatnonzero(chip_of == chip), unit))
+
+
+def _on(chip_of: Indices, units: Iterable[int], chip: int) -> bool:
+    return any(chip_of[unit] == chip for unit in units)
