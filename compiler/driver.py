@@ -195,8 +195,13 @@ def _scalar(value: Any) -> JsonScalar:
     if value is None or isinstance(value, str | int | float | bool):
         return value
     if isinstance(value, Mapping):
-        return ", ".join(f"{key}={item}" for key, item in value.items())
-    return ", ".join(map(str, value))
+        return ", ".join(f"{key}={_words(item)}" for key, item in value.items())
+    return ", ".join(map(_words, value))
+
+
+def _words(item: Any) -> str:
+    """An item of an option; that of a list of lists as its words."""
+    return " ".join(map(str, item)) if isinstance(item, list | tuple) else str(item)
 
 
 def _version(name: str) -> str:

@@ -21,6 +21,7 @@ from mho.passes.schedule.schedule import Schedule
 from mho.passes.simplify import Simplify
 from mho.passes.simplify.expand_weights import ExpandWeights
 from mho.passes.tile.choose_devices import ChooseDevices
+from mho.passes.tile.constrain import Constrain
 from mho.passes.tile.pack import Pack
 from mho.passes.tile.replicate import Replicate
 from mho.passes.tile.spare import KeepSpare
@@ -44,6 +45,7 @@ class Pipeline:
     tile: Tile = field(default_factory=Tile)
     devices: ChooseDevices = field(default_factory=ChooseDevices)
     replicate: Replicate = field(default_factory=Replicate)
+    constrain: Constrain = field(default_factory=Constrain)
     pack: Pack = field(default_factory=Pack)
     ranges: SetRanges = field(default_factory=SetRanges)
     partition: PartitionChips = field(default_factory=PartitionChips)
@@ -69,7 +71,8 @@ class Pipeline:
         tiled = replace(stage("tile", self.tile.run, calibrated, self.spare.run(target)), faults=faults)
         chosen = stage("devices", self.devices.run, tiled)
         replicated = stage("replicate", self.replicate.run, chosen)
-        packed = stage("pack", self.pack.run, replicated)
+        constrained = stage("constrain", self.constrain.run, replicated)
+        packed = stage("pack", self.pack.run, constrained)
         ranged = stage("ranges", self.ranges.run, replace(packed, target=target))
         partition = stage("partition", self.partition.run, ranged)
         placement = stage("place", self.place.run, partition)
@@ -92,6 +95,7 @@ STAGES = (
     "tile",
     "devices",
     "replicate",
+    "constrain",
     "pack",
     "ranges",
     "partition",

@@ -8,7 +8,20 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from mho.cli import console
-from mho.cli.options import Copies, Devices, Effort, Pairs, data_help, json_option, merged, refuse_output, state_option
+from mho.cli.options import (
+    Copies,
+    Devices,
+    Effort,
+    Pairs,
+    Pin,
+    Words,
+    data_help,
+    joined,
+    json_option,
+    merged,
+    refuse_output,
+    state_option,
+)
 
 if TYPE_CHECKING:
     from mho.compiled import Compiled
@@ -59,6 +72,22 @@ SUFFIX = ".mho"
 @click.option(
     "--faults", type=click.Path(path_type=Path), help="A TOML file of what is broken on the chips; see 'mho faults'."
 )
+@click.option(
+    "--pin",
+    type=Pin(),
+    multiple=True,
+    metavar="LAYER=CHIP|CHIP:X,Y",
+    help="Put the tiles of a layer on a chip, or on cores: 'fc=0:3,4 0:3,5', or --pin again. LAYER#2 is a replica, "
+    "LAYER[0:256,0:64] the blocks within these rows and columns.",
+)
+@click.option("--apart", type=Words(), multiple=True, metavar="A,B,…", help="Put layers on different chips.")
+@click.option("--together", type=Words(), multiple=True, metavar="A,B,…", help="Put layers on one chip.")
+@click.option("--forbid", multiple=True, metavar="CHIP:X,Y", help="Leave a core empty; may be repeated.")
+@click.option(
+    "--constraints",
+    type=click.Path(path_type=Path),
+    help="A TOML or JSON file with the keys pin, apart, together and forbid, beside those flags.",
+)
 @click.option("--spare-rows", type=click.IntRange(0), help="Rows of each crossbar to leave spare.  [default: 0]")
 @click.option("--spare-columns", type=click.IntRange(0), help="Columns to leave spare.  [default: 0]")
 @click.option("--config", type=click.Path(path_type=Path), help="A TOML file with a table of options for each pass.")
@@ -85,7 +114,8 @@ def compile_command(model: Path, target: str, output: Path | None, as_json: bool
     from mho.stages import StoppedError
 
     path = output or Path(model.stem + SUFFIX)
-    refuse_output(path, model, flags["data"], flags["config"], flags["faults"])
+    inputs = (flags[name] for name in ("data", "config", "faults", "constraints"))
+    refuse_output(path, model, *inputs)
     with console.progress() as progress:
         try:
             compiled = _compile(model, target, progress, flags)
@@ -99,10 +129,13 @@ def compile_command(model: Path, target: str, output: Path | None, as_json: bool
 
 
 def _compile(model: Path, target: str, progress: Any, flags: dict[str, Any]) -> Compiled:
-    from mho.config import build_pipeline, read_config
+    from mho.config import build_pipeline, read_config, read_constraints, with_constraints
     from mho.driver import compile as compile_model
 
     config = read_config(flags["config"]) if flags["config"] else {}
+    listed = read_constraints(flags["constraints"]) if flags["constraints"] else {}
+    given = {key: flags[key] for key in ("pin", "apart", "together", "forbid") if flags[key]}
+    config = with_constraints(config, [listed, {**given, "pin": joined(flags["pin"])}])
     return compile_model(
         model,
         target,

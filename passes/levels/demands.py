@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from itertools import combinations
 from typing import TYPE_CHECKING
 
@@ -68,16 +69,11 @@ def _meets(one: Span, other: Span | None) -> bool:
 
 @dataclass(frozen=True)
 class Pin:
-    """The tiles of a part stand on one chip, or on some of the listed cores, a tile a core."""
+    """The tiles of a part stand on one chip; where cores are listed, on these, a tile a core."""
 
     part: Part
-    chip: int | None = None
+    chip: int
     cores: tuple[Site, ...] = ()
-
-    @property
-    def chips(self) -> frozenset[int]:
-        """The chips that the part may be on."""
-        return frozenset((self.chip,) if self.chip is not None else (core.chip for core in self.cores))
 
 
 @dataclass(frozen=True)
@@ -106,10 +102,15 @@ class Demands:
     forbidden: frozenset[Site] = frozenset()
     spots: Mapping[BlockKey, Spot] = field(default_factory=dict)
 
-    @property
+    @cached_property
     def any(self) -> bool:
         """Whether anything is asked."""
         return bool(self.pins or self.apart or self.together or self.forbidden or self.spots)
+
+    @cached_property
+    def cores(self) -> frozenset[Site]:
+        """The cores that tiles are asked to stand on."""
+        return frozenset((*(spot.core for spot in self.spots.values()), *(c for pin in self.pins for c in pin.cores)))
 
     @property
     def pairs_apart(self) -> Iterator[tuple[Part, Part]]:
@@ -118,5 +119,5 @@ class Demands:
 
     def kind_of(self, block: Block) -> tuple[int, ...]:
         """Which demands concern a block; blocks that share a tile agree in it."""
-        parts = [pin.part for pin in self.pins] + [part for parts in self.apart for part in parts]
-        return tuple(number for number, part in enumerate(parts) if part.holds(block))
+        alone = [(pin.part,) for pin in self.pins] + [(part,) for parts in self.apart for part in parts]
+        return tuple(n for n, parts in enumerate([*alone, *self.together]) if any(p.holds(block) for p in parts))

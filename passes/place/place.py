@@ -76,16 +76,20 @@ def grid_for(tiling: Tiling, members: list[Indices]) -> tuple[int, int]:
     Raises:
         FitError: the grid has a size of its own, and what a fault map leaves of the one chip does not hold the tiles.
     """
-    mesh, barred = tiling.target.mesh, tiling.faults.barred
+    mesh, barred, demands = tiling.target.mesh, tiling.faults.barred, tiling.demands
     count = max((len(tiles) for tiles in members), default=1)
-    if mesh.tiles is not None or not barred:
+    if mesh.tiles is not None or not (barred or demands.any):
         return mesh.grid(count)
 
     def holds(sites: int) -> bool:
-        room = Room.of(tiling, chip_sites(mesh, mesh.grid(sites)))
-        return all(room.holds(chip, tiles) for chip, tiles in enumerate(members))
+        width, height = mesh.grid(sites)
+        room = Room.of(tiling, chip_sites(mesh, (width, height)))
+        inside = all(core.x < width and core.y < height for core in demands.cores)
+        return inside and all(room.holds(chip, tiles) for chip, tiles in enumerate(members))
 
-    counts = range(count, count + sum(map(len, barred.values())) + 1)
+    far = max((max(core.x, core.y) + 1 for core in demands.cores), default=0)
+    taken = sum(map(len, barred.values())) + len(demands.forbidden)
+    counts = range(count, max(count + taken, far * far) + 1)
     least = bisect_left(counts, True, key=holds)
     if least == len(counts):
         room = Room.of(tiling, chip_sites(mesh, mesh.grid(count)))
@@ -96,7 +100,7 @@ def grid_for(tiling: Tiling, members: list[Indices]) -> tuple[int, int]:
 
 def allowed_sites(tiling: Tiling, sites: Indices, members: list[Indices]) -> list[Mask | None]:
     """Which tiles of a chip may stand where, one mask [tiles, sites] a chip; None where every site will do."""
-    if not tiling.faults.barred:
+    if not tiling.faults.barred and not tiling.demands.any:
         return [None] * len(members)
     room = Room.of(tiling, sites)
     return [room.allowed(chip, tiles) for chip, tiles in enumerate(members)]
@@ -112,12 +116,20 @@ def place_chips(
         allowed: which tiles may stand where, one mask [tiles, sites] a chip; None where every site will do.
     """
     masks = allowed or [None] * len(flows)
-    few = [
-        place_few(flow, sites, mask) if 0 < len(flow) <= FEW else None for flow, mask in zip(flows, masks, strict=True)
-    ]
-    open_chips = [chip for chip, done in enumerate(few) if done is None]
+    done = [_without_search(flow, sites, mask) for flow, mask in zip(flows, masks, strict=True)]
+    open_chips = [chip for chip, answer in enumerate(done) if answer is None]
     found = iter(_search([flows[c] for c in open_chips], sites, limit, seed, [masks[c] for c in open_chips]))
-    return [next(found) if done is None else done for done in few]
+    return [next(found) if answer is None else answer for answer in done]
+
+
+def _without_search(flow: Floats, sites: Indices, allowed: Mask | None) -> Assignment | None:
+    """The best placement where every tile has one site to go to, or where there are few tiles; None elsewhere."""
+    if allowed is not None and (allowed.sum(axis=1) == 1).all():
+        site_of = allowed.argmax(axis=1)
+        at = sites[site_of].astype(np.float64)
+        cost = float((flow * np.abs(at[:, None] - at[None]).sum(axis=2)).sum())
+        return Assignment(site_of, cost, cost)
+    return place_few(flow, sites, allowed) if 0 < len(flow) <= FEW else None
 
 
 def _search(

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
-from itertools import combinations
 
 from mho.passes.levels.demands import Demands, Part, Pin
 from mho.passes.levels.tiling import Tiling
@@ -17,9 +16,6 @@ from mho.targets.isa import Site
 
 FARTHEST = 31
 """Columns and rows of a core that a chip of no size of its own may be asked for, whatever its tiles."""
-
-MOST_PAIRS = 1_000_000
-"""Pairs of blocks that are kept apart; beyond it a search over chips would not end."""
 
 
 @dataclass(frozen=True)
@@ -121,7 +117,8 @@ def _replicas(tiling: Tiling, demands: Demands) -> Iterator[str]:
     for part in dict.fromkeys(part for group in groups for part in group):
         copies = max(tiling.replicas[matrix] for matrix in part.matrices)
         if part.replica is not None and part.replica >= copies:
-            yield f"constrain: {plain(part.name)} is replica {part.replica}, and there are {copies}, numbered from 0"
+            count = "is 1 copy" if copies == 1 else f"are {copies} copies"
+            yield f"constrain: {plain(part.name)} is replica {part.replica}, and there {count}, numbered from 0"
             continue
         cut = next((block for block in tiling.blocks if part.cuts(block)), None)
         if cut is not None:
@@ -159,11 +156,3 @@ def _outside(core: Site, tiling: Tiling) -> str | None:
     if max(core.x if mesh.width is None else 0, core.y if mesh.height is None else 0) > most:
         return f"column and row must be at most {most}, as a chip of {plain(tiling.target.name)} has no size of its own"
     return None
-
-
-def too_many_pairs(demands: Demands, sizes: Mapping[Part, int]) -> str | None:
-    """A sentence where more pairs of tiles have to be apart than a search over chips can carry."""
-    pairs = sum(sizes[one] * sizes[other] for parts in demands.apart for one, other in combinations(parts, 2))
-    if pairs <= MOST_PAIRS:
-        return None
-    return f"constrain.apart (--apart) keeps {pairs:,} pairs of tiles apart; at most {MOST_PAIRS:,} are carried"

@@ -1,9 +1,9 @@
-"""The words of constraints: `NAME`, `NAME#REPLICA`, `NAME[ROWS,COLUMNS]` for blocks, `CHIP` or `CHIP:X,Y` for places."""
+"""The words of constraints: `NAME`, `NAME#REPLICA`, `NAME[ROWS,COLUMNS]` for blocks, `CHIP`, `CHIP:X,Y` for places."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from mho.passes.levels.demands import Part
@@ -13,16 +13,10 @@ from mho.targets.fault_file import LARGEST_INDEX, parse_site
 from mho.targets.isa import Site, Span
 
 _PART = re.compile(r"(?P<name>.+?)(#(?P<replica>\d{1,9}))?(\[(?P<rows>\d*:\d*),(?P<columns>\d*:\d*)\])?", re.DOTALL)
-_COMMA = re.compile(r",(?![^\[\]]*\])")
 
 
 class WordError(ValueError):
     """A word of a constraint that means nothing; its text is the rest of a sentence about it."""
-
-
-def listed(text: str) -> tuple[str, ...]:
-    """The words of `A,B,…`; the comma within brackets belongs to its word."""
-    return tuple(word.strip() for word in _COMMA.split(text))
 
 
 @dataclass(frozen=True)
@@ -68,26 +62,24 @@ def _span(text: str | None, size: int) -> Span | None:
     return span
 
 
-def place(words: Iterable[str | int]) -> tuple[int | None, tuple[Site, ...]]:
-    """The one chip, or the cores, that the words of a pin name; cores may stand in one text with spaces between.
+def place(words: Iterable[str | int]) -> tuple[int, tuple[Site, ...]]:
+    """The chip, and the cores of it, that the words of a pin name; cores may stand in one text with spaces between.
 
     Raises:
         WordError: they name neither a chip nor cores, or several chips.
     """
-    single = [word for text in words for word in str(text).split()]
-    chips = [int(word) for word in dict.fromkeys(single) if re.fullmatch(r"\d{1,10}", word)]
-    cores = [parse_site(word) for word in dict.fromkeys(single) if not re.fullmatch(r"\d{1,10}", word)]
+    single = list(dict.fromkeys(word for text in words for word in str(text).split()))
+    chips = [int(word) for word in single if re.fullmatch(r"\d{1,10}", word)]
+    cores = [parse_site(word) for word in single if not re.fullmatch(r"\d{1,10}", word)]
     found = tuple(core for core in cores if core is not None)
     if len(found) < len(cores) or not single or max(chips, default=0) > LARGEST_INDEX:
         raise WordError(
             f'= "{plain(" ".join(single))}": must be a chip such as 0, or cores such as 0:3,4 (chip, column, row)'
         )
-    if len(chips) > 1:
-        raise WordError(f"pins to the chips {_and(chips)}: its blocks can be on one of them only; give one")
-    if chips and any(core.chip != chips[0] for core in found):
-        raise WordError(f"pins to chip {chips[0]} and to cores of other chips; give one of both")
-    return (None, found) if found else (chips[0], ())
-
-
-def _and(numbers: Sequence[int]) -> str:
-    return ", ".join(map(str, numbers[:-1])) + f" and {numbers[-1]}"
+    named = sorted({*chips, *(core.chip for core in found)})
+    if len(named) > 1:
+        raise WordError(
+            f"names the chips {', '.join(map(str, named[:-1]))} and {named[-1]}: give one; parts of a layer may be "
+            "pinned apart (NAME#REPLICA, NAME[ROWS,COLUMNS])"
+        )
+    return named[0], found

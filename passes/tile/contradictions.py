@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from itertools import combinations
 
 from mho.passes.levels.demands import Demands, Part, Pin
 from mho.passes.levels.tiling import Tiling
@@ -53,15 +54,13 @@ def _parts(demands: Demands) -> dict[Part, None]:
 
 def _pins(demands: Demands, members: dict[Part, list[int]], roots: dict[Part, set[int]]) -> Iterator[str]:
     """Pins of the same blocks, or of blocks that stay together, to different chips or to different cores."""
-    for i, one in enumerate(demands.pins):
-        for other in demands.pins[i + 1 :]:
-            if not one.chips & other.chips and roots[one.part] & roots[other.part]:
-                why = _shared(members, one.part, other.part)
-                yield f"constrain.pin (--pin): {_pinned(one)} and {_pinned(other)}, but {why}; change one of them"
-            elif one.cores and other.cores and set(members[one.part]) & set(members[other.part]):
-                if not set(one.cores) & set(other.cores):
-                    why = _shared(members, one.part, other.part)
-                    yield f"constrain.pin (--pin): {_pinned(one)} and {_pinned(other)}, but {why}; change one of them"
+    for one, other in combinations(demands.pins, 2):
+        same = set(members[one.part]) & set(members[other.part])
+        chips = one.chip != other.chip and roots[one.part] & roots[other.part]
+        cores = one.cores and other.cores and not set(one.cores) & set(other.cores)
+        if chips or (same and cores):
+            why = _shared(members, one.part, other.part)
+            yield f"constrain.pin (--pin): {_pinned(one)} and {_pinned(other)}, but {why}; change one of them"
 
 
 def _apart(demands: Demands, members: dict[Part, list[int]], roots: dict[Part, set[int]]) -> Iterator[str]:
@@ -72,7 +71,7 @@ def _apart(demands: Demands, members: dict[Part, list[int]], roots: dict[Part, s
             yield f"{label} {_shared(members, one, other)}"
             continue
         for pin, second in ((p, q) for p in demands.pins for q in demands.pins):
-            if len(pin.chips | second.chips) == 1 and roots[pin.part] & roots[one] and roots[second.part] & roots[other]:
+            if pin.chip == second.chip and roots[pin.part] & roots[one] and roots[second.part] & roots[other]:
                 yield f"{label} {_pinned(pin)} and {_pinned(second)}"
 
 
@@ -84,5 +83,5 @@ def _shared(members: dict[Part, list[int]], one: Part, other: Part) -> str:
 
 
 def _pinned(pin: Pin) -> str:
-    where = f"chip {pin.chip}" if pin.chip is not None else f"{' '.join(map(str, pin.cores))}"
+    where = " ".join(map(str, pin.cores)) or f"chip {pin.chip}"
     return f"{plain(pin.part.name)} is pinned to {where}"

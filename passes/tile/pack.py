@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from math import ceil
 from typing import Literal
 
-from mho.passes.levels.tiling import Seat, Tiling
+from mho.passes.levels.demands import block_key
+from mho.passes.levels.tiling import Seat, Tile, Tiling
 from mho.passes.solver import Effort, budget, solve
 from mho.passes.tile.pack_bounds import Piece, fits_beside, fits_diagonally, lower_bound
 from mho.passes.tile.pack_exact import diagonal_bins, diagonal_problem, rectangle_bins, rectangle_problem
 from mho.passes.tile.pack_heuristics import Bin, diagonal_packing, rectangle_packing
+from mho.targets.isa import Site
 from mho.targets.program import SolverFacts
 from mho.targets.target import Crossbar
 
@@ -30,7 +32,7 @@ class Pack:
     """Puts several blocks into a tile.
 
     Blocks that add their charge before one converter stay in different tiles, and so do blocks whose weights are
-    made of different numbers of devices.
+    made of different numbers of devices, or of which not the same is asked. Blocks that have spots stay there.
 
     Attributes:
         mode: "pipelined": blocks of a tile share neither rows nor columns, so all of them may fire at once;
@@ -48,12 +50,13 @@ class Pack:
 
         The bound is proven for this mode: without packing it is the number of blocks, whatever a packing could save.
         """
+        bins = _spotted(tiling)
         if self.mode == "none":
-            alone = tuple((Seat(b.number),) for b in tiling.blocks)
-            return replace(tiling, tiles=alone, tiles_lower_bound=len(alone))
-        bins: list[Bin] = []
-        bound = 0
-        for crossbar, pieces in _by_crossbar(tiling).items():
+            spotted = {seat.block for seats in bins for seat in seats}
+            bins += [[Seat(b.number)] for b in tiling.blocks if b.number not in spotted]
+            return replace(tiling, tiles=_in_order(bins), tiles_lower_bound=len(bins))
+        bound = len(bins)
+        for (crossbar, _), pieces in _by_crossbar(tiling).items():
             lonely, social = _split(pieces, crossbar, self.mode == "pipelined")
             packed, least = self._packed(social, crossbar)
             bins += packed + [[Seat(p.block)] for p in lonely]
@@ -64,8 +67,7 @@ class Pack:
             objective=len(bins),
             bound=bound,
         )
-        tiles = sorted((tuple(sorted(seats, key=lambda s: s.block)) for seats in bins), key=lambda t: t[0].block)
-        return replace(tiling, tiles=tuple(tiles), tiles_lower_bound=bound, solvers=(*tiling.solvers, facts))
+        return replace(tiling, tiles=_in_order(bins), tiles_lower_bound=bound, solvers=(*tiling.solvers, facts))
 
     def _packed(self, pieces: Sequence[Piece], crossbar: Crossbar) -> tuple[list[Bin], int]:
         """Pieces in tiles, and the least number of tiles that is proven."""
@@ -85,13 +87,31 @@ class Pack:
         return bins, max(bound, ceil((solution.bound or 0) - 1e-6))
 
 
-def _by_crossbar(tiling: Tiling) -> dict[Crossbar, list[Piece]]:
-    """The blocks by the crossbar that they are cut for: a tile holds weights of one number of devices."""
-    found: dict[Crossbar, list[Piece]] = {}
+def _in_order(bins: Iterable[Bin]) -> tuple[Tile, ...]:
+    """Tiles in the order of their first blocks."""
+    return tuple(sorted((tuple(sorted(seats, key=lambda s: s.block)) for seats in bins), key=lambda t: t[0].block))
+
+
+def _by_crossbar(tiling: Tiling) -> dict[tuple[Crossbar, tuple[int, ...]], list[Piece]]:
+    """The blocks without a spot, by what those of a tile agree in: devices of a weight, and what is asked of them."""
+    found: dict[tuple[Crossbar, tuple[int, ...]], list[Piece]] = {}
+    demands = tiling.demands
     for b in tiling.blocks:
-        piece = Piece(b.number, b.rows[1] - b.rows[0], b.columns[1] - b.columns[0], b.converter)
-        found.setdefault(tiling.crossbar_of(b.matrix), []).append(piece)
+        if block_key(b) not in demands.spots:
+            piece = Piece(b.number, b.rows[1] - b.rows[0], b.columns[1] - b.columns[0], b.converter)
+            found.setdefault((tiling.crossbar_of(b.matrix), demands.kind_of(b)), []).append(piece)
     return found
+
+
+def _spotted(tiling: Tiling) -> list[Bin]:
+    """The tiles whose blocks have spots: one for each core that is named."""
+    found: dict[Site, Bin] = {}
+    spots = tiling.demands.spots
+    for block in tiling.blocks if spots else ():
+        spot = spots.get(block_key(block))
+        if spot is not None:
+            found.setdefault(spot.core, []).append(Seat(block.number, spot.row_offset, spot.column_offset))
+    return list(found.values())
 
 
 def _split(pieces: Sequence[Piece], crossbar: Crossbar, diagonal: bool) -> tuple[list[Piece], list[Piece]]:
