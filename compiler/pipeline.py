@@ -22,8 +22,10 @@ from mho.passes.simplify import Simplify
 from mho.passes.simplify.expand_weights import ExpandWeights
 from mho.passes.tile.choose_devices import ChooseDevices
 from mho.passes.tile.constrain import Constrain
+from mho.passes.tile.keep_tiles import KeepTiles
 from mho.passes.tile.pack import Pack
 from mho.passes.tile.replicate import Replicate
+from mho.passes.tile.seats import TakePositions
 from mho.passes.tile.spare import KeepSpare
 from mho.passes.tile.tile import Tile
 from mho.runtime.samples import Samples
@@ -66,13 +68,20 @@ class Pipeline:
         advance: Callable[[int], None] = stage.progress.advance
         return stage("observe", self.observe.run, network, samples, target, advance)
 
-    def plan(self, calibrated: Calibrated, target: Target, faults: FaultMap, stage: Stages) -> Plan:
-        """Where every tile stands around the faults, what the links carry and when steps run."""
+    def plan(
+        self, calibrated: Calibrated, target: Target, faults: FaultMap, seats: TakePositions | KeepTiles, stage: Stages
+    ) -> Plan:
+        """Where every tile stands around the faults, what the links carry and when steps run.
+
+        Args:
+            seats: puts blocks where a placement file or an old program has them.
+        """
         tiled = replace(stage("tile", self.tile.run, calibrated, self.spare.run(target)), faults=faults)
         chosen = stage("devices", self.devices.run, tiled)
         replicated = stage("replicate", self.replicate.run, chosen)
         constrained = stage("constrain", self.constrain.run, replicated)
-        packed = stage("pack", self.pack.run, constrained)
+        seated = stage("seats", seats.run, constrained, self.pack.mode)
+        packed = stage("pack", self.pack.run, seated)
         ranged = stage("ranges", self.ranges.run, replace(packed, target=target))
         partition = stage("partition", self.partition.run, ranged)
         placement = stage("place", self.place.run, partition)
@@ -96,6 +105,7 @@ STAGES = (
     "devices",
     "replicate",
     "constrain",
+    "seats",
     "pack",
     "ranges",
     "partition",
@@ -103,5 +113,6 @@ STAGES = (
     "route",
     "schedule",
     "emit",
+    "compare",
 )
 """The names of all stages in order."""

@@ -218,6 +218,36 @@ class CostFacts:
 
 
 @dataclass(frozen=True, kw_only=True)
+class TileChange:
+    """A tile of which some cells are written anew."""
+
+    __pydantic_config__ = STRICT
+
+    site: Site
+    cells: Count
+
+
+@dataclass(frozen=True, kw_only=True)
+class ReprogramFacts:
+    """What has to be written where a machine holds another program already.
+
+    Attributes:
+        program: digest of that program.
+        tiles_kept: tiles that stay as they are.
+        tiles_changed: the others, in the order of their sites.
+        cells: that are written, in all; cells_moved: of blocks whose numbers that program held on other cells.
+    """
+
+    __pydantic_config__ = STRICT
+
+    program: str
+    tiles_kept: Index
+    tiles_changed: tuple[TileChange, ...]
+    cells: Index
+    cells_moved: Index
+
+
+@dataclass(frozen=True, kw_only=True)
 class MappingFacts:
     """What the compiler knows about the mapping and nothing executes.
 
@@ -225,6 +255,7 @@ class MappingFacts:
         tiles_lower_bound: no tiling of these blocks in this packing mode needs fewer tiles; without packing, that is a
             tile a block.
         grid: width and height of a chip's grid of cores.
+        reprogram: what has to be written after the program that this one was compiled like; None where like none.
     """
 
     __pydantic_config__ = STRICT
@@ -236,6 +267,7 @@ class MappingFacts:
     links: tuple[LinkTraffic, ...]
     schedule: tuple[Slot, ...]
     costs: CostFacts
+    reprogram: ReprogramFacts | None = None
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -88,6 +88,16 @@ SUFFIX = ".mho"
     type=click.Path(path_type=Path),
     help="A TOML or JSON file with the keys pin, apart, together and forbid, beside those flags.",
 )
+@click.option(
+    "--placement",
+    type=click.Path(path_type=Path),
+    help="A JSON file that says where blocks stand; 'mho report --format placement' writes one to edit.",
+)
+@click.option(
+    "--like",
+    type=click.Path(path_type=Path),
+    help="A program that the machine holds: tiles whose weights did not change stay, and the cells to write are told.",
+)
 @click.option("--spare-rows", type=click.IntRange(0), help="Rows of each crossbar to leave spare.  [default: 0]")
 @click.option("--spare-columns", type=click.IntRange(0), help="Columns to leave spare.  [default: 0]")
 @click.option("--config", type=click.Path(path_type=Path), help="A TOML file with a table of options for each pass.")
@@ -114,7 +124,7 @@ def compile_command(model: Path, target: str, output: Path | None, as_json: bool
     from mho.stages import StoppedError
 
     path = output or Path(model.stem + SUFFIX)
-    inputs = (flags[name] for name in ("data", "config", "faults", "constraints"))
+    inputs = (flags[name] for name in ("data", "config", "faults", "constraints", "placement", "like"))
     refuse_output(path, model, *inputs)
     with console.progress() as progress:
         try:
@@ -142,6 +152,8 @@ def _compile(model: Path, target: str, progress: Any, flags: dict[str, Any]) -> 
         flags["data"],
         pipeline=build_pipeline(config, pipeline_flags(flags)),
         faults=flags["faults"],
+        placement=flags["placement"],
+        like=flags["like"],
         dimensions=merged(flags["dim"]),
         state=merged(flags["state"]),
         keep_inputs=flags["keep_inputs"],

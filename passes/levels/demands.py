@@ -94,6 +94,7 @@ class Demands:
         together: parts that are on one chip, with all their blocks.
         forbidden: cores on which no tile stands.
         spots: blocks that stand exactly there; the spots of one core are one tile, which holds nothing else.
+        moved: blocks that cannot stay where an old program has them, and why.
     """
 
     pins: tuple[Pin, ...] = ()
@@ -101,6 +102,7 @@ class Demands:
     together: tuple[tuple[Part, ...], ...] = ()
     forbidden: frozenset[Site] = frozenset()
     spots: Mapping[BlockKey, Spot] = field(default_factory=dict)
+    moved: tuple[str, ...] = ()
 
     @cached_property
     def any(self) -> bool:

@@ -46,7 +46,8 @@ class AskedRoom:
             named = self._named(np.flatnonzero(asked.chips == chip))
             yield (
                 f"{named} is pinned to chip {chip}, but only {_count(self.chips or 0, 'chip')} "
-                f"{'is' if self.chips == 1 else 'are'} allowed, numbered from 0; allow more (--chips {chip + 1}) or pin to another"
+                f"{'is' if self.chips == 1 else 'are'} allowed, numbered from 0; allow more "
+                f"(--chips {chip + 1}) or pin to another"
             )
 
     def _cores(self, asked: Asked) -> Iterator[str]:

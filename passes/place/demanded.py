@@ -35,12 +35,12 @@ class Asked:
 
     @cached_property
     def cores(self) -> dict[int, frozenset[Site]]:
-        """Tile → the cores that it may stand on, where it is pinned to some."""
+        """Tile → the cores that it may stand on, where it is pinned to some and has no spot."""
         found: dict[int, frozenset[Site]] = {}
         for pin in self.demands.pins:
             for tile in self.tiles(pin.part) if pin.cores else ():
                 found[tile] = found.get(tile, frozenset(pin.cores)) & frozenset(pin.cores)
-        return found
+        return {tile: cores for tile, cores in found.items() if tile not in self.spots}
 
     @cached_property
     def chips(self) -> Indices:
