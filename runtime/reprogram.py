@@ -27,8 +27,10 @@ Content = tuple[StoredTensor, tuple[int, int], tuple[int, int], tuple[int, int],
 def reprogramming(old: Program, new: Program) -> ReprogramFacts:
     """What has to be written where the machine holds the old program.
 
-    A cell is written where its conductance, weight / largest weight of its column (or tile), is another than before,
-    also where it falls to none; on a tile that the old program left empty, every cell that holds a weight.
+    A cell is written where its conductance, weight / largest weight of its column (or tile), is another than before;
+    one that holds no weight any more is written to none where it lies in a row and in a column that blocks of its tile
+    use, and left elsewhere, as it adds to no sum. On a tile that the old program left empty, or had other devices a
+    weight on, every cell that holds a weight is written.
     """
     before, after = _Weights.of(old), _Weights.of(new)
     standing = {core.site: core for core in old.cores}
@@ -115,7 +117,12 @@ def _differing(before: _Weights, old: CoreProgram, after: _Weights, new: CorePro
         max(load.row_offset + load.rows[1] - load.rows[0] for load in loads),
         max(load.column_offset + load.columns[1] - load.columns[0] for load in loads),
     )
-    return int(np.count_nonzero(_tile(before, old, shape) != _tile(after, new, shape)))
+    rows, columns = np.zeros(shape[0], bool), np.zeros(shape[1], bool)
+    for load in new.loads:
+        rows[load.row_offset : load.row_offset + load.rows[1] - load.rows[0]] = True
+        columns[load.column_offset : load.column_offset + load.columns[1] - load.columns[0]] = True
+    used = np.ix_(rows, columns)
+    return int(np.count_nonzero(_tile(before, old, shape)[used] != _tile(after, new, shape)[used]))
 
 
 def _tile(weights: _Weights, core: CoreProgram, shape: tuple[int, int]) -> NDArray[np.float32]:

@@ -11,6 +11,7 @@ from mho.report.accuracy import Accuracy, read_accuracy
 from mho.report.costs import area_mm2, components, missing, ratio
 from mho.report.faults import FaultLine, fault_line
 from mho.report.lines import UNITS, BlockLine, ComponentLine, LayerLine, Reason, StepLine, Summary, TileLine
+from mho.report.reprogram import ReprogramLine, reprogram_line
 from mho.targets.errors import DataError, plain
 from mho.targets.isa import CoreProgram, Load, Site
 from mho.targets.program import (
@@ -44,6 +45,7 @@ class Report:
         layers_of: ONNX node → the layers that compute it, or whose weights it is part of, where there are any.
         accuracy: None where nobody validated.
         faults: what was avoided; None where the program has no fault map.
+        reprogram: what has to be written; None where the program was compiled like no other.
     """
 
     manifest: Manifest
@@ -60,6 +62,7 @@ class Report:
     breakdown: tuple[CostLine, ...]
     accuracy: Accuracy | None
     faults: FaultLine | None = None
+    reprogram: ReprogramLine | None = None
 
     @property
     def stated(self) -> str:
@@ -150,6 +153,7 @@ def summarise(program: Program, accuracy: object = None) -> Report:
         breakdown=program.mapping.costs.breakdown,
         accuracy=None if accuracy is None else _own(read_accuracy(accuracy), program),
         faults=fault_line(program),
+        reprogram=reprogram_line(program, sum(block.weights for tile in tiles for block in tile.blocks)),
     )
 
 

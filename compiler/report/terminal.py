@@ -118,6 +118,8 @@ def _total_lines(report: Report) -> Iterator[tuple[str, RenderableType]]:
     yield "tiles", Text(_tiles_line(report))
     if report.faults is not None:
         yield "faults", Text(str(report.faults))
+    if report.reprogram is not None:
+        yield "to write", Text(str(report.reprogram))
     yield "utilisation", Text(f"{q.percent(summary.utilisation)} of their cells hold a weight")
     yield "weights", Text(f"{q.whole(summary.weights)}; {q.short(summary.macs)} multiplications an inference")
     yield "devices", Text(_devices_line(report))

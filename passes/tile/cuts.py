@@ -61,7 +61,9 @@ def _copy(tiling: Tiling, matrix: Matrix, own: list[Block], wanted: list[Slice])
     crossbar = tiling.crossbar_of(matrix.name)
     large = [s for s in wanted if _length(s[0]) > crossbar.rows or _length(s[1]) > crossbar.columns]
     if large:
-        return f"its copy has a block of {_size(large[0])}, larger than the {crossbar.rows} × {crossbar.columns} of a tile"
+        return (
+            f"its copy has a block of {_size(large[0])}, larger than the {crossbar.rows} × {crossbar.columns} of a tile"
+        )
     twice = next(_overlaps(wanted), None)
     if twice is not None:
         return f"its copy has the blocks {_text(twice[0])} and {_text(twice[1])}, which hold the same weights"

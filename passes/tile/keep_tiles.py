@@ -58,8 +58,21 @@ class KeepTiles:
             for name, matrix in pairs.items()
             if any(load.devices != tiling.devices.get(name) for _, load in copies[matrix])
         )
-        moved = (*remade, *(f"{plain(str(position))}: {why}" for position, why in seated.problems))
+        moved = (
+            *remade,
+            *self._resized(seated.tiling, pairs),
+            *(f"{plain(str(position))}: {why}" for position, why in seated.problems),
+        )
         return replace(seated.tiling, demands=replace(seated.tiling.demands, moved=moved))
+
+    def _resized(self, tiling: Tiling, pairs: Pairs) -> Iterator[str]:
+        """Matrices of the old program's names and of other sizes, of which no block stays."""
+        old = {m.name: m for m in self.old.matrices}
+        staying = {matrix for matrix, *_ in tiling.demands.spots}
+        for name, matrix in tiling.calibrated.network.matrices.items():
+            if name in old and name not in pairs and name not in staying and not _same_shape(matrix, old[name]):
+                sizes = f"it is {_size(matrix)} and was {_size(old[name])}"
+                yield f"{plain(name)}: {sizes}, and none of its blocks is the same"
 
     def _pairs(self, tiling: Tiling) -> Pairs:
         """The old matrix of each new one that has one; each old matrix is taken once."""
@@ -110,6 +123,11 @@ def _position(name: str, replica: int, rows: Span, columns: Span, site: Site, lo
 
 def _stored(tiling: Tiling, matrix: Matrix) -> Array:
     return evaluate(matrix.recipe, tiling.calibrated.network.tensors[matrix.recipe.tensor])
+
+
+def _size(matrix: Matrix | MatrixFacts) -> str:
+    groups = f" in {matrix.groups} groups" if matrix.groups > 1 else ""
+    return f"{matrix.rows} × {matrix.columns}{groups}"
 
 
 def _same_shape(matrix: Matrix, old: MatrixFacts) -> bool:
