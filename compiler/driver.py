@@ -21,6 +21,7 @@ from mho.passes.simplify import bind_dimensions
 from mho.passes.tile.fit_arrays import fitted, unpublished_sides
 from mho.pipeline import Pipeline
 from mho.runtime.matching import match_samples
+from mho.runtime.products import steady_products
 from mho.runtime.samples import Samples
 from mho.seats import moved_warnings, seats_of, with_reprogramming
 from mho.stages import Stages
@@ -45,6 +46,7 @@ NO_DATA = (
 MADE_UP = " These inputs were made up: give --data FILE.npz with samples that suit the model."
 
 
+@steady_products()
 def compile(
     model: str | Path | onnx.ModelProto,
     target: str | Path | Target = "ideal256",
