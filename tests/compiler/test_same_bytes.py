@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import onnx
@@ -28,16 +29,18 @@ CORES = (1, 4)
 def wide_network() -> tuple[onnx.ModelProto, Floats]:
     """Layers whose products are large enough for several threads, and a convolution."""
     random = np.random.default_rng(0)
-    weights = {
+    weights: dict[str, Any] = {
         "k": random.standard_normal((48, 3, 5, 5)),
         "a": random.standard_normal((768, 700)),
         "b": random.standard_normal((700, 190)),
+        "d": random.standard_normal((190, 20)),
     }
-    text = """g (float[N, 3, 13, 13] x) => (float[N, 190] y) {
+    text = """g (float[N, 3, 13, 13] x) => (float[N, 20] y) {
         [conv] c = Conv <strides = [4, 4], pads = [2, 2, 2, 2]> (x, k) [flat] f = Flatten(c)
-        [big] h = MatMul(f, a) r = Relu(h) [last] y = MatMul(r, b) }"""
-    model = model_of(text, **{n: w.astype(np.float32) for n, w in weights.items()})
-    return model, random.standard_normal((96, 3, 13, 13)).astype(np.float32)
+        [big] h = MatMul(f, a) r = Relu(h) [wide] w = MatMul(r, b) [last] y = MatMul(w, d) }"""
+    arrays: dict[str, Any] = {n: np.asarray(w, np.float32) for n, w in weights.items()}
+    model = model_of(text, **arrays)
+    return model, random.standard_normal((128, 3, 13, 13)).astype(np.float32)
 
 
 @pytest.fixture
