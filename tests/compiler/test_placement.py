@@ -23,6 +23,7 @@ from mho.passes.tile.pack import Mode, Pack
 from mho.passes.tile.replicate import Replicate
 from mho.pipeline import Pipeline
 from mho.placement_file import read_placement
+from mho.report import render
 from mho.stages import Stages
 from mho.targets.check import check_program
 from mho.targets.errors import OptionError
@@ -85,6 +86,13 @@ def before(mode: Mode = "pipelined", copies: int = 1) -> Compiled:
     return compiled(WEIGHTS, mode=mode, copies=copies)
 
 
+@cache
+def digits_placement() -> str:
+    """Where the blocks of the bundled network stand."""
+    pipeline = Pipeline(partition=PartitionChips(effort="fast"), place=PlaceCores(effort="fast"))
+    return render(mho.compile(MODEL, "hermes64", CALIBRATION, pipeline=pipeline).report(), "placement")
+
+
 def facts(found: Compiled) -> ReprogramFacts:
     assert found.program.mapping.reprogram is not None
     return found.program.mapping.reprogram
@@ -106,7 +114,7 @@ def test_flags_and_files_are_all_obeyed(run: Shell, tmp_path: Path) -> None:
     asked = ("--constraints", "c.json", "--config", "config.toml", "--pin", "conv1=0:5,5", "--forbid", "1:0,0")
     found = run(*COMPILE, *asked, "--json")
     assert found.code == 0, found.err
-    cores = {b["layer"]: [] for t in found.json["tiles"] for b in t["blocks"]}
+    cores: dict[str, list[tuple[int, int, int]]] = {b["layer"]: [] for t in found.json["tiles"] for b in t["blocks"]}
     for tile in found.json["tiles"]:
         for block in tile["blocks"]:
             cores[block["layer"]].append((tile["chip"], tile["x"], tile["y"]))
@@ -134,9 +142,9 @@ def test_a_placement_that_nobody_edits_changes_nothing(run: Shell, tmp_path: Pat
 
 def test_an_edited_placement_is_obeyed_and_what_it_leaves_out_is_free(run: Shell, tmp_path: Path) -> None:
     run(*COMPILE, "-o", "one.mho")
-    document = json.loads(run("report", "one.mho", "--format", "placement").out)
+    document = json.loads(digits_placement())
     kept = [b for b in document["blocks"] if b["matrix"] not in ("conv3", "dense2")]
-    cut = [
+    cut: list[dict[str, Any]] = [
         {"matrix": "conv3", "rows": rows, "columns": [0, 32], "core": core, "row_offset": 7, "column_offset": 30}
         for rows, core in (([0, 100], "0:7,7"), ([100, 200], "0:6,6"), ([200, 288], "1:5,5"))
     ]
@@ -233,7 +241,7 @@ def test_another_machine_is_refused(run: Shell, tmp_path: Path) -> None:
     assert found.code == 2
     assert found.err.startswith("mho: like (--like): the program is for hermes64, and this compile for ideal256; ")
     assert not (tmp_path / "two.mho").exists()
-    run("report", "one.mho", "--format", "placement", "-o", "p.json")
+    (tmp_path / "p.json").write_text(digits_placement())
     both = run(*COMPILE, "--like", "one.mho", "--placement", "p.json", "-o", "two.mho")
     assert "both say where blocks stand; give one of them" in both.err
 
@@ -255,8 +263,7 @@ def test_another_machine_is_refused(run: Shell, tmp_path: Path) -> None:
     ],
 )
 def test_nonsense_in_a_placement_is_refused(run: Shell, tmp_path: Path, edit: dict[str, Any], says: str) -> None:
-    run(*COMPILE, "-o", "one.mho")
-    document = json.loads(run("report", "one.mho", "--format", "placement").out)
+    document = json.loads(digits_placement())
     for block in document["blocks"]:
         block |= edit if block["matrix"] == "conv1" else {}
     (tmp_path / "p.json").write_text(json.dumps(document))
