@@ -68,8 +68,7 @@ class Relaxation:
         gram = np.eye(2 * units)
         gram[:units, units:] = gram[units:, :units] = np.diag(sizes)
         gram[units:, units:] = np.eye(units) * 1.5 + np.outer(sizes, sizes) / 2
-        inverse: Floats = np.linalg.inv(gram)
-        return inverse
+        return np.linalg.inv(gram).astype(np.float64)
 
     def rows(self, x: Floats, slack: Floats) -> Floats:
         """A x: diagonals, and tiles beside each unit with the slack."""
