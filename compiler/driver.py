@@ -91,7 +91,9 @@ def compile(
     with _naming(imported, "" if data is not None else MADE_UP):
         calibrated = pipeline.calibrated(network, machine, samples, stage.of(observed))
     plan = pipeline.plan(calibrated, machine, fault_map, stage)
-    manifest = _manifest(bound, pipeline, seed, (*arrays, *warnings, *calibrated.warnings, *_unpublished(plan)))
+    cut_short = () if stage.interrupts is None else stage.interrupts.warnings
+    told = (*arrays, *warnings, *calibrated.warnings, *_unpublished(plan), *cut_short)
+    manifest = _manifest(bound, pipeline, seed, told)
     return Compiled(pipeline.program(plan, manifest, stage))
 
 

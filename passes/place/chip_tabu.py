@@ -9,6 +9,7 @@ import numpy as np
 from mho.passes.place.chip_limits import ChipLimits
 from mho.passes.place.matching import Mask
 from mho.passes.place.traffic import Floats, Indices
+from mho.passes.watch import watch
 
 CANDIDATES = 120
 """Units that exchanges are looked for among: those that gain most by a move to any other chip."""
@@ -29,9 +30,9 @@ def tabu(weights: Floats, limits: ChipLimits, chip_of: Indices, iterations: int,
         chip_of: the start.
     """
     search = _Search(weights, limits, chip_of.copy(), np.random.default_rng(seed))
-    best, least = chip_of, 0.0
+    best, least, follower = chip_of, 0.0, watch()
     for iteration in range(iterations):
-        if not search.step(iteration, least):
+        if follower.over() or not search.step(iteration, least):
             break
         if search.cut < least - search.smallest:
             best, least = search.chip_of.copy(), search.cut

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import partial
 from math import ceil, gcd, sqrt
 
 import numpy as np
@@ -9,8 +11,9 @@ import numpy as np
 from mho.passes.one_thread import one_thread
 from mho.passes.place.chip_limits import ChipLimits
 from mho.passes.place.semidefinite import Relaxation, semidefinite_bound
-from mho.passes.place.traffic import Floats, Indices, TileFlows
+from mho.passes.place.traffic import Floats, Indices, TileFlows, cut_words
 from mho.passes.place.units import contract
+from mho.passes.watch import Watch, watch
 
 LARGEST_SPECTRUM = 2000
 """The spectral bound needs all eigenvalues of a matrix of this side (about a second); beyond it the bound is 0."""
@@ -36,12 +39,15 @@ def cut_bound(flows: TileFlows, limits: ChipLimits, chip_of: Indices, seconds: f
     """
     between = contract(flows, limits.units.unit_of)
     windows = _windows(len(chip_of), seconds)
+    cut, follower, bound = cut_words(between, chip_of), watch(), 0.0
     with one_thread():
-        bound = sum(_window_bound(between, limits, chip_of, window, seconds / len(windows)) for window in windows)
+        for window in windows:
+            tell = partial(_tell, follower, cut, bound)
+            bound += _window_bound(between, limits, chip_of, window, seconds / len(windows), tell)
         if len(windows) > 1:
             tiles, capacity = int(limits.units.sizes.sum()), int(limits.capacities.max())
             bound = max(bound, spectral_bound(flows, tiles, capacity))
-    return _whole(_fewer_digits(bound), between.words)
+    return _whole(_rounded(bound, float(between.words.sum())), between.words)
 
 
 def spectral_bound(flows: TileFlows, tiles: int, capacity: int) -> float:
@@ -68,7 +74,18 @@ def _windows(units: int, seconds: float) -> list[Indices]:
     return [np.array(window, np.int64) for window in np.array_split(np.arange(units), min(count, units))]
 
 
-def _window_bound(flows: TileFlows, limits: ChipLimits, chip_of: Indices, window: Indices, seconds: float) -> float:
+def _tell(follower: Watch, cut: float, before: float, bound: float) -> None:
+    follower.found(cut, min(cut, before + bound))
+
+
+def _window_bound(
+    flows: TileFlows,
+    limits: ChipLimits,
+    chip_of: Indices,
+    window: Indices,
+    seconds: float,
+    tell: Callable[[float], None],
+) -> float:
     """The words that any partition cuts among the units of a window; 0 where a chip may hold them all."""
     sizes, capacity = limits.units.sizes[window].astype(np.float64), float(limits.capacities.max())
     if sizes.sum() <= capacity:
@@ -76,12 +93,13 @@ def _window_bound(flows: TileFlows, limits: ChipLimits, chip_of: Indices, window
     weights: Floats = flows.among(window).symmetric(len(window))
     relaxed = Relaxation(weights, sizes, capacity, min(limits.chips, len(window)))
     iterations = int(min(seconds * CUBES_A_SECOND / len(window) ** 3, MOST_ITERATIONS))
-    return semidefinite_bound(relaxed, chip_of[window], iterations) if weights.any() and iterations else 0.0
+    return semidefinite_bound(relaxed, chip_of[window], iterations, tell) if weights.any() and iterations else 0.0
 
 
-def _fewer_digits(bound: float) -> float:
-    """A little less: five digits, because eigenvalues differ between machines in the last ones."""
-    return float(f"{bound * (1 - 5e-5):.5g}") * (1 - 1e-6)
+def _rounded(bound: float, total: float) -> float:
+    """A little less, by more than rounding errors: of five digits, as eigenvalues differ between machines beyond."""
+    less = max(0.0, bound * (1 - 5e-5) - 1e-8 * total)
+    return float(f"{less:.5g}") * (1 - 1e-6)
 
 
 def _whole(bound: float, words: Floats) -> float:
@@ -90,4 +108,4 @@ def _whole(bound: float, words: Floats) -> float:
     if not len(words) or not np.allclose(words, whole, rtol=1e-9, atol=0.0) or words.max() > 2**40:
         return bound
     step = gcd(*whole.astype(np.int64).tolist())
-    return float(ceil(bound / step) * step)
+    return float(ceil(bound / step - 1e-6) * step)

@@ -14,6 +14,7 @@ from mho.passes.place.multilevel import multilevel
 from mho.passes.place.solve_chips import solve_chips
 from mho.passes.place.traffic import Floats, Indices, TileFlows, cut_words
 from mho.passes.solver import Budget
+from mho.passes.watch import watch
 
 LARGEST_SEARCH = 2000
 """Units beyond which only pairs of chips are searched."""
@@ -34,7 +35,7 @@ def search_chips(
     Args:
         flows: between units.
     """
-    begun = monotonic()
+    begun, follower = monotonic(), watch()
     best, bound = refine_pairs(flows, chip_of, limits, limit, seed)
     if limits.chips == 2 or len(chip_of) > LARGEST_SEARCH or not len(flows.words):
         return best, bound
@@ -43,7 +44,7 @@ def search_chips(
     share = limit.share(2 * ATTEMPTS)
     iterations = int(share.seconds * ENTRIES_A_SECOND / (len(chip_of) * limits.chips + ENTRIES_OF_ONE))
     for attempt in count():
-        if (monotonic() - begun > limit.seconds) if limit.wall else attempt == ATTEMPTS:
+        if follower.over() or ((monotonic() - begun > limit.seconds) if limit.wall else attempt == ATTEMPTS):
             break
         if attempt == 0:
             found = _from_even_runs(weights, limits, 6 * iterations, seed)
@@ -51,6 +52,7 @@ def search_chips(
             found = multilevel(weights, limits, None if attempt % 2 else best, iterations, share, seed + attempt)
         if found is not None and (cut := cut_words(flows, found)) < least:
             best, least = found, cut
+        follower.found(least, bound)
     best, proved = solve_chips(weights, limits, best, share, seed)
     return best, max(bound, proved)
 

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
 
 from mho.passes.place.traffic import Floats, Indices
+from mho.passes.watch import watch
 
 STEP = 1.6
 """Of the multipliers; the method converges below the golden ratio in practice (Wen, Goldfarb and Yin, section 2)."""
@@ -98,11 +100,14 @@ class Relaxation:
         return (float(self.right @ y) + float(rest.sum()) / self.parts + loss) / self.scale + self.total
 
 
-def semidefinite_bound(problem: Relaxation, start: Indices, iterations: int) -> float:
+def semidefinite_bound(
+    problem: Relaxation, start: Indices, iterations: int, tell: Callable[[float], None] = lambda bound: None
+) -> float:
     """The best safe bound after some iterations, at least 0.
 
     Args:
         start: unit → part, a good partition, where the iterations begin.
+        tell: is told the bound as it grows.
     """
     units = len(problem.sizes)
     mean = np.full((units, units), 1 / problem.parts)
@@ -110,7 +115,7 @@ def semidefinite_bound(problem: Relaxation, start: Indices, iterations: int) -> 
     slack = problem.right[units:] - x @ problem.sizes / problem._length
     penalty = 1 / float(np.linalg.norm(x))
     positive, nonnegative, spare = np.zeros_like(x), np.zeros_like(x), np.zeros(units)
-    best = 0.0
+    best, follower = 0.0, watch()
     for iteration in range(1, iterations + 1):
         gap = problem.right - problem.rows(x, slack)
         y = problem.inverse @ (problem.rows(problem.cost - positive - nonnegative, -spare) + penalty * gap)
@@ -125,8 +130,12 @@ def semidefinite_bound(problem: Relaxation, start: Indices, iterations: int) -> 
             primal = np.linalg.norm(problem.rows(x, slack) - problem.right) / (1 + np.linalg.norm(problem.right))
             dual = np.linalg.norm(rest - positive - nonnegative) / 2
             penalty *= 1.15 if primal > 1.5 * dual else 1 / 1.15 if primal < dual / 1.5 else 1.0
-        if iteration == iterations or iteration % (5 * EVERY) == 0:
+        last = iteration == iterations or follower.over()
+        if last or iteration % (5 * EVERY) == 0:
             best = max(best, problem.safe(y, nonnegative))
+            tell(best)
+        if last:
+            break
     return best
 
 

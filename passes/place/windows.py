@@ -20,6 +20,7 @@ from mho.passes.place.assignment import Assignment, cost_of
 from mho.passes.place.matching import Mask
 from mho.passes.place.traffic import Floats, Indices
 from mho.passes.solver import Budget, Problem, in_parallel, new_model, solve
+from mho.passes.watch import watch
 
 OPEN = 9
 """Sites of a window: so many can often be proved."""
@@ -90,7 +91,7 @@ def improve(
         each = A_SOLVE * turn
         most = A_ROUND if limit.wall else min(A_ROUND, int(left / each + 1e-9))
         poor = [chip for chip, found in enumerate(best) if found.cost * PROVED > found.bound]
-        if not poor or most < 1 or (limit.wall and monotonic() >= until):
+        if watch().over() or not poor or most < 1 or (limit.wall and monotonic() >= until):
             break
         poor.sort(key=lambda chip: -best[chip].cost)
         lists = [_openings(chip, 2 * flows[chip], distance, best[chip].site_of, asked, masks[chip]) for chip in poor]
@@ -100,6 +101,7 @@ def improve(
         for (chip, _), window, answer in zip(jobs, windows, answers, strict=True):
             best[chip] = _take(best[chip], window, answer, flows[chip], distance)
         left -= each * len(jobs)
+        watch().found(sum(a.cost for a in best), sum(a.bound for a in best))
     return best
 
 
