@@ -25,7 +25,7 @@ class StoppedError(Exception):
     """The pipeline ended where the user asked for it."""
 
 
-SEARCHES = ("devices", "replicate", "pack", "partition", "place", "schedule")
+SEARCHES = ("devices", "pack", "partition", "place")
 """The stages that search, and that Ctrl-C ends early."""
 
 
