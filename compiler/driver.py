@@ -102,7 +102,8 @@ def compile(
     with _naming(imported, "" if data is not None else MADE_UP):
         calibrated = pipeline.calibrated(network, machine, samples, stage.of(observed))
     plan = pipeline.plan(calibrated, machine, fault_map, wanted.seats, stage)
-    told = (*arrays, *warnings, *calibrated.warnings, *moved_warnings(plan), *_unpublished(plan))
+    cut_short = () if stage.interrupts is None else stage.interrupts.warnings
+    told = (*arrays, *warnings, *calibrated.warnings, *moved_warnings(plan), *_unpublished(plan), *cut_short)
     options = {**options_of(pipeline), **wanted.options}
     program = pipeline.program(plan, _manifest(bound, options, seed, told), stage)
     return Compiled(with_reprogramming(program, wanted.like, stage))

@@ -190,6 +190,7 @@ def pipeline_flags(flags: dict[str, Any]) -> dict[str, dict[str, Any]]:
 
 
 def _stages(progress: Any, flags: dict[str, Any]) -> Stages:
+    from mho.interrupts import Interrupts
     from mho.pipeline import STAGES
     from mho.stages import Stages
     from mho.targets.errors import OptionError, plain
@@ -203,7 +204,14 @@ def _stages(progress: Any, flags: dict[str, Any]) -> Stages:
         lines = "\n".join(map(plain, text.split("\n")))
         click.echo(f"==== after {stage} ====\n{lines}", err=True)
 
-    return Stages(progress, flags["verify"], tuple(flags["dump_after"]), flags["stop_after"], write)
+    return Stages(
+        progress,
+        flags["verify"],
+        tuple(flags["dump_after"]),
+        flags["stop_after"],
+        write,
+        interrupts=Interrupts(),
+    )
 
 
 def _show(compiled: Compiled, as_json: bool, explain: bool) -> None:

@@ -32,6 +32,10 @@ def as_json(report: Report) -> Json:
         "tiles": [_tile(tile) for tile in report.tiles],
         "grid": {"width": report.grid[0], "height": report.grid[1]},
         "links": [_link(link) for link in report.links],
+        "chip_links": [
+            {"source": source, "target": target, "words": number(words)}
+            for (source, target), words in report.chip_words.items()
+        ],
         "nodes": [_node(d, report) for d in report.decisions],
         "digital": [_decision(d) for d in report.nodes("digital")],
         "core": [_decision(d) for d in report.nodes("core")],

@@ -82,6 +82,16 @@ class Report:
         return tuple(sorted(lines, key=lambda g: (order.index(g.unit), -len(g.decisions))))
 
     @cached_property
+    def chip_words(self) -> Mapping[tuple[int, int], float]:
+        """(source, target) → words from chip to chip in one inference; the pair with the most first."""
+        words: dict[tuple[int, int], float] = {}
+        for link in self.links:
+            pair = (link.source.chip, link.target.chip)
+            if pair[0] != pair[1] and link.words > 0:
+                words[pair] = words.get(pair, 0.0) + link.words
+        return dict(sorted(words.items(), key=lambda item: (-item[1], item[0])))
+
+    @cached_property
     def components(self) -> tuple[ComponentLine, ...]:
         """The breakdown by component."""
         return components(self.breakdown)

@@ -11,6 +11,7 @@ from mho.passes.place.chip_limits import ChipLimits
 from mho.passes.place.matching import Mask
 from mho.passes.place.traffic import Floats, Indices, TileFlows, cut_words
 from mho.passes.solver import Budget, Problem, in_parallel, new_model, solve
+from mho.passes.watch import watch
 
 SWEEPS = 6
 """The most sweeps of exchanges over all pairs of chips that have traffic between them."""
@@ -70,7 +71,7 @@ def refine_pairs(
         before = cut_words(flows, chip_of)
         pairs = _busy_pairs(flows, chip_of)[: max(PAIRS, PAIRS_A_CHIP * chips)]
         chip_of, _ = _sweep(flows, chip_of, limits, pairs, exchange, limit)
-        if cut_words(flows, chip_of) >= (1 - WORTHWHILE) * before:
+        if watch().over() or cut_words(flows, chip_of) >= (1 - WORTHWHILE) * before:
             break
     pairs = _busy_pairs(flows, chip_of)[:BISECTIONS]
     share = limit.share(2 if chips == 2 else 4 * len(pairs))
@@ -183,6 +184,8 @@ def _sweep(
     order = np.argsort(chip_of, kind="stable")
     held = np.split(order, np.cumsum(np.bincount(chip_of, minlength=limits.chips))[:-1])
     while waiting:
+        if watch().over():
+            break
         together, waiting = _disjoint(waiting)
         pairs = [_pair(flows, chips, held, limits) for chips in together]
         for (first, second), (improved, bound) in zip(together, in_parallel(improve, pairs, limit), strict=True):

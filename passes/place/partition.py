@@ -11,12 +11,13 @@ from mho.passes.levels.plan import Partition, Ranged
 from mho.passes.levels.tiling import Tiling
 from mho.passes.place.ask_room import AskedRoom
 from mho.passes.place.assign_chips import Assigned, assign_chips
-from mho.passes.place.bisect import refine_pairs
 from mho.passes.place.chip_limits import ChipLimits
+from mho.passes.place.cut_bounds import cut_bound
 from mho.passes.place.cut_in_order import cut_in_order
 from mho.passes.place.demanded import Asked
 from mho.passes.place.fill_chips import Filling, fill_fewest, fill_near
 from mho.passes.place.room import Room, chip_sites, no_site, smaller_tiles, survivors
+from mho.passes.place.search_chips import search_chips
 from mho.passes.place.traffic import Indices, TileFlows, cut_words, tile_flows, tiles_of_blocks
 from mho.passes.place.units import Units, contract
 from mho.passes.solver import Effort, budget
@@ -24,9 +25,6 @@ from mho.targets.errors import FitError, plain
 from mho.targets.program import SolverFacts
 from mho.targets.steps import layers
 from mho.targets.target import Count
-
-LARGEST_SPECTRUM = 2000
-"""The bound needs all eigenvalues of a matrix of this side (about a second); beyond it the bound is 0."""
 
 KNOBS = "pack several blocks into a tile (--pack sequential) or use fewer replicas (--replicate 1)."
 
@@ -58,8 +56,9 @@ class PartitionChips:
         """
         tiling = ranged.tiling
         units = Asked(tiling).units
-        limits, start = self._begin(tiling, units, contract(tile_flows(tiling), units.unit_of))
-        return self._improved(ranged, limits, start)
+        flows = tile_flows(tiling)
+        limits, start = self._begin(tiling, units, contract(flows, units.unit_of))
+        return self._improved(ranged, flows, limits, start)
 
     def _begin(self, tiling: Tiling, units: Units, between: TileFlows) -> tuple[ChipLimits, Indices]:
         """The fewest chips that hold all units as is asked, and a first chip for every unit.
@@ -130,18 +129,18 @@ class PartitionChips:
             return Assigned(found)
         return assign_chips(between, limits, budget(self.effort), self.seed)
 
-    def _improved(self, ranged: Ranged, limits: ChipLimits, start: Indices) -> Partition:
+    def _improved(self, ranged: Ranged, flows: TileFlows, limits: ChipLimits, start: Indices) -> Partition:
         """The start with fewer words from chip to chip."""
-        tiling, units, chips = ranged.tiling, limits.units, limits.chips
+        units, chips, limit = limits.units, limits.chips, budget(self.effort)
         if chips == 1:
             facts = SolverFacts(search="partition", status="OPTIMAL", objective=0.0, bound=0.0)
-            return Partition(ranged, 1, (0,) * len(tiling.tiles), (facts,))
-        flows = tile_flows(tiling)
+            return Partition(ranged, 1, (0,) * len(units.unit_of), (facts,))
         between = contract(flows, units.unit_of)
-        chip_of, proved = refine_pairs(between, start, limits, budget(self.effort), self.seed)
+        chip_of, proved = search_chips(between, start, limits, limit, self.seed)
         cut = cut_words(between, chip_of)
-        capacity = int(limits.capacities.max())
-        bound = min(cut, max(proved, spectral_bound(flows, len(tiling.tiles), capacity)))
+        if proved < cut:
+            proved = max(proved, cut_bound(flows, limits, chip_of, limit.seconds))
+        bound = min(cut, proved)
         facts = SolverFacts(
             search="partition", status="OPTIMAL" if cut <= bound else "FEASIBLE", objective=cut, bound=bound
         )
@@ -240,25 +239,6 @@ def pack_units(sizes: Indices, capacity: int) -> Indices:
         room[chip] -= size
         chip_of[unit] = chip
     return chip_of
-
-
-def spectral_bound(flows: TileFlows, tiles: int, capacity: int) -> float:
-    """No cut into parts of at most `capacity` tiles is lighter.
-
-    Half the sum of the Laplacian's smallest eigenvalues times the parts' sizes, the largest part first
-    (Donath and Hoffman, IBM J. Res. Dev. 17(5), 1973); sizes as unequal as allowed give the least. Six digits are
-    kept, because eigenvalues differ between machines in the last ones.
-    """
-    if not 0 < tiles <= LARGEST_SPECTRUM:
-        return 0.0
-    weights = flows.symmetric(tiles)
-    eigenvalues = np.linalg.eigvalsh(np.diag(weights.sum(axis=1)) - weights)
-    eigenvalues = np.maximum(eigenvalues - 1e-12 * eigenvalues[-1:], 0.0)
-    parts = -(-tiles // capacity)
-    part_sizes = np.full(parts, capacity)
-    part_sizes[-1] = tiles - capacity * (parts - 1)
-    bound = max(0.0, float(eigenvalues[:parts] @ part_sizes) / 2)
-    return float(f"{bound * (1 - 1e-6):.6g}") * (1 - 1e-6)
 
 
 def _heaviest(tiling: Tiling) -> str:

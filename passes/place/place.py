@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from bisect import bisect_left
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from time import monotonic
 
@@ -10,12 +11,12 @@ import numpy as np
 
 from mho.passes.levels.plan import Partition, Placement
 from mho.passes.levels.tiling import Tiling
-from mho.passes.place.assignment import Assignment, cost_of, solve_qaps
+from mho.passes.place.assignment import Assignment, Qap, solve_qaps
 from mho.passes.place.few import FEW, place_few
 from mho.passes.place.matching import Mask, Matching
 from mho.passes.place.partition import KNOBS
 from mho.passes.place.room import Room, chip_sites, no_site, smaller_tiles, survivors
-from mho.passes.place.traffic import Floats, Indices, tile_flows
+from mho.passes.place.traffic import Floats, Indices, TileFlows, tile_flows
 from mho.passes.place.units import converter_units
 from mho.passes.place.windows import improve
 from mho.passes.solver import Budget, Effort, budget
@@ -36,6 +37,16 @@ MOST_ITERATIONS = 20_000
 MOST_FOR_A_PAIR = 20
 """Iterations for each pair of sites: few sites need few."""
 
+ENTRIES = 40_000
+MOST_SEARCHES = 8
+"""Searches of an instance side by side: so many, or as many as have so many entries of matrices."""
+
+FOREVER = 10**9
+"""Iterations that only the clock ends."""
+
+SEARCH_SHARE = 0.7
+"""The part of a wall-clock budget for the tabu search; the windows have the rest."""
+
 
 @dataclass(frozen=True)
 class PlaceCores:
@@ -43,7 +54,8 @@ class PlaceCores:
 
     A few tiles on a chip have the best sites of all. For more a tabu search starts from their order in the layers,
     laid along the best of some snakes, and CP-SAT then betters what it found, the tiles of a few sites at a time.
-    Words to and from other chips count nothing. No tile stands where the fault map leaves fewer lines than it reaches.
+    Words to and from other chips count the links to the side of the chip where they leave or enter. No tile stands
+    where the fault map leaves fewer lines than it reaches.
     """
 
     effort: Effort = "normal"
@@ -58,8 +70,11 @@ class PlaceCores:
         grid = grid_for(tiling, members)
         sites = chip_sites(tiling.target.mesh, grid)
         flows = tile_flows(tiling)
+        masks = allowed_sites(tiling, sites, members)
+        outer = ways_out(flows, chip_of, members, sites)
         inner = [flows.among(tiles).symmetric(len(tiles)) / 2 for tiles in members]
-        answers = place_chips(inner, sites, budget(self.effort), self.seed, allowed_sites(tiling, sites, members))
+        qaps = [Qap(*each) for each in zip(inner, outer, masks, strict=True)]
+        answers = place_chips(qaps, sites, budget(self.effort), self.seed)
         site_of: list[Site] = [Site(0, 0, 0)] * len(chip_of)
         for chip, (tiles, answer) in enumerate(zip(members, answers, strict=True)):
             for tile, site in zip(tiles.tolist(), answer.site_of.tolist(), strict=True):
@@ -106,50 +121,71 @@ def allowed_sites(tiling: Tiling, sites: Indices, members: list[Indices]) -> lis
     return [room.allowed(chip, tiles) for chip, tiles in enumerate(members)]
 
 
-def place_chips(
-    flows: list[Floats], sites: Indices, limit: Budget, seed: int, allowed: list[Mask | None] | None = None
-) -> list[Assignment]:
+def ways_out(flows: TileFlows, chip_of: Indices, members: list[Indices], sites: Indices) -> list[Floats | None]:
+    """Words of tiles to and from other chips, times links to the side where those stand: one [tiles, sites] a chip.
+
+    Chips stand in a row; None where nothing leaves the chip.
+    """
+    sides: Floats = np.zeros((2, len(chip_of)))
+    for one, other in ((flows.source, flows.target), (flows.target, flows.source)):
+        away = chip_of[one] != chip_of[other]
+        east = chip_of[other[away]] > chip_of[one[away]]
+        np.add.at(sides, (east.astype(np.int64), one[away]), flows.words[away])
+    x = sites[:, 0].astype(np.float64)
+    links = np.stack([x, x.max() - x])
+    return [sides[:, tiles].T @ links if sides[:, tiles].any() else None for tiles in members]
+
+
+def place_chips(qaps: list[Qap], sites: Indices, limit: Budget, seed: int) -> list[Assignment]:
     """Assign the tiles of every chip to sites: a few for good, more by a search.
 
     Args:
-        flows: one matrix [tiles, tiles] a chip.
-        allowed: which tiles may stand where, one mask [tiles, sites] a chip; None where every site will do.
+        qaps: one a chip, with symmetric flows.
     """
-    masks = allowed or [None] * len(flows)
-    done = [_without_search(flow, sites, mask) for flow, mask in zip(flows, masks, strict=True)]
-    open_chips = [chip for chip, answer in enumerate(done) if answer is None]
-    found = iter(_search([flows[c] for c in open_chips], sites, limit, seed, [masks[c] for c in open_chips]))
+    done = [_without_search(qap, sites) for qap in qaps]
+    found = iter(_search([q for q, answer in zip(qaps, done, strict=True) if answer is None], sites, limit, seed))
     return [next(found) if answer is None else answer for answer in done]
 
 
-def _without_search(flow: Floats, sites: Indices, allowed: Mask | None) -> Assignment | None:
+def _without_search(qap: Qap, sites: Indices) -> Assignment | None:
     """The best placement where every tile has one site to go to, or where there are few tiles; None elsewhere."""
-    if allowed is not None and (allowed.sum(axis=1) == 1).all():
-        site_of = allowed.argmax(axis=1)
+    if qap.allowed is not None and (qap.allowed.sum(axis=1) == 1).all():
+        site_of = qap.allowed.argmax(axis=1)
         at = sites[site_of].astype(np.float64)
-        cost = float((flow * np.abs(at[:, None] - at[None]).sum(axis=2)).sum())
+        alone = 0.0 if qap.alone is None else float(qap.alone[np.arange(len(site_of)), site_of].sum())
+        cost = float((qap.flow * np.abs(at[:, None] - at[None]).sum(axis=2)).sum()) + alone
         return Assignment(site_of, cost, cost)
-    return place_few(flow, sites, allowed) if 0 < len(flow) <= FEW else None
+    return place_few(qap.flow, sites, qap.allowed) if 0 < len(qap) <= FEW and qap.alone is None else None
 
 
-def _search(
-    flows: list[Floats], sites: Indices, limit: Budget, seed: int, allowed: list[Mask | None]
-) -> list[Assignment]:
+def _search(qaps: list[Qap], sites: Indices, limit: Budget, seed: int) -> list[Assignment]:
     """What a tabu search from a snake, and then CP-SAT on windows, find within the limit."""
-    if not flows:
+    if not qaps:
         return []
     begun = monotonic()
     distance = np.abs(sites[:, None, :] - sites[None, :, :]).sum(axis=2).astype(np.float64)
-    begin = [_best_snake(flow, distance, sites, mask) for flow, mask in zip(flows, allowed, strict=True)]
+    begin = [_best_snake(qap, distance, sites) for qap in qaps]
     if len(sites) > LARGEST_SEARCH:
-        return [Assignment(p, cost_of(flow, distance, p), 0.0) for flow, p in zip(flows, begin, strict=True)]
-    starts = 4 if len(flows) == 1 and len(sites) <= 100 else 1
-    entries = len(flows) * starts * len(sites) ** 2 + 20_000
-    most = min(MOST_ITERATIONS, MOST_FOR_A_PAIR * len(sites) ** 2)
-    iterations = int(min(max(limit.seconds * ENTRIES_A_SECOND / entries, 10), most))
-    found = solve_qaps(flows, distance, begin, iterations, seed, starts, allowed)
+        return [Assignment(p, qap.cost(distance, p), 0.0) for qap, p in zip(qaps, begin, strict=True)]
+    entries = len(qaps) * len(sites) ** 2
+    searches = int(min(max(1, ENTRIES // entries), MOST_SEARCHES))
+    found = solve_qaps(
+        qaps, distance, begin, _iterations(limit, searches * entries, len(sites)), seed, searches, _clock(limit, begun)
+    )
     left = replace(limit, seconds=max(0.0, limit.seconds - (monotonic() - begun))) if limit.wall else limit
-    return improve(flows, sites, found, left, seed, allowed)
+    return improve(qaps, sites, found, left, seed)
+
+
+def _iterations(limit: Budget, entries: int, sites: int) -> int:
+    if limit.wall:
+        return FOREVER
+    most = min(MOST_ITERATIONS, MOST_FOR_A_PAIR * sites**2)
+    return int(min(max(limit.seconds * ENTRIES_A_SECOND / (entries + 20_000), 10), most))
+
+
+def _clock(limit: Budget, begun: float) -> Callable[[], bool]:
+    """Whether the time of the tabu search is over; never where the budget is not one of the wall clock."""
+    return lambda: limit.wall and monotonic() - begun >= SEARCH_SHARE * limit.seconds
 
 
 def snake(sites: Indices, band: int = 1) -> Indices:
@@ -161,10 +197,10 @@ def snake(sites: Indices, band: int = 1) -> Indices:
     return np.lexsort((across, along, strip))
 
 
-def _best_snake(flow: Floats, distance: Floats, sites: Indices, allowed: Mask | None = None) -> Indices:
+def _best_snake(qap: Qap, distance: Floats, sites: Indices) -> Indices:
     """The tiles in their order along the snake that costs least."""
-    tries = [_along(snake(sites, band), len(flow), allowed) for band in BANDS]
-    return min(tries, key=lambda site_of: cost_of(flow, distance, site_of))
+    tries = [_along(snake(sites, band), len(qap), qap.allowed) for band in BANDS]
+    return min(tries, key=lambda site_of: qap.cost(distance, site_of))
 
 
 def _along(order: Indices, tiles: int, allowed: Mask | None) -> Indices:

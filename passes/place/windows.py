@@ -16,10 +16,10 @@ from time import monotonic
 
 import numpy as np
 
-from mho.passes.place.assignment import Assignment, cost_of
-from mho.passes.place.matching import Mask
+from mho.passes.place.assignment import Assignment, Qap
 from mho.passes.place.traffic import Floats, Indices
 from mho.passes.solver import Budget, Problem, in_parallel, new_model, solve
+from mho.passes.watch import watch
 
 OPEN = 9
 """Sites of a window: so many can often be proved."""
@@ -45,44 +45,39 @@ class Window:
     """Sites of a chip whose tiles may change places.
 
     Attributes:
-        words: between two tiles, both ways: symmetric [tiles, tiles].
+        qap: the chip's tiles, with symmetric flows.
         sites: (x, y) of all sites of the chip: [sites, 2].
         site_of: tile → site.
         open: the numbers of the window's sites.
-        allowed: which tiles may stand where, [tiles, sites]; None where every site will do.
     """
 
-    words: Floats
+    qap: Qap
     sites: Indices
     site_of: Indices
     open: Indices
-    allowed: Mask | None = None
 
     @property
     def tiles(self) -> Indices:
         """The tiles that stand in the window."""
         return np.flatnonzero(np.isin(self.site_of, self.open))
 
+    @property
+    def words(self) -> Floats:
+        """Between two tiles, both ways: symmetric [tiles, tiles]."""
+        both: Floats = 2 * self.qap.flow
+        return both
 
-def improve(
-    flows: list[Floats],
-    sites: Indices,
-    begin: list[Assignment],
-    limit: Budget,
-    seed: int,
-    allowed: list[Mask | None] | None = None,
-) -> list[Assignment]:
+
+def improve(qaps: list[Qap], sites: Indices, begin: list[Assignment], limit: Budget, seed: int) -> list[Assignment]:
     """Better the assignments of all chips as far as the budget goes; none gets worse.
 
     The windows of a round share no site; each answer is taken where it still lowers the cost after those before it.
     A budget of the wall clock is used up unless every chip is proved.
 
     Args:
-        flows: symmetric, one matrix [tiles, tiles] a chip.
+        qaps: one a chip, with symmetric flows.
         sites: (x, y) of the sites of a chip: [sites, 2].
-        allowed: which tiles may stand where, one mask [tiles, sites] a chip; None where every site will do.
     """
-    masks = allowed or [None] * len(flows)
     distance = np.abs(sites[:, None, :] - sites[None, :, :]).sum(axis=2).astype(np.float64)
     best, asked = list(begin), Counter[tuple[int, int]]()
     left, until = limit.seconds * SHARE, monotonic() + limit.seconds
@@ -90,39 +85,38 @@ def improve(
         each = A_SOLVE * turn
         most = A_ROUND if limit.wall else min(A_ROUND, int(left / each + 1e-9))
         poor = [chip for chip, found in enumerate(best) if found.cost * PROVED > found.bound]
-        if not poor or most < 1 or (limit.wall and monotonic() >= until):
+        if watch().over() or not poor or most < 1 or (limit.wall and monotonic() >= until):
             break
         poor.sort(key=lambda chip: -best[chip].cost)
-        lists = [_openings(chip, 2 * flows[chip], distance, best[chip].site_of, asked, masks[chip]) for chip in poor]
+        lists = [_openings(chip, qaps[chip], distance, best[chip].site_of, asked) for chip in poor]
         jobs = list(islice((job for job in chain.from_iterable(zip_longest(*lists)) if job is not None), most))
-        windows = [Window(2 * flows[chip], sites, best[chip].site_of, opened, masks[chip]) for chip, opened in jobs]
+        windows = [Window(qaps[chip], sites, best[chip].site_of, opened) for chip, opened in jobs]
         answers = in_parallel(partial(solve_window, limit=Budget(each), seed=seed), windows, Budget(each))
         for (chip, _), window, answer in zip(jobs, windows, answers, strict=True):
-            best[chip] = _take(best[chip], window, answer, flows[chip], distance)
+            best[chip] = _take(best[chip], window, answer, distance)
         left -= each * len(jobs)
+        watch().found(sum(a.cost for a in best), sum(a.bound for a in best))
     return best
 
 
 def _openings(
-    chip: int,
-    words: Floats,
-    distance: Floats,
-    site_of: Indices,
-    asked: Counter[tuple[int, int]],
-    allowed: Mask | None,
+    chip: int, qap: Qap, distance: Floats, site_of: Indices, asked: Counter[tuple[int, int]]
 ) -> Iterator[tuple[int, Indices]]:
     """(chip, sites) of disjoint windows, the tiles asked least and then the costliest first.
 
     A window is the site of a tile and those that it would take at the least cost for itself and the tile there.
     """
-    near = distance[np.ix_(site_of, site_of)]
+    words, near = 2 * qap.flow, distance[np.ix_(site_of, site_of)]
+    alone = np.zeros((len(words), len(distance))) if qap.alone is None else qap.alone
     own = (words * near).sum(axis=1)
     used = np.zeros(len(distance), bool)
     for tile in sorted(range(len(words)), key=lambda tile: (asked[chip, tile], -own[tile])):
         change = distance[:, site_of] @ words[tile]
         change[site_of] += words @ near[tile] - own + 2 * words[tile] * near[tile]
-        if allowed is not None:
-            change[~allowed[tile]] = np.inf
+        change += alone[tile]
+        change[site_of] += alone[:, site_of[tile]] - alone[np.arange(len(words)), site_of]
+        if qap.allowed is not None:
+            change[~qap.allowed[tile]] = np.inf
         change[site_of[tile]] = -np.inf
         opened = np.sort(np.argsort(change, kind="stable")[:OPEN])
         if not used[opened].any():
@@ -131,15 +125,13 @@ def _openings(
             yield chip, opened
 
 
-def _take(
-    best: Assignment, window: Window, answer: tuple[Indices, float], flow: Floats, distance: Floats
-) -> Assignment:
+def _take(best: Assignment, window: Window, answer: tuple[Indices, float], distance: Floats) -> Assignment:
     """The assignment with the answer of the window, where that costs less; a window of all sites bounds the chip."""
     site_of, bound = best.site_of.copy(), best.bound
     site_of[window.tiles], least = answer
     if len(window.open) == len(window.sites):
         bound = max(bound, least)
-    cost = cost_of(flow, distance, site_of)
+    cost = window.qap.cost(distance, site_of)
     if cost >= best.cost:
         site_of, cost = best.site_of, best.cost
     return Assignment(site_of, cost, min(bound, cost))
@@ -170,8 +162,8 @@ def window_problem(window: Window) -> tuple[Problem, float]:
             model.add_hint(here, bool(site == home))
     for column in zip(*at, strict=True):
         model.add_at_most_one(column)
-    if window.allowed is not None:
-        for i, site in zip(*np.nonzero(~window.allowed[np.ix_(window.tiles, window.open)]), strict=True):
+    if window.qap.allowed is not None:
+        for i, site in zip(*np.nonzero(~window.qap.allowed[np.ix_(window.tiles, window.open)]), strict=True):
             model.add(at[i][site] == 0)
     links = {}
     for i, j in combinations(tiles, 2):
@@ -193,11 +185,13 @@ def window_problem(window: Window) -> tuple[Problem, float]:
 
 def _costs(window: Window) -> tuple[Indices, Indices, float]:
     """Costs of tile and site [tiles, open], words between tiles [tiles, tiles], in whole numbers, and their scale."""
-    tiles, outside = window.tiles, np.flatnonzero(~np.isin(window.site_of, window.open))
+    tiles, outside, words = window.tiles, np.flatnonzero(~np.isin(window.site_of, window.open)), window.words
     apart = np.abs(window.sites[window.site_of[outside]][:, None] - window.sites[window.open][None]).sum(axis=2)
-    outer = window.words[np.ix_(tiles, outside)] @ apart
+    outer = words[np.ix_(tiles, outside)] @ apart
+    if window.qap.alone is not None:
+        outer += window.qap.alone[np.ix_(tiles, window.open)]
     outer -= outer.min(axis=1, keepdims=True)
-    inner = window.words[np.ix_(tiles, tiles)]
+    inner = words[np.ix_(tiles, tiles)]
     most = float(outer.max(axis=1).sum() + inner.sum() * np.ptp(window.sites[window.open], axis=0).sum())
     scale = 2.0 ** np.floor(np.log2(LARGEST_COST / most)) if most else 1.0
     if scale > 1 and all(np.array_equal(costs, np.rint(costs)) for costs in (outer, inner)):

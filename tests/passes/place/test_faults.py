@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from mho.passes.levels.plan import Placement, Ranged
 from mho.passes.levels.tiling import Tiling
-from mho.passes.place.assignment import cost_of, solve_qaps
+from mho.passes.place.assignment import Qap, cost_of, solve_qaps
 from mho.passes.place.few import place_few
 from mho.passes.place.fill_chips import fill_chips
 from mho.passes.place.matching import Mask
@@ -207,10 +207,10 @@ def instance(tiles: int, seed: int) -> tuple[np.ndarray, np.ndarray, np.ndarray,
 def test_searches_obey_masks_and_find_the_best(tiles: int, seed: int) -> None:
     flow, sites, distance, mask = instance(tiles, seed)
     best = best_by_trying(flow, distance, mask)
-    (found,) = solve_qaps([flow], distance, [np.arange(tiles)], 300, seed, 4, [mask])
+    (found,) = solve_qaps([Qap(flow, allowed=mask)], distance, [np.arange(tiles)], 300, seed, 4)
     assert mask[range(tiles), found.site_of].all()
     assert (found.cost, found.bound <= best) == (best, True)
-    (found,) = place_chips([flow], sites, Budget(1.0), seed, [mask])
+    (found,) = place_chips([Qap(flow, allowed=mask)], sites, Budget(1.0), seed)
     assert mask[range(tiles), found.site_of].all()
     assert (found.cost, found.bound <= best) == (best, True)
 

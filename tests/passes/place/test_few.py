@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mho.passes.place.assignment import cost_of
+from mho.passes.place.assignment import Qap, cost_of
 from mho.passes.place.few import FEW, place_few
 from mho.passes.place.place import place_chips
 from mho.passes.place.room import chip_sites
@@ -58,5 +58,5 @@ def test_full_rows_that_are_too_few() -> None:
 @pytest.mark.parametrize("tiles", [5, 6, FEW])
 def test_few_tiles_on_a_large_chip_need_no_search(tiles: int) -> None:
     """Proved with a budget that leaves a search nothing."""
-    (found,) = place_chips([random_flow(tiles, tiles)], chip_sites(Mesh(), (8, 8)), Budget(1e-9), 0)
+    (found,) = place_chips([Qap(random_flow(tiles, tiles))], chip_sites(Mesh(), (8, 8)), Budget(1e-9), 0)
     assert found.cost == found.bound

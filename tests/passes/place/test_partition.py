@@ -8,10 +8,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mho.passes.levels.plan import Ranged
+from mho.passes.place.chip_limits import ChipLimits
+from mho.passes.place.cut_bounds import cut_bound, spectral_bound
 from mho.passes.place.cut_in_order import cut_in_order
-from mho.passes.place.partition import PartitionChips, pack_units, spectral_bound
+from mho.passes.place.partition import PartitionChips, pack_units
+from mho.passes.place.search_chips import search_chips
 from mho.passes.place.traffic import TileFlows, cut_words, tile_flows
 from mho.passes.place.units import Units, converter_units
+from mho.passes.solver import Budget
 from mho.targets.target import Mesh
 from tests.passes.placings import chain, machine, partition, tiling
 
@@ -29,10 +33,27 @@ def least_cut(flows: TileFlows, tiles: int, capacity: int, chips: int) -> float:
 
 @given(st.integers(0, 10_000), st.integers(2, 8), st.integers(2, 5))
 @settings(max_examples=40, deadline=None)
-def test_bound_is_below_every_cut(seed: int, tiles: int, capacity: int) -> None:
+def test_bounds_are_below_every_cut_and_the_search_finds_the_best(seed: int, tiles: int, capacity: int) -> None:
     flows, chips = random_flows(tiles, seed), -(-tiles // capacity)
-    best = least_cut(flows, tiles, capacity, chips) if chips <= 3 else float("inf")
-    assert spectral_bound(flows, tiles, capacity) <= best
+    if chips > 3:
+        return
+    limits = ChipLimits(Units.of(np.arange(tiles)), np.full(chips, capacity))
+    start = np.arange(tiles) // capacity
+    found, proved = search_chips(flows, start, limits, Budget(0.2), seed)
+    best = least_cut(flows, tiles, capacity, chips)
+    assert cut_words(flows, found) == best
+    assert proved <= best
+    assert spectral_bound(flows, tiles, capacity) <= best * (1 + 1e-9)
+    assert cut_bound(flows, limits, found, 0.1) <= best
+
+
+def test_the_semidefinite_bound_meets_what_two_cliques_cut() -> None:
+    """Two cliques of 6 joined by one edge on two chips of 6: the edge is cut, and nothing less is possible."""
+    pairs = [(a, b) for side in (range(6), range(6, 12)) for a in side for b in side if a < b]
+    source, target = np.array([*pairs, (0, 6)]).T
+    flows = TileFlows.merge([TileFlows(source, target, np.append(np.full(len(pairs), 4.0), 3.0))])
+    limits = ChipLimits(Units.of(np.arange(12)), np.full(2, 6))
+    assert cut_bound(flows, limits, np.arange(12) // 6, 1.0) == 3.0
 
 
 @given(st.integers(0, 10_000), st.integers(1, 9), st.integers(1, 5), st.integers(1, 4))

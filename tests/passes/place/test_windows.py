@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from mho.passes.place import windows
-from mho.passes.place.assignment import Assignment, cost_of
+from mho.passes.place.assignment import Assignment, Qap, cost_of
 from mho.passes.place.room import chip_sites
 from mho.passes.place.traffic import Floats, Indices
 from mho.passes.place.windows import Window, improve, solve_window
@@ -45,7 +45,7 @@ def least(flow: Floats, sites: Indices) -> float:
 def test_a_window_of_all_sites_is_the_whole_problem(tiles: int, grid: tuple[int, int], fractions: bool) -> None:
     sites = chip_sites(Mesh(), grid)
     flow = random_flow(tiles, tiles, fractions)
-    (found,) = improve([flow], sites, [start(flow, sites)], Budget(20.0), 0)
+    (found,) = improve([Qap(flow)], sites, [start(flow, sites)], Budget(20.0), 0)
     assert found.cost == cost_of(flow, apart(sites), found.site_of) == pytest.approx(least(flow, sites), rel=1e-6)
     assert found.bound <= found.cost == pytest.approx(found.bound, rel=1e-5)
     assert len(set(found.site_of.tolist())) == tiles
@@ -55,7 +55,7 @@ def test_a_window_counts_the_words_to_tiles_outside() -> None:
     sites = chip_sites(Mesh(), (5, 4))
     flow = random_flow(18, 1)
     begin = start(flow, sites)
-    window = Window(2 * flow, sites, begin.site_of, np.array([0, 3, 7, 8, 16, 19]))
+    window = Window(Qap(flow), sites, begin.site_of, np.array([0, 3, 7, 8, 16, 19]))
     taken, _ = solve_window(window, Budget(5.0))
     site_of, costs = begin.site_of.copy(), []
     for choice in permutations(window.open, len(window.tiles)):
@@ -70,13 +70,13 @@ def test_no_chip_gets_worse_and_one_core_finds_the_same(seconds: float, monkeypa
     sites = chip_sites(Mesh(), (5, 4))
     flows = [random_flow(tiles, tiles, fractions=True) for tiles in (20, 13, 17)]
     begin = [start(flow, sites, 3) for flow in flows]
-    found = improve(flows, sites, begin, Budget(seconds), 5)
+    found = improve([Qap(flow) for flow in flows], sites, begin, Budget(seconds), 5)
     for before, after, flow in zip(begin, found, flows, strict=True):
         assert after.bound <= after.cost == cost_of(flow, apart(sites), after.site_of) <= before.cost
         assert len(set(after.site_of.tolist())) == len(flow)
     assert (sum(a.cost for a in found) < sum(a.cost for a in begin)) == (seconds == 1.0)
     monkeypatch.setattr("os.cpu_count", lambda: 1)
-    again = improve(flows, sites, begin, Budget(seconds), 5)
+    again = improve([Qap(flow) for flow in flows], sites, begin, Budget(seconds), 5)
     assert [a.site_of.tolist() for a in again] == [a.site_of.tolist() for a in found]
 
 
@@ -84,4 +84,4 @@ def test_proved_chips_are_left_alone(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delattr(windows, "solve")
     sites = chip_sites(Mesh(), (5, 4))
     proved = Assignment(np.arange(10), 40.0, 40.0)
-    assert improve([random_flow(10, 0)], sites, [proved], Budget(9.0, wall=True), 0) == [proved]
+    assert improve([Qap(random_flow(10, 0))], sites, [proved], Budget(9.0, wall=True), 0) == [proved]
