@@ -20,7 +20,7 @@ MODULES = (
     ("5a", 832, 256, (160, 320), (32, 128), 128),
     ("5b", 832, 384, (192, 384), (48, 128), 128),
 )
-"""Name, incoming channels, and columns of the branches: 1 × 1; 1 × 1 before 3 × 3; 1 × 1 before 5 × 5; behind the pool."""
+"""Name, incoming channels, columns of the branches: 1 × 1; 1 × 1 before 3 × 3; 1 × 1 before 5 × 5; behind the pool."""
 
 LRN = {"size": 5, "alpha": 1e-4, "beta": 0.75, "bias": 1.0}
 CLASSES = 1000

@@ -11,11 +11,11 @@ from mho.passes.levels.matrix import Matrix
 from mho.passes.levels.tiling import Block, Seat, Tile, Tiling
 from mho.passes.solver import Effort, budget
 from mho.passes.tile.pack_bounds import Piece, least_tiles
-from mho.passes.tile.pack_pipelined import cuts_of, deal
+from mho.passes.tile.pack_pipelined import Dealt, cuts_of, deals
 from mho.passes.tile.pack_sequential import fill, nested_parts, nested_strips, widths_of
 from mho.passes.tile.pack_whole import WholePacking
 from mho.passes.tile.pack_windows import repack
-from mho.passes.tile.strips import Cut, even_strips, retiled
+from mho.passes.tile.strips import Cut, retiled, strips_of, width_choices
 from mho.targets.errors import OptionError, plain
 from mho.targets.program import SolverFacts
 from mho.targets.target import Crossbar, Target
@@ -113,11 +113,16 @@ class Pack:
             if sum(nested_parts(matrix, widths) for matrix, _ in copies) > MOST_STRIPS[mode]:
                 return []
             return fill((s for matrix, replica in copies for s in nested_strips(matrix, replica, widths)), crossbar)
-        strips = [s for matrix, replica in copies for s in even_strips(matrix, replica, crossbar)]
-        if len(strips) > MOST_STRIPS[mode]:
+        fewest = (strips_of(matrix, copy, crossbar, width_choices(matrix, crossbar)[0]) for matrix, copy in copies)
+        if sum(1 for strips in fewest for _ in strips) > MOST_STRIPS[mode]:
             return []
-        dealt = repack(deal(strips, crossbar), crossbar, bound, budget(self.effort).share(WINDOW_SHARE), self.seed)
-        return list(cuts_of(dealt))
+        limit = budget(self.effort).share(WINDOW_SHARE)
+        best: Dealt | None = None
+        for dealt in deals(copies, crossbar):
+            if best is None or len(best.tiles) > bound:
+                packed = repack(dealt, crossbar, bound, limit, self.seed)
+                best = packed if best is None or len(packed.tiles) < len(best.tiles) else best
+        return [] if best is None else list(cuts_of(best))
 
 
 def _packed(tiling: Tiling, whole: Iterable[Tile], cuts: Sequence[Cut], bound: int) -> Tiling:

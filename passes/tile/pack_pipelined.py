@@ -11,8 +11,12 @@ from bisect import bisect_right, insort
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from mho.passes.tile.strips import Cut, Strip, apart
+from mho.passes.levels.matrix import Matrix
+from mho.passes.tile.strips import Cut, Strip, apart, strips_of, width_choices
 from mho.targets.target import Crossbar
+
+MOST_TRIED = 40
+"""Strips up to which other widths are tried."""
 
 Load = Mapping[int, int]
 """What a tile holds: strip → units."""
@@ -24,6 +28,38 @@ class Dealt:
 
     strips: tuple[Strip, ...]
     tiles: tuple[Load, ...]
+
+
+def deals(copies: Sequence[tuple[Matrix, int]], crossbar: Crossbar) -> Iterator[Dealt]:
+    """The strips of copies of matrices in tiles: first of the most promising widths.
+
+    Where they are few, then of those widths that take fewer tiles when they are tried matrix by matrix.
+    """
+    choices = {matrix.name: width_choices(matrix, crossbar) for matrix, _ in copies}
+    chosen = {name: widths[0] for name, widths in choices.items()}
+
+    def dealt() -> Dealt:
+        found = [s for matrix, replica in copies for s in strips_of(matrix, replica, crossbar, chosen[matrix.name])]
+        return deal(found, crossbar)
+
+    yield (best := dealt())
+    if len(best.strips) > MOST_TRIED:
+        return
+    for name, widths in choices.items():
+        for other in widths[1:]:
+            before, chosen[name] = chosen[name], other
+            found = dealt()
+            if _spread(found, crossbar) < _spread(best, crossbar):
+                best = found
+            else:
+                chosen[name] = before
+    yield best
+
+
+def _spread(dealt: Dealt, crossbar: Crossbar) -> tuple[int, int]:
+    """Fewer tiles are better, and then free rows that lie together."""
+    used = (sum(dealt.strips[i].rows_of(units) for i, units in load.items()) for load in dealt.tiles)
+    return len(dealt.tiles), -sum((crossbar.rows - rows) ** 2 for rows in used)
 
 
 def deal(strips: Sequence[Strip], crossbar: Crossbar) -> Dealt:

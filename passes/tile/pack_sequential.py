@@ -27,7 +27,7 @@ class Gap:
 
 
 def widths_of(columns: int) -> tuple[int, ...]:
-    """The crossbar's columns, and what remains of them divided by their prime factors, the smallest first, down to 1."""
+    """The crossbar's columns, and what is left when they are divided by prime factor after prime factor, down to 1."""
     widths = [columns]
     factor = 2
     while widths[-1] > 1:

@@ -85,22 +85,45 @@ def fits_whole(matrix: Matrix, crossbar: Crossbar) -> bool:
     return matrix.groups > 1 and height <= crossbar.rows and width <= crossbar.columns
 
 
-def even_strips(matrix: Matrix, replica: int, crossbar: Crossbar) -> Iterator[Strip]:
-    """The strips of a copy for tiles whose blocks share no lines: as few of even width as the crossbar allows.
+Widths = tuple[int, ...]
+"""Columns of the strips of a group, in their order."""
 
-    Where they would be exactly as wide as the crossbar, so that what is left of their rows shares its tile with
-    nothing, one strip more is cut if that takes fewer rows than those tiles have.
+
+def width_choices(matrix: Matrix, crossbar: Crossbar) -> tuple[Widths, ...]:
+    """Ways to cut the columns of a group for tiles whose blocks share no lines, the most promising first.
+
+    The first has as few strips as the crossbar allows, of even width. Where they would be exactly as wide as the
+    crossbar, so that what is left of their rows shares its tile with nothing, it has one strip more if that takes fewer
+    rows than those tiles have. The others have whole widths and a rest, or one strip more.
     """
+    height, width = groups_of(matrix)
+    if fits_whole(matrix, crossbar):
+        return ((width,),)
+    parts = ceil(width / crossbar.columns)
+    alone = parts * ceil(height / crossbar.rows) * crossbar.rows
+    choices = [_even(width, parts), (*[crossbar.columns] * (parts - 1), width - (parts - 1) * crossbar.columns)]
+    if parts < width:
+        more = _even(width, parts + 1)
+        first = width % crossbar.columns == 0 and (parts + 1) * height < alone
+        choices.insert(0 if first else 2, more)
+    return tuple(dict.fromkeys(choices))
+
+
+def strips_of(matrix: Matrix, replica: int, crossbar: Crossbar, widths: Widths) -> Iterator[Strip]:
+    """The strips of a copy; groups that each fit a crossbar are one rigid strip together."""
     height, width = groups_of(matrix)
     if fits_whole(matrix, crossbar):
         yield Strip(matrix.name, replica, 0, 0, height, width, matrix.groups, rigid=True)
         return
-    parts = ceil(width / crossbar.columns)
-    if width % crossbar.columns == 0 and (parts + 1) * height < parts * ceil(height / crossbar.rows) * crossbar.rows:
-        parts += 1
     for group in range(matrix.groups):
-        for first, last in even_spans(width, ceil(width / parts)):
-            yield Strip(matrix.name, replica, group * height, group * width + first, height, last - first)
+        column = group * width
+        for part in widths:
+            yield Strip(matrix.name, replica, group * height, column, height, part)
+            column += part
+
+
+def _even(total: int, parts: int) -> Widths:
+    return tuple(last - first for first, last in even_spans(total, ceil(total / parts)))
 
 
 def apart(strip: Strip) -> tuple[Strip, Strip]:
