@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from math import ceil
 
 from mho.passes.levels.matrix import Matrix
 from mho.passes.levels.tiling import Block, Seat, Tile, Tiling
 from mho.passes.tile.tile import even_spans
 from mho.targets.isa import Span
-from mho.targets.target import Crossbar
+from mho.targets.target import Crossbar, Target
+
+CHIP_PART = 4
+"""Tiles that share converters are at most one in so many of a chip's."""
 
 
 @dataclass(frozen=True)
@@ -137,14 +140,16 @@ def retiled(tiling: Tiling, cuts: Iterable[Cut], kept: Iterable[Tile]) -> Tiling
     """The tiling with the blocks of the cuts in their tiles, and tiles of blocks that stay as they were behind them.
 
     Cuts of one column range of a copy share converters in the order of their rows, as far as the machine adds their
-    charge and no two of them lie in one tile.
+    charge, no two of them lie in one tile, and what is bound together so stays a small part of a chip.
     """
     seated: list[tuple[Block, int, Seat]] = [
         (tiling.blocks[seat.block], -1 - place, seat) for place, tile in enumerate(kept) for seat in tile
     ]
     fresh = [(_block(cut), cut.tile, Seat(0, cut.row_offset, cut.column_offset)) for cut in cuts]
     fresh.sort(key=lambda item: (item[0].matrix, item[0].replica, item[0].columns, item[0].rows))
-    heads = _heads([(block, tile) for block, tile, _ in fresh], tiling.target.crossbar.analog_rows)
+    heads = _heads(
+        [(block, tile) for block, tile, _ in fresh], tiling.target.crossbar.analog_rows, _largest_unit(tiling.target)
+    )
     shift = len(tiling.blocks)
     seated += [
         (replace(b, converter=shift + head), tile, seat) for (b, tile, seat), head in zip(fresh, heads, strict=True)
@@ -169,10 +174,11 @@ def _block(cut: Cut) -> Block:
     return Block(0, strip.matrix, strip.replica, rows, columns, 0, strip.weights_of(units))
 
 
-def _heads(blocks: Sequence[tuple[Block, int]], analog_rows: int | None) -> list[int]:
+def _heads(blocks: Sequence[tuple[Block, int]], analog_rows: int | None, largest: int | None) -> list[int]:
     """For each block, in order of copy, columns and rows, the first one that shares its converter."""
     heads: list[int] = []
     tiles: set[int] = set()
+    units = _Units(largest)
     for index, (block, tile) in enumerate(blocks):
         head = blocks[heads[-1]][0] if heads else None
         joins = (
@@ -182,7 +188,41 @@ def _heads(blocks: Sequence[tuple[Block, int]], analog_rows: int | None) -> list
             and block.rows[0] == blocks[index - 1][0].rows[1]
             and block.rows[1] - head.rows[0] <= analog_rows
             and tile not in tiles
+            and units.join(blocks[index - 1][1], tile)
         )
         tiles = tiles | {tile} if joins else {tile}
         heads.append(heads[-1] if joins else index)
     return heads
+
+
+@dataclass
+class _Units:
+    """Tiles that must lie on one chip, because blocks of theirs share converters.
+
+    Attributes:
+        largest: tiles of a unit, at most; None is no limit.
+    """
+
+    largest: int | None
+    unit_of: dict[int, int] = field(default_factory=dict)
+    members: dict[int, list[int]] = field(default_factory=dict)
+
+    def join(self, one: int, other: int) -> bool:
+        """Whether both tiles may be, and thus are, of one unit."""
+        first, second = (self.unit_of.get(tile, tile) for tile in (one, other))
+        if first == second:
+            return True
+        mine, theirs = self.members.get(first, [one]), self.members.get(second, [other])
+        if self.largest is not None and len(mine) + len(theirs) > self.largest:
+            return False
+        self.members[first] = mine + theirs
+        self.unit_of.update(dict.fromkeys(mine + theirs, first))
+        return True
+
+
+def _largest_unit(target: Target) -> int | None:
+    """Tiles that may be bound to one chip by the converters that they share: a part of a chip, or those of one sum."""
+    crossbar, tiles = target.crossbar, target.mesh.tiles
+    if tiles is None or crossbar.analog_rows is None:
+        return tiles
+    return min(tiles, max(tiles // CHIP_PART, crossbar.analog_rows // crossbar.rows))
