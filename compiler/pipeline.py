@@ -80,7 +80,7 @@ class Pipeline:
         chosen = stage("devices", self.devices.run, tiled)
         replicated = stage("replicate", self.replicate.run, chosen)
         constrained = stage("constrain", self.constrain.run, replicated)
-        seated = stage("seats", seats.run, constrained, self.pack.mode)
+        seated = stage("seats", seats.run, constrained, self.pack.rule(constrained.target))
         packed = stage("pack", self.pack.run, seated)
         ranged = stage("ranges", self.ranges.run, replace(packed, target=target))
         partition = stage("partition", self.partition.run, ranged)

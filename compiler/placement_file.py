@@ -2,7 +2,9 @@
 
 `{"schema": "mho-placement-1", "model": …, "target": …, "blocks": […]}`: a block tells its `matrix`, `replica`, `rows`
 and `columns` as [first, stop], its `core` as "CHIP:X,Y", and its upper left cell there as `row_offset` and
-`column_offset`. `layer`, the first that uses the matrix, `model` and `target` are for people; nothing reads them.
+`column_offset`. Where several blocks add their charge before one converter, `scale_rows` are the rows of them all; left
+out, they are as many as the machine allows. `layer`, the first that uses the matrix, `model` and `target` are for
+people; nothing reads them.
 """
 
 from __future__ import annotations
@@ -22,7 +24,7 @@ from mho.targets.schema import nearest
 MOST_BYTES = 2**29
 
 KEYS = ("schema", "model", "target", "blocks")
-BLOCK_KEYS = ("layer", "matrix", "replica", "rows", "columns", "core", "row_offset", "column_offset")
+BLOCK_KEYS = ("layer", "matrix", "replica", "rows", "columns", "core", "row_offset", "column_offset", "scale_rows")
 NEEDED = ("matrix", "rows", "columns", "core")
 
 
@@ -67,6 +69,7 @@ def _position(entry: dict[str, Any]) -> Position:
         core=core,
         row_offset=entry.get("row_offset", 0),
         column_offset=entry.get("column_offset", 0),
+        scale_rows=(entry["scale_rows"][0], entry["scale_rows"][1]) if "scale_rows" in entry else None,
     )
 
 
@@ -82,7 +85,7 @@ def _problems(entry: Any) -> Iterator[str]:
     for key in ("replica", "row_offset", "column_offset"):
         if not _whole(entry.get(key, 0)):
             yield f".{key} = {brief(repr(entry[key]))}: must be a whole number from 0"
-    for key in ("rows", "columns"):
+    for key in ("rows", "columns", "scale_rows"):
         span = entry.get(key, [0, 1])
         if not (isinstance(span, list) and len(span) == 2 and all(map(_whole, span)) and span[0] < span[1]):
             yield f".{key} = {brief(repr(span))}: must be [first, stop] with first below stop"

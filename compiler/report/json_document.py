@@ -127,7 +127,7 @@ def _tile(tile: TileLine) -> Json:
 
 
 def _block(block: BlockLine) -> Json:
-    return dict(vars(block))
+    return {**vars(block), "scale_rows": list(block.scale_rows)}
 
 
 def _link(link: LinkTraffic) -> Json:

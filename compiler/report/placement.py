@@ -32,4 +32,5 @@ def _entry(tile: TileLine, block: BlockLine) -> dict[str, Any]:
         "core": str(tile.site),
         "row_offset": block.row_offset,
         "column_offset": block.column_offset,
+        "scale_rows": list(block.scale_rows),
     }

@@ -301,6 +301,7 @@ def _block(load: Load, matrix: MatrixFacts, layer: str) -> BlockLine:
         row_offset=load.row_offset,
         column_offset=load.column_offset,
         weights=held(load, matrix),
+        scale_rows=load.scale_rows,
     )
 
 

@@ -10,7 +10,12 @@ from mho.targets.isa import Site, Span
 
 @dataclass(frozen=True)
 class Position:
-    """A block of a matrix, its core, and its upper left cell there."""
+    """A block of a matrix, its core, and its upper left cell there.
+
+    Attributes:
+        scale_rows: rows of the matrix whose blocks add their charge before one converter with it, its own among them;
+            None is as many as the machine allows.
+    """
 
     matrix: str
     replica: int
@@ -19,6 +24,7 @@ class Position:
     core: Site
     row_offset: int = 0
     column_offset: int = 0
+    scale_rows: Span | None = None
 
     @property
     def block(self) -> BlockKey:

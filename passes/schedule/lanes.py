@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from mho.passes.levels.tiling import Block, Seat, Tile, Tiling
+from mho.passes.levels.tiling import Block, Tile, Tiling
 from mho.passes.place.traffic import Indices
 
 
@@ -24,17 +24,26 @@ def lanes(tiling: Tiling) -> Indices:
 
 
 def _connected(tile: Tile, blocks: tuple[Block, ...]) -> list[list[int]]:
-    groups: list[list[Seat]] = []
-    for seat in tile:
-        touching = [g for g in groups if any(_share(seat, other, blocks) for other in g)]
-        groups = [g for g in groups if g not in touching] + [[seat, *(s for g in touching for s in g)]]
-    return [sorted(seat.block for seat in group) for group in groups]
+    """Blocks of a tile that share lines, directly or through others: those over a line are sweeps of touching spans."""
+    boxes = [(seat, blocks[seat.block]) for seat in tile]
+    rows = [(seat.row_offset, seat.row_offset + b.rows[1] - b.rows[0]) for seat, b in boxes]
+    columns = [(seat.column_offset, seat.column_offset + b.columns[1] - b.columns[0]) for seat, b in boxes]
+    leader = list(range(len(boxes)))
+    for spans in (rows, columns):
+        reach, last = 0, 0
+        for place in sorted(range(len(spans)), key=spans.__getitem__):
+            if spans[place][0] < reach:
+                leader[_leader(leader, place)] = _leader(leader, last)
+            last, reach = place, max(reach, spans[place][1])
+    groups: dict[int, list[int]] = {}
+    for place, seat in enumerate(tile):
+        groups.setdefault(_leader(leader, place), []).append(seat.block)
+    return [sorted(group) for group in groups.values()]
 
 
-def _share(a: Seat, b: Seat, blocks: tuple[Block, ...]) -> bool:
-    one, two = blocks[a.block], blocks[b.block]
-    height, other_height = one.rows[1] - one.rows[0], two.rows[1] - two.rows[0]
-    width, other_width = one.columns[1] - one.columns[0], two.columns[1] - two.columns[0]
-    rows = a.row_offset < b.row_offset + other_height and b.row_offset < a.row_offset + height
-    columns = a.column_offset < b.column_offset + other_width and b.column_offset < a.column_offset + width
-    return rows or columns
+def _leader(leader: list[int], place: int) -> int:
+    """The one that stands for a group, with the ways to it shortened."""
+    while leader[place] != place:
+        leader[place] = leader[leader[place]]
+        place = leader[place]
+    return place

@@ -118,7 +118,7 @@ class KeepTiles:
 
 
 def _position(name: str, replica: int, rows: Span, columns: Span, site: Site, load: Load) -> Position:
-    return Position(name, replica, rows, columns, site, load.row_offset, load.column_offset)
+    return Position(name, replica, rows, columns, site, load.row_offset, load.column_offset, load.scale_rows)
 
 
 def _stored(tiling: Tiling, matrix: Matrix) -> Array:
