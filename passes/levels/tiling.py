@@ -53,7 +53,7 @@ class Tiling:
         blocks: all blocks; `blocks[i].number == i`.
         tiles: each block sits in exactly one tile.
         replicas: matrix → number of copies.
-        tiles_lower_bound: no tiling of these blocks in this packing mode needs fewer tiles.
+        tiles_lower_bound: no packing needs fewer tiles in the mode and with the cuts that `Pack` was free to make.
         solvers: what the searches found and proved.
         faults: what is broken on the chips; tiles are placed around it.
         devices: matrix → devices that make one weight, where that is not the machine's `devices_per_weight`. The

@@ -90,7 +90,7 @@ class Pack:
         """
         allowed = target.crossbar.packing
         if self.mode is None:
-            return "pipelined" if allowed is None else allowed[0] if allowed else "none"
+            return target.crossbar.usual_packing
         if self.mode != "none" and allowed is not None and self.mode not in allowed:
             others = " or ".join(f"--pack {mode}" for mode in (*allowed, "none"))
             raise OptionError(
