@@ -252,8 +252,8 @@ class MappingFacts:
     """What the compiler knows about the mapping and nothing executes.
 
     Attributes:
-        tiles_lower_bound: no tiling of these blocks in this packing mode needs fewer tiles; without packing, that is a
-            tile a block.
+        tiles_lower_bound: no packing in this mode needs fewer tiles, of these blocks where the option `pack.cuts` is
+            even, of the matrices cut anywhere where it is free; without packing, that is a tile a block.
         grid: width and height of a chip's grid of cores.
         reprogram: what has to be written after the program that this one was compiled like; None where like none.
     """

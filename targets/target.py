@@ -95,6 +95,13 @@ class Crossbar:
     cell_us: Positive | None = None
 
     @property
+    def usual_packing(self) -> Literal["none", "pipelined", "sequential"]:
+        """How blocks share a tile where nobody asks for anything else."""
+        if self.packing is None:
+            return "pipelined"
+        return self.packing[0] if self.packing else "none"
+
+    @property
     def devices_allowed(self) -> tuple[int, ...]:
         """The numbers of devices that a weight can be made of, the most first; none where they are unknown."""
         own = () if self.devices_per_weight is None else (self.devices_per_weight,)

@@ -44,7 +44,12 @@ SUFFIX = ".mho"
     "--pack",
     type=click.Choice(["none", "pipelined", "sequential"]),
     help="Which blocks may share a tile: none; those that share neither rows nor columns, so that they may fire at "
-    "once; any that do not overlap.  [default: pipelined]",
+    "once; any that do not overlap, which take turns.  [default: the machine's, or pipelined]",
+)
+@click.option(
+    "--cuts",
+    type=click.Choice(["free", "even"]),
+    help="Cut matrices anywhere if that takes fewer tiles, or into even blocks only.  [default: free]",
 )
 @click.option(
     "--devices",
@@ -174,6 +179,7 @@ def pipeline_flags(flags: dict[str, Any]) -> dict[str, dict[str, Any]]:
         "devices_of": ("devices.devices_of",),
         "sensitive": ("devices.sensitive",),
         "pack": ("pack.mode",),
+        "cuts": ("pack.cuts",),
         "replicate": ("replicate.replicas", "devices.replicas"),
         "spare_rows": ("spare.rows",),
         "spare_columns": ("spare.columns",),

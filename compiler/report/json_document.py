@@ -26,6 +26,7 @@ def as_json(report: Report) -> Json:
         "model": {"name": report.manifest.model, "digest": report.manifest.model_digest},
         "target": _target(report.target),
         "summary": _summary(report.summary),
+        "packing": {**asdict(report.packing), "gap": number(report.packing.gap)},
         "costs": [_cost(line) for line in report.breakdown],
         "components": [_cost(line) for line in report.components],
         "layers": [_layer(layer) for layer in report.layers],

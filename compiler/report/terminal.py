@@ -118,6 +118,7 @@ def _totals(report: Report) -> RenderableType:
 def _total_lines(report: Report) -> Iterator[tuple[str, RenderableType]]:
     summary = report.summary
     yield "tiles", Text(_tiles_line(report))
+    yield "packing", Text(str(report.packing))
     if report.faults is not None:
         yield "faults", Text(str(report.faults))
     if report.reprogram is not None:

@@ -54,7 +54,7 @@ class Tiling:
         blocks: all blocks; `blocks[i].number == i`.
         tiles: each block sits in exactly one tile.
         replicas: matrix → number of copies.
-        tiles_lower_bound: no tiling of these blocks in this packing mode needs fewer tiles.
+        tiles_lower_bound: no packing needs fewer tiles in the mode and with the cuts that `Pack` was free to make.
         solvers: what the searches found and proved.
         faults: what is broken on the chips; tiles are placed around it.
         demands: what is asked of where blocks stand.
