@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import OrderedDict
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
@@ -34,7 +35,6 @@ def reprogramming(old: Program, new: Program) -> ReprogramFacts:
     """
     before, after = _Weights.of(old), _Weights.of(new)
     standing = {core.site: core for core in old.cores}
-    known = {before.content(load) for core in old.cores for load in core.loads}
     changes, moved = [], 0
     for core in sorted(new.cores, key=lambda core: min((load.matrix for load in core.loads), default="")):
         there = standing.get(core.site)
@@ -44,14 +44,15 @@ def reprogramming(old: Program, new: Program) -> ReprogramFacts:
         cells = _held(new, core) if fresh or there is None else _differing(before, there, after, core)
         if cells:
             changes.append(TileChange(site=core.site, cells=cells))
-            moved += sum(_written(load, new) for load in core.loads if _moves(load, after, before, known, there))
+            anew = sum(_written(load, new) for load in core.loads if _moves(load, after, before, there))
+            moved += min(anew, cells)
     total = sum(change.cells for change in changes)
     return ReprogramFacts(
         program=program_digest(old),
         tiles_kept=len(new.cores) - len(changes),
         tiles_changed=tuple(sorted(changes, key=lambda change: change.site)),
         cells=total,
-        cells_moved=min(moved, total),
+        cells_moved=moved,
     )
 
 
@@ -63,6 +64,11 @@ class _Weights:
     read: Callable[[str], Array]
     program: Program
     held: OrderedDict[str, Array] = field(default_factory=OrderedDict)
+
+    @cached_property
+    def matrices(self) -> frozenset[StoredTensor]:
+        """What the program's matrices hold."""
+        return frozenset(self.table[f"matrix/{matrix.name}"] for matrix in self.program.matrices)
 
     @staticmethod
     def of(program: Program) -> _Weights:
@@ -134,12 +140,12 @@ def _tile(weights: _Weights, core: CoreProgram, shape: tuple[int, int]) -> NDArr
     return cells
 
 
-def _moves(load: Load, after: _Weights, before: _Weights, known: set[Content], there: CoreProgram | None) -> bool:
-    """Whether the old program held a block with the same numbers, elsewhere only."""
+def _moves(load: Load, after: _Weights, before: _Weights, there: CoreProgram | None) -> bool:
+    """Whether the old program has the block's matrix too, and not these numbers on these cells."""
     content = after.content(load)
     here = there is not None and any(
         before.content(other) == content
         and (other.row_offset, other.column_offset) == (load.row_offset, load.column_offset)
         for other in there.loads
     )
-    return content in known and not here
+    return content[0] in before.matrices and not here

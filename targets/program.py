@@ -235,7 +235,8 @@ class ReprogramFacts:
         program: digest of that program.
         tiles_kept: tiles that stay as they are.
         tiles_changed: the others, in the order of their sites.
-        cells: that are written, in all; cells_moved: of blocks whose numbers that program held on other cells.
+        cells: that are written, in all; cells_moved: of them, those of matrices that that program has too, which only
+            stand elsewhere.
     """
 
     __pydantic_config__ = STRICT

@@ -16,7 +16,7 @@ class ReprogramLine:
         program: digest of the program that the machine holds.
         tiles_kept, tiles_changed: tiles that stay as they are, and those of which cells are written.
         cells: that are written, in all, of `weights`, those that the blocks of all replicas have.
-        cells_moved: of them, those of blocks whose numbers the machine holds on other cells.
+        cells_moved: of them, those of matrices that the machine holds already, elsewhere.
         changed: the tiles that are written, in the order of their sites.
     """
 

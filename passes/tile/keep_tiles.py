@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, fields, replace
 from hashlib import sha256
 
+from mho.passes.levels.demands import block_key
 from mho.passes.levels.matrix import Matrix, evaluate
 from mho.passes.levels.positions import Position
 from mho.passes.levels.tiling import Tiling
 from mho.passes.tile.pack import Mode
-from mho.passes.tile.seats import seat
+from mho.passes.tile.seats import Seated, seat
 from mho.passes.tile.tile import blocks_by_matrix, converter_groups, scale_rows
 from mho.runtime.reprogram import conductances
 from mho.targets.errors import OptionError, plain
@@ -33,7 +35,8 @@ class KeepTiles:
 
     A matrix goes by the old one with the same numbers, whatever its name; where there is none, by that of its name
     and size, whose cells are then written anew where they differ. A block of any other matrix goes by an old block
-    that is the same. Blocks that cannot stay are placed freely and told.
+    that is the same. Blocks that cannot stay are placed freely and told; where that is most of a copy, all of it is cut
+    anew and placed freely.
     """
 
     old: Program
@@ -52,7 +55,14 @@ class KeepTiles:
             if load.replica < tiling.replicas[name] and load.devices == tiling.devices.get(name)
         ]
         left = [stand for name, stands in copies.items() if name not in pairs.values() for stand in stands]
-        seated = seat(tiling, (*positions, *self._single_blocks(tiling, pairs, left)), mode)
+        positions += self._single_blocks(tiling, pairs, left)
+        seated = seat(tiling, tuple(positions), mode)
+        scattered = _scattered(tiling, positions, seated)
+        if scattered:
+            seated = replace(
+                seat(tiling, tuple(p for p in positions if (p.matrix, p.replica) not in scattered), mode),
+                problems=seated.problems,
+            )
         remade = (
             f"{plain(name)}: its weights are made of another number of devices"
             for name, matrix in pairs.items()
@@ -115,6 +125,19 @@ class KeepTiles:
     def _digest_of(self, stored: Array, rows: Span, columns: Span, scaled: Span, devices: int | None) -> str:
         parts = conductances(stored, rows, columns, scaled, self.old.target.crossbar.weight_scale)
         return sha256(repr((parts.shape, devices)).encode() + parts.tobytes()).hexdigest()
+
+
+def _scattered(tiling: Tiling, positions: Iterable[Position], seated: Seated) -> set[tuple[str, int]]:
+    """Copies in other blocks than they would be cut into, most cells of which cannot stay: better cut anew."""
+    own = {block_key(block) for block in tiling.blocks}
+    cells: Counter[tuple[str, int]] = Counter()
+    recut = set()
+    for p in positions:
+        copy = p.matrix, p.replica
+        cells[copy] += p.height * p.width * (1 if p.block in seated.tiling.demands.spots else -1)
+        if p.block not in own:
+            recut.add(copy)
+    return {copy for copy in recut if cells[copy] < 0}
 
 
 def _position(name: str, replica: int, rows: Span, columns: Span, site: Site, load: Load) -> Position:

@@ -224,7 +224,7 @@ def test_blocks_that_are_the_same_stay_where_a_layer_grew() -> None:
 
 def test_what_cannot_stay_is_told() -> None:
     told = {
-        "they share rows (--pack pipelined)": compiled(WEIGHTS, before("sequential")),
+        "(--pack pipelined)": compiled(WEIGHTS, before("sequential")),
         "a tile holds one block (--pack none)": compiled(WEIGHTS, before(), mode="none"),
         "c is pinned to 0:7,7": compiled(WEIGHTS, before(), pin={"c": "0:7,7"}),
         "the core is forbidden": compiled(WEIGHTS, before(), forbid=(str(before().program.cores[0].site),)),
