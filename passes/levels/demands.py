@@ -93,7 +93,8 @@ class Demands:
         apart: parts any two of which share no chip.
         together: parts that are on one chip, with all their blocks.
         forbidden: cores on which no tile stands.
-        spots: blocks that stand exactly there; the spots of one core are one tile, which holds nothing else.
+        spots: blocks that stand exactly there; the spots of one core are one tile, which holds other blocks only
+            where the chips in use would be too few.
         moved: blocks that cannot stay where an old program has them, and why.
     """
 

@@ -27,10 +27,13 @@ class Asked:
 
     @cached_property
     def spots(self) -> dict[int, Site]:
-        """Tile → the core that it has to stand on, with exactly the blocks that it has."""
+        """Tile → the core that it has to stand on."""
         spots = self.demands.spots
-        first = ((tile, seats[0].block) for tile, seats in enumerate(self.tiling.tiles if spots else ()))
-        found = ((tile, spots.get(block_key(self.tiling.blocks[block]))) for tile, block in first)
+        found = (
+            (tile, spots.get(block_key(self.tiling.blocks[seat.block])))
+            for tile, seats in enumerate(self.tiling.tiles if spots else ())
+            for seat in seats
+        )
         return {tile: spot.core for tile, spot in found if spot is not None}
 
     @cached_property

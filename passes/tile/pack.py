@@ -12,6 +12,7 @@ from mho.passes.levels.matrix import Matrix
 from mho.passes.levels.tiling import Block, Seat, Tile, Tiling
 from mho.passes.solver import Effort, budget
 from mho.passes.tile.pack_bounds import Piece, least_tiles
+from mho.passes.tile.pack_into import fill_spots
 from mho.passes.tile.pack_pipelined import Dealt, cuts_of, deals
 from mho.passes.tile.pack_sequential import fill, nested_parts, nested_strips, widths_of
 from mho.passes.tile.pack_whole import WholePacking
@@ -82,7 +83,7 @@ class Pack:
                 cuts += [replace(cut, tile=cut.tile + first) for cut in fresh]
             else:
                 whole += [tuple(seats) for seats in bins]
-        return _packed(tiling, whole, cuts, bound)
+        return _packed(tiling, whole, cuts, bound, mode == "pipelined")
 
     def rule(self, target: Target) -> Mode:
         """The mode that was asked for, or the machine's own.
@@ -127,9 +128,11 @@ class Pack:
         return [] if best is None else list(cuts_of(best))
 
 
-def _packed(tiling: Tiling, whole: Iterable[Tile], cuts: Sequence[Cut], bound: int) -> Tiling:
+def _packed(tiling: Tiling, whole: Iterable[Tile], cuts: Sequence[Cut], bound: int, pipelined: bool) -> Tiling:
     """The tiling with tiles of blocks as they are and of cuts, and what is proven of their number."""
     result = retiled(tiling, cuts, whole) if cuts else replace(tiling, tiles=_in_order(whole))
+    result = fill_spots(replace(result, tiles_lower_bound=bound), pipelined)
+    bound = result.tiles_lower_bound
     facts = SolverFacts(
         search="pack",
         status="OPTIMAL" if bound == len(result.tiles) else "FEASIBLE",

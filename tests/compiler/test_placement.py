@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from dataclasses import replace
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -25,10 +26,12 @@ from mho.pipeline import Pipeline
 from mho.placement_file import read_placement
 from mho.report import render
 from mho.stages import Stages
+from mho.targets.catalog import load_target
 from mho.targets.check import check_program
 from mho.targets.errors import OptionError
 from mho.targets.isa import CoreProgram
 from mho.targets.program import ReprogramFacts
+from mho.targets.target import Mesh
 from mho.targets.text import parse_program, print_program
 from tests.refusals import model_of
 from tests.shell import Shell
@@ -279,3 +282,19 @@ def test_files_that_are_no_placements_are_refused(tmp_path: Path, content: str) 
     path.write_text(content)
     with pytest.raises(OptionError, match=r"p\.json"):
         read_placement(path)
+
+
+@pytest.mark.parametrize("mode", ["pipelined", "sequential"])
+def test_tiles_that_stay_take_blocks_where_chips_would_be_too_few(mode: Mode) -> None:
+    small = replace(load_target("hermes64"), name="two", mesh=Mesh(tiles=2, width=2, height=1))
+    weights = layers(a=(256, 200), b=(200, 200))
+    pipeline = Pipeline(pack=Pack(mode), partition=PartitionChips(effort="fast"), place=PlaceCores(effort="fast"))
+    stages, inputs = Stages(verify=True), normal(9, 8, 256)
+    old = mho.compile(chain(weights), small, inputs, pipeline=pipeline, stages=stages)
+    more = chain({**weights, "c": normal(5, 200, 40)})
+    found = mho.compile(more, small, inputs, like=old, pipeline=pipeline, stages=stages)
+    fits = mode == "sequential"
+    assert found.program.mapping.chips == (1 if fits else 2)
+    assert facts(found).cells == 200 * 40
+    for name in weights:
+        assert seats(old.program.cores, name) == seats(found.program.cores, name)
