@@ -106,7 +106,7 @@ def compile(
     told = (*arrays, *warnings, *calibrated.warnings, *moved_warnings(plan), *_unpublished(plan), *cut_short)
     options = {**options_of(pipeline), **wanted.options}
     program = pipeline.program(plan, _manifest(bound, options, seed, told), stage)
-    return Compiled(with_reprogramming(program, wanted.like, stage))
+    return Compiled(with_reprogramming(program, wanted.like))
 
 
 def _machine(target: str | Path | Target) -> Target:

@@ -113,6 +113,5 @@ STAGES = (
     "route",
     "schedule",
     "emit",
-    "compare",
 )
 """The names of all stages in order."""

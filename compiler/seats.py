@@ -14,7 +14,6 @@ from mho.passes.tile.keep_tiles import KeepTiles, require_same_machine
 from mho.passes.tile.seats import TakePositions
 from mho.placement_file import read_placement
 from mho.runtime.reprogram import reprogramming
-from mho.stages import Stages
 from mho.targets.check import read_sound_program
 from mho.targets.errors import OptionError
 from mho.targets.program import JsonScalar, Program
@@ -72,9 +71,8 @@ def moved_warnings(plan: Plan) -> tuple[str, ...]:
     return (f"like: what cannot stay where it was: {'; '.join(moved[:MOVED_SHOWN])}{more}",)
 
 
-def with_reprogramming(program: Program, old: Program | None, stage: Stages) -> Program:
+def with_reprogramming(program: Program, old: Program | None) -> Program:
     """The program with what has to be written where the machine holds an old one."""
     if old is None:
         return program
-    facts = stage("compare", reprogramming, old, program)
-    return replace(program, mapping=replace(program.mapping, reprogram=facts))
+    return replace(program, mapping=replace(program.mapping, reprogram=reprogramming(old, program)))

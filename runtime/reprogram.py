@@ -43,7 +43,7 @@ def reprogramming(old: Program, new: Program) -> ReprogramFacts:
         fresh = there is None or _devices(there) != _devices(core)
         cells = _held(new, core) if fresh or there is None else _differing(before, there, after, core)
         if cells:
-            changes.append(TileChange(site=core.site, cells=cells))
+            changes.append(TileChange(chip=core.site.chip, x=core.site.x, y=core.site.y, cells=cells))
             anew = sum(_written(load, new) for load in core.loads if _moves(load, after, before, there))
             moved += min(anew, cells)
     total = sum(change.cells for change in changes)

@@ -219,12 +219,18 @@ class CostFacts:
 
 @dataclass(frozen=True, kw_only=True)
 class TileChange:
-    """A tile of which some cells are written anew."""
+    """A tile of which some cells are written anew: its chip, column and row, and how many."""
 
     __pydantic_config__ = STRICT
 
-    site: Site
+    chip: Index
+    x: Index
+    y: Index
     cells: Count
+
+    @property
+    def site(self) -> Site:
+        return Site(self.chip, self.x, self.y)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -156,7 +156,7 @@ def _slot(line: StepLine) -> Json:
 
 def _reprogram(line: ReprogramLine) -> Json:
     counts = {key: value for key, value in vars(line).items() if key != "changed"}
-    return {**counts, "changed": [{**_site(tile.site), "cells": tile.cells} for tile in line.changed]}
+    return {**counts, "changed": [dict(vars(tile)) for tile in line.changed]}
 
 
 def _provenance(manifest: Manifest) -> Json:
