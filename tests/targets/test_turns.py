@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -33,8 +35,8 @@ def test_turns_are_taken_by_all_that_share_lines(found: list[tuple[int, int, int
 def test_most_turns_counts_blocks_where_they_lie() -> None:
     def load(top: int, left: int) -> Load:
         span = (0, 4)
-        where = {"row_offset": top, "column_offset": left}
-        return Load(block=0, matrix="m", replica=0, rows=span, columns=span, scale_rows=span, **where)
+        one = Load(block=0, matrix="m", replica=0, rows=span, columns=span, scale_rows=span)
+        return replace(one, row_offset=top, column_offset=left)
 
     assert most_turns([]) == 0
     assert most_turns([load(0, 0), load(4, 4)]) == 1
