@@ -25,8 +25,8 @@ from mho.targets.target import Crossbar, Target
 
 Mode = Literal["none", "pipelined", "sequential"]
 
-MOST_STRIPS = {"pipelined": 2_000, "sequential": 50_000}
-"""Strips that are dealt out anew, at most: the time grows with their square where they look for partners."""
+MOST_STRIPS = 50_000
+"""Strips that are dealt out anew, at most; more of them stay the even blocks that they were."""
 
 WINDOW_SHARE = 10
 """A window takes one part in so many of the effort of a search."""
@@ -113,11 +113,11 @@ class Pack:
         copies = [(matrix, replica) for matrix, count in matrices for replica in range(count)]
         if mode == "sequential":
             widths = widths_of(crossbar.columns)
-            if sum(nested_parts(matrix, widths) for matrix, _ in copies) > MOST_STRIPS[mode]:
+            if sum(nested_parts(matrix, widths) for matrix, _ in copies) > MOST_STRIPS:
                 return []
             return fill((s for matrix, replica in copies for s in nested_strips(matrix, replica, widths)), crossbar)
         fewest = (strips_of(matrix, copy, crossbar, width_choices(matrix, crossbar)[0]) for matrix, copy in copies)
-        if sum(1 for strips in fewest for _ in strips) > MOST_STRIPS[mode]:
+        if sum(1 for strips in fewest for _ in strips) > MOST_STRIPS:
             return []
         limit = budget(self.effort).share(WINDOW_SHARE)
         best: Dealt | None = None

@@ -18,6 +18,9 @@ from mho.targets.target import Crossbar
 MOST_TRIED = 40
 """Strips up to which other widths are tried."""
 
+MOST_SEEN = 64
+"""Strips of one width that are looked at for one place."""
+
 Load = Mapping[int, int]
 """What a tile holds: strip → units."""
 
@@ -131,7 +134,7 @@ class _Dealer:
     def _cuttable(self, rows: int, columns: int, load: Load) -> Iterator[tuple[tuple[int, bool, int], int, int]]:
         """The widest strips that fit: what is left over whole tiles before what needs one more cut."""
         for width in reversed(self.widths[: bisect_right(self.widths, columns)]):
-            found = [index for index in self.waiting[width] if index not in load]
+            found = [index for index in self.waiting[width][:MOST_SEEN] if index not in load]
             for index in found:
                 rest = self.left[index] % self.crossbar.rows
                 units = rest if 0 < rest <= rows else min(rows, self.left[index])
