@@ -9,6 +9,7 @@ import numpy as np
 
 from mho.passes.levels.plan import Partition, Ranged
 from mho.passes.levels.tiling import Tiling
+from mho.passes.one_thread import one_thread
 from mho.passes.place.assign_chips import assign_chips
 from mho.passes.place.chip_limits import ChipLimits
 from mho.passes.place.cut_bounds import cut_bound
@@ -114,10 +115,11 @@ class PartitionChips:
             facts = SolverFacts(search="partition", status="OPTIMAL", objective=0.0, bound=0.0)
             return Partition(ranged, 1, (0,) * len(units.unit_of), (facts,))
         between = contract(flows, units.unit_of)
-        chip_of, proved = search_chips(between, start, limits, limit, self.seed)
-        cut = cut_words(between, chip_of)
-        if proved < cut:
-            proved = max(proved, cut_bound(flows, limits, chip_of, limit.seconds))
+        with one_thread():
+            chip_of, proved = search_chips(between, start, limits, limit, self.seed)
+            cut = cut_words(between, chip_of)
+            if proved < cut:
+                proved = max(proved, cut_bound(flows, limits, chip_of, limit.seconds))
         bound = min(cut, proved)
         facts = SolverFacts(
             search="partition", status="OPTIMAL" if cut <= bound else "FEASIBLE", objective=cut, bound=bound
