@@ -76,7 +76,8 @@ def test_no_search_makes_a_partition_worse_or_breaks_it(
 def test_bounds_hold_for_units_of_any_size(graph: tuple[TileFlows, ChipLimits, list[Indices]]) -> None:
     flows, limits, every = graph
     best = min(every, key=lambda c: cut_words(flows, c))
-    tiles = TileFlows(*(np.searchsorted(limits.units.unit_of, e) for e in (flows.source, flows.target)), flows.words)
+    first = np.searchsorted(limits.units.unit_of, np.arange(len(limits.units.sizes)))
+    tiles = TileFlows(first[flows.source], first[flows.target], flows.words)
     bound = cut_bound(tiles, limits, best, 0.2)
     assert bound <= cut_words(flows, best)
 
