@@ -8,7 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from mho.passes.place.chip_limits import ChipLimits
-from mho.passes.place.traffic import Floats, Indices, TileFlows
+from mho.passes.place.neighbours import Neighbours
+from mho.passes.place.traffic import Indices, TileFlows
 from mho.passes.solver import Budget, Problem, new_model, solve
 
 MOST_CHOICES = 100_000
@@ -52,7 +53,7 @@ def by_attraction(flows: TileFlows, limits: ChipLimits, order: Indices) -> Indic
     units, chip_of = limits.units, limits.units.pinned.copy()
     pinned = chip_of >= 0
     left = limits.capacities - np.bincount(chip_of[pinned], units.sizes[pinned], limits.chips).astype(np.int64)
-    neighbours = _Neighbours(flows, len(units.sizes))
+    neighbours = Neighbours.of(flows, len(units.sizes))
     last = 0
     for unit in order[~pinned[order]].tolist():
         pull = neighbours.pull(unit, chip_of, limits.chips)
@@ -109,24 +110,6 @@ def _crowd(limits: ChipLimits, chip: int, held: Indices) -> Indices:
         fewer = held[held != unit]
         held = held if limits.holds(chip, fewer) else fewer
     return held
-
-
-class _Neighbours:
-    """Words of each unit with its neighbours, both ways."""
-
-    def __init__(self, flows: TileFlows, units: int) -> None:
-        ends = np.concatenate([flows.source, flows.target])
-        order = np.argsort(ends, kind="stable")
-        self._other = np.concatenate([flows.target, flows.source])[order]
-        self._words = np.concatenate([flows.words, flows.words])[order]
-        self._first = np.searchsorted(ends[order], np.arange(units + 1))
-
-    def pull(self, unit: int, chip_of: Indices, chips: int) -> Floats:
-        """Words with what is on each chip; −1 in `chip_of` is on none."""
-        here = slice(self._first[unit], self._first[unit + 1])
-        on = chip_of[self._other[here]]
-        pull: Floats = np.bincount(on[on >= 0], self._words[here][on >= 0], chips).astype(np.float64)
-        return pull
 
 
 def _takes(limits: ChipLimits, left: Indices, chip_of: Indices, chip: int, unit: int) -> bool:

@@ -191,10 +191,24 @@ def _sweep(
         for (first, second), (improved, bound) in zip(together, in_parallel(improve, pairs, limit), strict=True):
             bounds.append(bound)
             here, there = improved.members[~improved.second], improved.members[improved.second]
-            if limits.holds(first, here) and limits.holds(second, there):
+            if _allowed(flows, limits, chip_of, (first, here), (second, there)):
                 chip_of[here], chip_of[there] = first, second
                 held[first], held[second] = here, there
     return chip_of, bounds
+
+
+def _allowed(
+    flows: TileFlows, limits: ChipLimits, chip_of: Indices, one: tuple[int, Indices], other: tuple[int, Indices]
+) -> bool:
+    """Whether two chips take these units, and links do not become fuller beyond what they take."""
+    if not (limits.holds(*one) and limits.holds(*other)):
+        return False
+    if limits.link_words is None:
+        return True
+    tried = chip_of.copy()
+    for chip, units in (one, other):
+        tried[units] = chip
+    return limits.overload(flows, tried) <= limits.overload(flows, chip_of)
 
 
 def _disjoint(waiting: list[tuple[int, int]]) -> tuple[list[tuple[int, int]], list[tuple[int, int]]]:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from mho.passes.place.traffic import Indices
+from mho.passes.place.traffic import Indices, TileFlows, cut_words
 from mho.passes.place.units import Units
 
 
@@ -19,11 +19,15 @@ class ChipLimits:
     Attributes:
         capacities: chip → tiles.
         fits: whether a chip takes these units, whose tiles are no more than its capacity; None is always.
+        link_words: the most words from one chip to another; None is no limit.
+        alike: all chips offer the same.
     """
 
     units: Units
     capacities: Indices
     fits: Callable[[int, Indices], bool] | None = None
+    link_words: float | None = None
+    alike: bool = True
 
     @property
     def chips(self) -> int:
@@ -50,3 +54,21 @@ class ChipLimits:
             both = np.isin(self.units.apart, members).all(axis=1)
             tied |= np.isin(members, self.units.apart[both])
         return tied
+
+    def rank(self, flows: TileFlows, chip_of: Indices) -> tuple[float, float]:
+        """What searches make small: first the words beyond what links take, then all words between chips.
+
+        Args:
+            flows: between units.
+        """
+        return self.overload(flows, chip_of), cut_words(flows, chip_of)
+
+    def overload(self, flows: TileFlows, chip_of: Indices) -> float:
+        """Words beyond what the links between chips take."""
+        if self.link_words is None:
+            return 0.0
+        source, target = chip_of[flows.source], chip_of[flows.target]
+        apart = source != target
+        links, where = np.unique(source[apart] * self.chips + target[apart], return_inverse=True)
+        words = np.bincount(where.reshape(-1), flows.words[apart], len(links))
+        return float(np.maximum(words - self.link_words, 0.0).sum())

@@ -13,7 +13,6 @@ from mho.passes.place.semidefinite import Relaxation, semidefinite_bound
 from mho.passes.place.traffic import Floats, Indices, TileFlows, cut_words
 from mho.passes.place.units import contract
 from mho.passes.watch import Watch, watch
-from mho.runtime.products import steady_products
 
 LARGEST_SPECTRUM = 2000
 """The spectral bound needs all eigenvalues of a matrix of this side (about a second); beyond it the bound is 0."""
@@ -40,13 +39,12 @@ def cut_bound(flows: TileFlows, limits: ChipLimits, chip_of: Indices, seconds: f
     between = contract(flows, limits.units.unit_of)
     windows = _windows(len(chip_of), seconds)
     cut, follower, bound = cut_words(between, chip_of), watch(), 0.0
-    with steady_products():
-        for window in windows:
-            tell = partial(_tell, follower, cut, bound)
-            bound += _window_bound(between, limits, chip_of, window, seconds / len(windows), tell)
-        if len(windows) > 1:
-            tiles, capacity = int(limits.units.sizes.sum()), int(limits.capacities.max())
-            bound = max(bound, spectral_bound(flows, tiles, capacity))
+    for window in windows:
+        tell = partial(_tell, follower, cut, bound)
+        bound += _window_bound(between, limits, chip_of, window, seconds / len(windows), tell)
+    if len(windows) > 1:
+        tiles, capacity = int(limits.units.sizes.sum()), int(limits.capacities.max())
+        bound = max(bound, spectral_bound(flows, tiles, capacity))
     return _whole(_rounded(bound, float(between.words.sum())), between.words)
 
 

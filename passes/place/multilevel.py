@@ -107,9 +107,10 @@ def _matched(level: Level, on: Indices, random: np.random.Generator) -> Indices:
 def _contracted(level: Level, cluster_of: Indices) -> Level:
     """The graph between clusters; a pair of clusters is kept apart where units of theirs are."""
     count, units = int(cluster_of.max()) + 1, level.limits.units
-    member = np.zeros((len(cluster_of), count))
-    member[np.arange(len(cluster_of)), cluster_of] = 1.0
-    weights = member.T @ level.weights @ member
+    order = np.argsort(cluster_of, kind="stable")
+    start = np.searchsorted(cluster_of[order], np.arange(count))
+    rows = np.add.reduceat(level.weights[order], start, axis=0)
+    weights = np.add.reduceat(rows[:, order], start, axis=1)
     np.fill_diagonal(weights, 0.0)
     pinned = np.full(count, -1)
     np.maximum.at(pinned, cluster_of, units.pinned)

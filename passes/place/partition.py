@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Annotated
 
 import numpy as np
+from pydantic import Field
 
 from mho.passes.levels.plan import Partition, Ranged
 from mho.passes.levels.tiling import Tiling
@@ -15,16 +17,20 @@ from mho.passes.place.chip_limits import ChipLimits
 from mho.passes.place.cut_bounds import cut_bound
 from mho.passes.place.cut_in_order import cut_in_order
 from mho.passes.place.demanded import Asked
+from mho.passes.place.digital_cells import with_cells
 from mho.passes.place.fill_chips import Filling, fill_fewest, fill_near
 from mho.passes.place.room import Room, chip_sites, no_site, smaller_tiles, survivors
 from mho.passes.place.search_chips import search_chips
 from mho.passes.place.traffic import Indices, TileFlows, cut_words, tile_flows, tiles_of_blocks
 from mho.passes.place.units import Units, contract
 from mho.passes.solver import Effort, budget
+from mho.runtime.products import steady_products
 from mho.targets.errors import FitError, plain
 from mho.targets.program import SolverFacts
 from mho.targets.steps import layers
 from mho.targets.target import Count
+
+Words = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 
 KNOBS = "pack several blocks into a tile (--pack sequential) or use fewer replicas (--replicate 1)."
 
@@ -41,12 +47,14 @@ class PartitionChips:
     Attributes:
         chips: the most chips to use; None is as many as needed, even if no system of so many was published.
         tiles: the most tiles to use in all; None is no limit.
+        link_words: the most words from one chip to another in one inference; None is no limit.
     """
 
     chips: Count | None = None
     tiles: Count | None = None
     effort: Effort = "normal"
     seed: int = 0
+    link_words: Words | None = None
 
     def run(self, ranged: Ranged) -> Partition:
         """Assign the chips.
@@ -58,6 +66,7 @@ class PartitionChips:
         units = Asked(tiling).units
         flows = tile_flows(tiling)
         limits, start = self._begin(tiling, units, contract(flows, units.unit_of))
+        limits = replace(limits, link_words=self.link_words)
         return self._improved(ranged, flows, limits, start)
 
     def _begin(self, tiling: Tiling, units: Units, between: TileFlows) -> tuple[ChipLimits, Indices]:
@@ -88,7 +97,21 @@ class PartitionChips:
         if chips == 1:
             return limits, packed
         found = cut_in_order(between, units, limits.capacities) if room is None else _cut_around(between, limits, room)
-        return limits, packed if found is None else found
+        start = packed if found is None else found
+        return self._with_cells(tiling, limits, between, start)
+
+    def _with_cells(
+        self, tiling: Tiling, limits: ChipLimits, between: TileFlows, start: Indices
+    ) -> tuple[ChipLimits, Indices]:
+        """The same with no more recurrent cells on a chip than it has digital units for, where that is possible.
+
+        Cells take turns where there are more of them than units on all chips; then every chip has its share.
+        """
+        limited = with_cells(tiling, limits)
+        if limited is limits or limited.allow(start):
+            return limited, start
+        assigned = assign_chips(between, limited, budget(self.effort), self.seed).chip_of
+        return (limits, start) if assigned is None else (limited, assigned)
 
     def _begin_as_asked(
         self, units: Units, between: TileFlows, limits_of: Callable[[int], ChipLimits], least: int, sound: int
@@ -131,21 +154,32 @@ class PartitionChips:
 
     def _improved(self, ranged: Ranged, flows: TileFlows, limits: ChipLimits, start: Indices) -> Partition:
         """The start with fewer words from chip to chip."""
-        units, chips, limit = limits.units, limits.chips, budget(self.effort)
+        tiling, units, chips, limit = ranged.tiling, limits.units, limits.chips, budget(self.effort)
         if chips == 1:
             facts = SolverFacts(search="partition", status="OPTIMAL", objective=0.0, bound=0.0)
             return Partition(ranged, 1, (0,) * len(units.unit_of), (facts,))
         between = contract(flows, units.unit_of)
-        chip_of, proved = search_chips(between, start, limits, limit, self.seed)
-        cut = cut_words(between, chip_of)
-        if proved < cut:
-            proved = max(proved, cut_bound(flows, limits, chip_of, limit.seconds))
+        with steady_products():
+            chip_of, proved = search_chips(between, start, limits, limit, self.seed)
+            cut = cut_words(between, chip_of)
+            if proved < cut:
+                proved = max(proved, cut_bound(flows, limits, chip_of, limit.seconds))
+        self._check_links(tiling, limits, between, chip_of)
         bound = min(cut, proved)
         facts = SolverFacts(
             search="partition", status="OPTIMAL" if cut <= bound else "FEASIBLE", objective=cut, bound=bound
         )
-        numbered = in_order(chip_of) if units.free and limits.fits is None else chip_of
+        numbered = in_order(chip_of) if units.free and limits.alike else chip_of
         return Partition(ranged, chips, tuple(numbered[units.unit_of].tolist()), (facts,))
+
+    def _check_links(self, tiling: Tiling, limits: ChipLimits, between: TileFlows, chip_of: Indices) -> None:
+        over = limits.overload(between, chip_of)
+        if over > 0:
+            raise FitError(
+                f"partition.link_words = {self.link_words:g}: no partition over {_count(limits.chips, 'chip')} of "
+                f"{plain(tiling.target.name)} was found in which so few words go from any chip to another; the best "
+                f"has {over:g} words too many in all. Allow more words, or use fewer copies or larger chips."
+            )
 
     def _filled(self, tiling: Tiling, room: Room, unit_of: Indices, least: int) -> Filling:
         """A chip for every unit, on the chips that the map names first.
@@ -212,7 +246,7 @@ def _limits(room: Room | None, units: Units, chips: int, capacity: int) -> ChipL
     def fits(chip: int, held: Indices) -> bool:
         return room.holds(chip, np.concatenate([units.members[unit] for unit in held]) if len(held) else held)
 
-    return ChipLimits(units, np.array([room.live(chip) for chip in range(chips)]), fits)
+    return ChipLimits(units, np.array([room.live(chip) for chip in range(chips)]), fits, alike=False)
 
 
 def in_order(chip_of: Indices) -> Indices:

@@ -15,6 +15,7 @@ from mho.passes.place.assignment import Assignment, Qap, solve_qaps
 from mho.passes.place.few import FEW, place_few
 from mho.passes.place.matching import Mask, Matching
 from mho.passes.place.partition import KNOBS
+from mho.passes.place.place_regions import place_in_regions
 from mho.passes.place.room import Room, chip_sites, no_site, smaller_tiles, survivors
 from mho.passes.place.traffic import Floats, Indices, TileFlows, tile_flows
 from mho.passes.place.units import converter_units
@@ -25,7 +26,7 @@ from mho.targets.isa import Site
 from mho.targets.program import SolverFacts
 
 LARGEST_SEARCH = 1500
-"""On a chip with more sites the tiles stay in the order of the layers along a snake, and nothing is proved."""
+"""A chip with more sites is divided into regions; around faults its tiles stay along a snake, and nothing is proved."""
 
 ENTRIES_A_SECOND = 1.5e8
 """Entries of the matrices of exchanges that a core looks at in about a second; one iteration costs 20,000 more."""
@@ -72,14 +73,25 @@ class PlaceCores:
         flows = tile_flows(tiling)
         masks = allowed_sites(tiling, sites, members)
         outer = ways_out(flows, chip_of, members, sites)
-        inner = [flows.among(tiles).symmetric(len(tiles)) / 2 for tiles in members]
-        qaps = [Qap(*each) for each in zip(inner, outer, masks, strict=True)]
-        answers = place_chips(qaps, sites, budget(self.effort), self.seed)
+        if len(sites) > LARGEST_SEARCH and not any(mask is not None for mask in masks):
+            answers = self._in_regions([flows.among(tiles) for tiles in members], members, outer, sites)
+        else:
+            inner = [flows.among(tiles).symmetric(len(tiles)) / 2 for tiles in members]
+            qaps = [Qap(*each) for each in zip(inner, outer, masks, strict=True)]
+            answers = place_chips(qaps, sites, budget(self.effort), self.seed)
         site_of: list[Site] = [Site(0, 0, 0)] * len(chip_of)
         for chip, (tiles, answer) in enumerate(zip(members, answers, strict=True)):
             for tile, site in zip(tiles.tolist(), answer.site_of.tolist(), strict=True):
                 site_of[tile] = Site(chip, *(int(c) for c in sites[site]))
         return Placement(partition, grid, tuple(site_of), (_facts(answers),))
+
+    def _in_regions(
+        self, flows: list[TileFlows], members: list[Indices], outer: list[Floats | None], sites: Indices
+    ) -> list[Assignment]:
+        """On chips with too many sites for one search."""
+        share = budget(self.effort).share(len(members))
+        chips = zip(flows, members, outer, strict=True)
+        return [place_in_regions(flow, sites, len(tiles), share, self.seed, alone) for flow, tiles, alone in chips]
 
 
 def grid_for(tiling: Tiling, members: list[Indices]) -> tuple[int, int]:

@@ -12,7 +12,7 @@ from mho.passes.place.chip_limits import ChipLimits
 from mho.passes.place.chip_tabu import tabu
 from mho.passes.place.multilevel import multilevel
 from mho.passes.place.solve_chips import solve_chips
-from mho.passes.place.traffic import Floats, Indices, TileFlows, cut_words
+from mho.passes.place.traffic import Floats, Indices, TileFlows
 from mho.passes.solver import Budget
 from mho.passes.watch import watch
 
@@ -40,7 +40,7 @@ def search_chips(
     if limits.chips == 2 or len(chip_of) > LARGEST_SEARCH or not len(flows.words):
         return best, bound
     weights = flows.symmetric(len(chip_of))
-    least = cut_words(flows, best)
+    least = limits.rank(flows, best)
     share = limit.share(2 * ATTEMPTS)
     iterations = int(share.seconds * ENTRIES_A_SECOND / (len(chip_of) * limits.chips + ENTRIES_OF_ONE))
     for attempt in count():
@@ -50,11 +50,11 @@ def search_chips(
             found = _from_even_runs(weights, limits, 6 * iterations, seed)
         else:
             found = multilevel(weights, limits, None if attempt % 2 else best, iterations, share, seed + attempt)
-        if found is not None and (cut := cut_words(flows, found)) < least:
-            best, least = found, cut
-        follower.found(least, bound)
-    best, proved = solve_chips(weights, limits, best, share, seed)
-    return best, max(bound, proved)
+        if found is not None and (rank := limits.rank(flows, found)) < least:
+            best, least = found, rank
+        follower.found(least[1], bound)
+    found, proved = solve_chips(weights, limits, best, share, seed)
+    return min((best, found), key=lambda each: limits.rank(flows, each)), max(bound, proved)
 
 
 def _from_even_runs(weights: Floats, limits: ChipLimits, iterations: int, seed: int) -> Indices | None:
