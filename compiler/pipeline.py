@@ -24,8 +24,11 @@ from mho.passes.schedule.schedule import Schedule
 from mho.passes.simplify import Simplify
 from mho.passes.simplify.expand_weights import ExpandWeights
 from mho.passes.tile.choose_devices import ChooseDevices
+from mho.passes.tile.constrain import Constrain
+from mho.passes.tile.keep_tiles import KeepTiles
 from mho.passes.tile.pack import Pack
 from mho.passes.tile.replicate import Replicate
+from mho.passes.tile.seats import TakePositions
 from mho.passes.tile.spare import KeepSpare
 from mho.passes.tile.tile import Tile
 from mho.passes.unfold.figures import Bench
@@ -52,6 +55,7 @@ class Pipeline:
     tile: Tile = field(default_factory=Tile)
     devices: ChooseDevices = field(default_factory=ChooseDevices)
     replicate: Replicate = field(default_factory=Replicate)
+    constrain: Constrain = field(default_factory=Constrain)
     pack: Pack = field(default_factory=Pack)
     ranges: SetRanges = field(default_factory=SetRanges)
     reload: ReloadTiles = field(default_factory=ReloadTiles)
@@ -76,12 +80,20 @@ class Pipeline:
         advance: Callable[[int], None] = stage.progress.advance
         return stage("observe", self.observe.run, network, samples, target, advance)
 
-    def plan(self, calibrated: Calibrated, target: Target, faults: FaultMap, stage: Stages) -> Plan:
-        """Where every tile stands around the faults, what the links carry and when steps run."""
+    def plan(
+        self, calibrated: Calibrated, target: Target, faults: FaultMap, seats: TakePositions | KeepTiles, stage: Stages
+    ) -> Plan:
+        """Where every tile stands around the faults, what the links carry and when steps run.
+
+        Args:
+            seats: puts blocks where a placement file or an old program has them.
+        """
         tiled = replace(stage("tile", self.tile.run, calibrated, self.spare.run(target)), faults=faults)
         chosen = stage("devices", self.devices.run, tiled)
         replicated = stage("replicate", self.replicate.run, chosen, self.pack)
-        packed = stage("pack", self.pack.run, replicated)
+        constrained = stage("constrain", self.constrain.run, replicated)
+        seated = stage("seats", seats.run, constrained, self.pack.rule(constrained.target))
+        packed = stage("pack", self.pack.run, seated)
         whole = replace(packed, target=target, cut_for=packed.target.crossbar)
         ranged = stage("ranges", self.ranges.run, whole)
         reloaded = stage("reload", self.reload.run, ranged, self.partition.chips, self.partition.tiles)
@@ -109,6 +121,8 @@ STAGES = (
     "tile",
     "devices",
     "replicate",
+    "constrain",
+    "seats",
     "pack",
     "ranges",
     "reload",

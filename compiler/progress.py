@@ -14,6 +14,9 @@ class Progress(Protocol):
     def advance(self, amount: int) -> None:
         """Part of the current piece is done."""
 
+    def found(self, objective: float, bound: float) -> None:
+        """The best that the current search has found so far, and what no solution can be below."""
+
 
 class Quiet:
     """Shows nothing."""
@@ -22,4 +25,7 @@ class Quiet:
         return
 
     def advance(self, amount: int) -> None:
+        return
+
+    def found(self, objective: float, bound: float) -> None:
         return

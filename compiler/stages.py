@@ -5,11 +5,14 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field, replace
 from typing import ParamSpec, TypeVar
 
+from mho.interrupts import Interrupts
 from mho.passes.levels.dump import level_text
 from mho.passes.verify.level import verify_level
+from mho.passes.watch import watched
 from mho.progress import Progress, Quiet
 
 P = ParamSpec("P")
@@ -20,6 +23,10 @@ log = logging.getLogger("mho")
 
 class StoppedError(Exception):
     """The pipeline ended where the user asked for it."""
+
+
+SEARCHES = ("devices", "pack", "partition", "place")
+"""The stages that search, and that Ctrl-C ends early."""
 
 
 class BrokenLevelError(AssertionError):
@@ -36,6 +43,7 @@ class Stages:
         stop_after: the last stage to run.
         write: takes (stage, text).
         total: size of the next pass's work, for the progress, where it is known.
+        interrupts: ends searches at Ctrl-C; None leaves Ctrl-C to Python.
     """
 
     progress: Progress = field(default_factory=Quiet)
@@ -44,6 +52,7 @@ class Stages:
     stop_after: str | None = None
     write: Callable[[str, str], None] = lambda stage, text: None
     total: int | None = None
+    interrupts: Interrupts | None = None
 
     def of(self, total: int) -> Stages:
         """The same for a pass whose work has this size, in the units by which it advances."""
@@ -58,7 +67,8 @@ class Stages:
         """
         self.progress.start(name, self.total)
         started = time.perf_counter()
-        level = run(*args, **kwargs)
+        with watched(self), self._interruptible(name):
+            level = run(*args, **kwargs)
         log.info("%s: %.2f s", name, time.perf_counter() - started)
         problems = verify_level(level) if self.verify else ()
         if problems:
@@ -68,3 +78,16 @@ class Stages:
         if name == self.stop_after:
             raise StoppedError(name)
         return level
+
+    def found(self, objective: float, bound: float) -> None:
+        """As a watch of searches: how far one is."""
+        self.progress.found(objective, bound)
+
+    def over(self) -> bool:
+        """As a watch of searches: whether Ctrl-C ended them."""
+        return self.interrupts is not None and self.interrupts.over
+
+    def _interruptible(self, name: str) -> AbstractContextManager[None]:
+        if self.interrupts is None or name not in SEARCHES:
+            return nullcontext()
+        return self.interrupts.during(name)

@@ -2,21 +2,27 @@
 
 Several CP-SAT workers find another solution every time, so a search is a fixed list of solves by one worker each,
 cut off by CP-SAT's deterministic clock; the list runs in parallel and its answers keep their order, whatever the
-number of cores. Efforts in seconds and `max` use the wall clock and all cores and give up that promise.
+number of cores. Efforts in seconds and `max` use the wall clock and all cores and give up that promise; so does who
+ends a search early (`passes.watch`).
 """
 
 from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterable
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, wait
+from contextvars import copy_context
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, Literal, TypeVar
 
 from pydantic import Field
 
+from mho.passes.watch import watch
+
 if TYPE_CHECKING:
     from ortools.sat.python.cp_model import CpModel as CpModel
+    from ortools.sat.python.cp_model import CpSolver as CpSolver
+    from ortools.sat.python.cp_model import CpSolverSolutionCallback as CpSolverSolutionCallback
     from ortools.sat.python.cp_model import IntVar as IntVar
     from ortools.sat.python.cp_model import LinearExprT as LinearExprT
 
@@ -31,6 +37,9 @@ Found = TypeVar("Found")
 
 DETERMINISTIC_SECONDS = {"fast": 0.5, "normal": 2.0}
 WALL_SECONDS_AT_MAX = 60.0
+
+POLL_SECONDS = 0.1
+"""How often a solve asks the watch whether it is over."""
 
 
 @dataclass(frozen=True)
@@ -100,22 +109,28 @@ def new_model() -> CpModel:
     return CpModel()
 
 
-def solve(problem: Problem, limit: Budget, seed: int = 0) -> Solution:
-    """Solve one problem.
+def solve(problem: Problem, limit: Budget, seed: int = 0, whole: bool = False) -> Solution:
+    """Solve one problem; nothing is looked for once the watch is over, and what runs then ends.
+
+    Args:
+        whole: the problem is all of a search, so that its objective and bound are told to the watch as they move.
 
     Raises:
         ValueError: CP-SAT does not accept the model (a mistake of the pass that built it).
     """
     from ortools.sat.python import cp_model
 
+    if watch().over():
+        return Solution("LIMIT", None, None)
     solver = cp_model.CpSolver()
     solver.parameters.num_workers = limit.workers
     solver.parameters.random_seed = seed & 0x7FFFFFFF
+    solver.parameters.catch_sigint_signal = False
     if limit.wall:
         solver.parameters.max_time_in_seconds = limit.seconds
     else:
         solver.parameters.max_deterministic_time = limit.seconds
-    code = solver.solve(problem.model)
+    code = _followed(solver, problem, whole)
     if code == cp_model.MODEL_INVALID:
         raise ValueError(problem.model.validate())
     if code == cp_model.INFEASIBLE:
@@ -128,6 +143,36 @@ def solve(problem: Problem, limit: Budget, seed: int = 0) -> Solution:
     return Solution(status, float(solver.objective_value), bound, values)
 
 
+def _followed(solver: CpSolver, problem: Problem, whole: bool) -> int:
+    """The code that a solve ends with, while this thread asks the watch whether it is over.
+
+    CP-SAT runs on a thread of its own, so that Python sees a signal at once.
+    """
+    follower = watch()
+    callback = _teller(follower.found) if whole else None
+    with ThreadPoolExecutor(1) as pool:
+        running = pool.submit(solver.solve, problem.model, callback)
+        try:
+            while not wait((running,), POLL_SECONDS).done:
+                if follower.over():
+                    solver.stop_search()
+        except BaseException:
+            solver.stop_search()
+            raise
+        return int(running.result())
+
+
+def _teller(tell: Callable[[float, float], None]) -> CpSolverSolutionCallback:
+    """Tells the objective and the bound at each better solution."""
+    from ortools.sat.python.cp_model import CpSolverSolutionCallback
+
+    class Teller(CpSolverSolutionCallback):
+        def on_solution_callback(self) -> None:
+            tell(self.objective_value, self.best_objective_bound)
+
+    return Teller()
+
+
 def in_parallel(task: Callable[[Given], Found], jobs: Iterable[Given], limit: Budget) -> tuple[Found, ...]:
     """`task` of every job, in order, on all cores where one job uses one worker.
 
@@ -135,4 +180,4 @@ def in_parallel(task: Callable[[Given], Found], jobs: Iterable[Given], limit: Bu
     """
     threads = (os.cpu_count() or 1) if limit.workers == 1 else 1
     with ThreadPoolExecutor(threads) as pool:
-        return tuple(pool.map(task, jobs))
+        return tuple(pool.map(lambda given: given[0].run(task, given[1]), ((copy_context(), job) for job in jobs)))

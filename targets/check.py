@@ -17,6 +17,7 @@ from pathlib import Path
 from mho.targets.check_buffers import check_buffers
 from mho.targets.check_kernels import check_kernels
 from mho.targets.check_reload import check_reload
+from mho.targets.check_reprogram import check_reprogram
 from mho.targets.check_routes import check_routes
 from mho.targets.check_schedule import check_schedule
 from mho.targets.check_tiles import check_tiles
@@ -63,7 +64,16 @@ def check_program(program: Program) -> tuple[str, ...]:
 
     Digests are not read here: see `program_file.check_tensors`.
     """
-    parts = _sequence, check_tiles, check_kernels, check_buffers, check_routes, check_schedule, check_reload
+    parts = (
+        _sequence,
+        check_tiles,
+        check_kernels,
+        check_buffers,
+        check_routes,
+        check_schedule,
+        check_reload,
+        check_reprogram,
+    )
     return tuple(plain(problem) for part in parts for problem in part(program))
 
 

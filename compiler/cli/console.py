@@ -35,11 +35,25 @@ class _Bar:
         self._bars = bars
         self._task = bars.add_task("starting", total=None)
 
+        self._what = ""
+
     def start(self, what: str, total: int | None = None) -> None:
+        self._what = what
         self._bars.reset(self._task, description=what, total=total)
 
     def advance(self, amount: int) -> None:
         self._bars.advance(self._task, amount)
+
+    def found(self, objective: float, bound: float) -> None:
+        self._bars.update(self._task, description=f"{self._what}: {standing(objective, bound)}")
+
+
+def standing(objective: float, bound: float) -> str:
+    """How far a search is, in few characters."""
+    from mho.report import quantities as q
+
+    gap = max(0.0, (objective - bound) / objective) if objective else 0.0
+    return f"{q.short(objective)}, at least {q.short(bound)}, gap {q.percent(gap)}"
 
 
 def show(renderable: Any) -> None:

@@ -93,7 +93,7 @@ class Scatter:
 
 @dataclass(frozen=True)
 class Chips:
-    """Words from chip to chip, of those pairs that exchange any; the largest has strength 1."""
+    """Words from chip to chip, of those pairs that exchange any, the most first; the largest has strength 1."""
 
     chips: tuple[int, ...]
     words: dict[tuple[int, int], float]
@@ -103,8 +103,7 @@ class Chips:
 
     def strongest(self, most: int = 50) -> tuple[tuple[int, int, float], ...]:
         """(source, target, words) of the pairs that exchange most."""
-        ordered = sorted(self.words.items(), key=lambda item: (-item[1], item[0]))
-        return tuple((source, target, words) for (source, target), words in ordered[:most])
+        return tuple((source, target, words) for (source, target), words in list(self.words.items())[:most])
 
 
 def stacks(report: Report) -> tuple[Stack, ...]:
@@ -267,11 +266,7 @@ class _Ratios:
 
 def between_chips(report: Report) -> Chips | None:
     """Traffic from chip to chip; None where there is none."""
-    words: dict[tuple[int, int], float] = {}
-    for link in report.links:
-        pair = (link.source.chip, link.target.chip)
-        if pair[0] != pair[1] and link.words > 0:
-            words[pair] = words.get(pair, 0.0) + link.words
+    words = dict(report.chip_words)
     if not words:
         return None
     return Chips(tuple(sorted({chip for pair in words for chip in pair})), words)

@@ -10,6 +10,7 @@ from mho.report.jsonable import jsonable, number
 from mho.report.lines import BlockLine, ComponentLine, LayerLine, StepLine, Summary, TileLine
 from mho.report.pareto import ParetoLine
 from mho.report.reload import ReloadLine
+from mho.report.reprogram import ReprogramLine
 from mho.report.summary import Report
 from mho.report.traffic import RouteLine
 from mho.targets.isa import Site
@@ -28,6 +29,7 @@ def as_json(report: Report) -> Json:
         "model": {"name": report.manifest.model, "digest": report.manifest.model_digest},
         "target": _target(report.target),
         "summary": _summary(report.summary),
+        "packing": {**asdict(report.packing), "gap": number(report.packing.gap)},
         "costs": [_cost(line) for line in report.breakdown],
         "components": [_cost(line) for line in report.components],
         "layers": [_layer(layer) for layer in report.layers],
@@ -36,6 +38,10 @@ def as_json(report: Report) -> Json:
         "links": [_link(link) for link in report.links],
         "routes": _routes(report.routes),
         "buffers": None if report.buffers is None else jsonable(asdict(report.buffers)),
+        "chip_links": [
+            {"source": source, "target": target, "words": number(words)}
+            for (source, target), words in report.chip_words.items()
+        ],
         "nodes": [_node(d, report) for d in report.decisions],
         "digital": [_decision(d) for d in report.nodes("digital")],
         "core": [_decision(d) for d in report.nodes("core")],
@@ -46,6 +52,7 @@ def as_json(report: Report) -> Json:
         "solvers": [_solver(solver) for solver in report.solvers],
         "faults": None if report.faults is None else jsonable(asdict(report.faults)),
         "reload": _reload(report.reload),
+        "reprogram": None if report.reprogram is None else _reprogram(report.reprogram),
         "accuracy": None if report.accuracy is None else report.accuracy.as_json(),
         "provenance": _provenance(report.manifest),
     }
@@ -129,7 +136,7 @@ def _tile(tile: TileLine) -> Json:
 
 
 def _block(block: BlockLine) -> Json:
-    return dict(vars(block))
+    return {**vars(block), "scale_rows": list(block.scale_rows)}
 
 
 def _link(link: LinkTraffic) -> Json:
@@ -172,6 +179,11 @@ def _reload(line: ReloadLine | None) -> Json | None:
         return None
     facts: Json = jsonable(asdict(line))
     return {**facts, "writes_an_inference": line.writes_an_inference}
+
+
+def _reprogram(line: ReprogramLine) -> Json:
+    counts = {key: value for key, value in vars(line).items() if key != "changed"}
+    return {**counts, "changed": [dict(vars(tile)) for tile in line.changed]}
 
 
 def _provenance(manifest: Manifest) -> Json:

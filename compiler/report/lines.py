@@ -128,6 +128,7 @@ class BlockLine:
         row_offset, column_offset: its upper left cell in the tile.
         cells: that hold an entry of the matrix, the zeros between groups not counted.
         weights: of those, cells that hold a weight of the model: a matrix's own zeros are shared out over its blocks.
+        scale_rows: rows of the matrix whose blocks add their charge before one converter, half-open.
     """
 
     number: int
@@ -142,6 +143,7 @@ class BlockLine:
     column_offset: int
     cells: int
     weights: int
+    scale_rows: tuple[int, int]
 
 
 @dataclass(frozen=True, kw_only=True)

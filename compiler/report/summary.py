@@ -11,8 +11,10 @@ from mho.report.accuracy import Accuracy, read_accuracy
 from mho.report.costs import area_mm2, components, missing, ratio
 from mho.report.faults import FaultLine, fault_line
 from mho.report.lines import UNITS, BlockLine, ComponentLine, LayerLine, Reason, StepLine, Summary, TileLine
+from mho.report.packing import PackingLine, packing_line
 from mho.report.pareto import ParetoLine, pareto_lines
 from mho.report.reload import ReloadLine, chips_of, reload_line
+from mho.report.reprogram import ReprogramLine, reprogram_line
 from mho.report.traffic import BufferLine, RouteLine, buffer_line, route_line
 from mho.targets.errors import DataError, plain
 from mho.targets.isa import CoreProgram, Load, Site
@@ -49,11 +51,13 @@ class Report:
         breakdown: the costs by layer and component; empty where the program has none.
         layers_of: ONNX node → the layers that compute it, or whose weights it is part of, where there are any.
         accuracy: None where nobody validated.
+        packing: how blocks share tiles, and what is proven of their number.
         faults: what was avoided; None where the program has no fault map.
         pareto: what other numbers of copies would cost, where that was asked for.
         timing: how the schedule was made, and what limits it.
         reload: how tiles take turns; None where each has a place of its own.
         routes, buffers: what links carry and what is to be held; None in programs of formats before 4.
+        reprogram: what has to be written; None where the program was compiled like no other.
     """
 
     manifest: Manifest
@@ -69,12 +73,14 @@ class Report:
     solvers: tuple[SolverFacts, ...]
     breakdown: tuple[CostLine, ...]
     accuracy: Accuracy | None
+    packing: PackingLine
     faults: FaultLine | None = None
     pareto: tuple[ParetoLine, ...] = ()
     timing: Timing = field(default_factory=Timing)
     reload: ReloadLine | None = None
     routes: RouteLine | None = None
     buffers: BufferLine | None = None
+    reprogram: ReprogramLine | None = None
 
     @property
     def stated(self) -> str:
@@ -92,6 +98,16 @@ class Report:
         lines = [Reason(unit=u, reason=r, remedy=m, decisions=tuple(d)) for (u, r, m), d in groups.items()]
         order = tuple(UNITS)
         return tuple(sorted(lines, key=lambda g: (order.index(g.unit), -len(g.decisions))))
+
+    @cached_property
+    def chip_words(self) -> Mapping[tuple[int, int], float]:
+        """(source, target) → words from chip to chip in one inference; the pair with the most first."""
+        words: dict[tuple[int, int], float] = {}
+        for link in self.links:
+            pair = (link.source.chip, link.target.chip)
+            if pair[0] != pair[1] and link.words > 0:
+                words[pair] = words.get(pair, 0.0) + link.words
+        return dict(sorted(words.items(), key=lambda item: (-item[1], item[0])))
 
     @cached_property
     def components(self) -> tuple[ComponentLine, ...]:
@@ -164,12 +180,14 @@ def summarise(program: Program, accuracy: object = None) -> Report:
         solvers=solvers,
         breakdown=program.mapping.costs.breakdown,
         accuracy=None if accuracy is None else _own(read_accuracy(accuracy), program),
+        packing=packing_line(program, tiles),
         faults=fault_line(program),
         pareto=pareto_lines(program.mapping.pareto, layers),
         timing=program.mapping.timing,
         reload=reload_line(program),
         routes=route_line(program),
         buffers=buffer_line(program),
+        reprogram=reprogram_line(program, sum(block.weights for tile in tiles for block in tile.blocks)),
     )
 
 
@@ -309,6 +327,7 @@ def _block(load: Load, matrix: MatrixFacts, layer: str) -> BlockLine:
         column_offset=load.column_offset,
         cells=cells,
         weights=round(cells * matrix.filled / matrix.weights),
+        scale_rows=load.scale_rows,
     )
 
 

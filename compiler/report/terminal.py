@@ -97,6 +97,8 @@ def report_text(report: Report) -> str:
         parts += [Text(), _components(report.components)]
     if len(report.energy_components) > 1:
         parts += [Text(), _energies(report)]
+    if report.chip_words:
+        parts += [Text(), _chip_links(report)]
     if report.accuracy is not None:
         parts += [Text(), accuracy_summary(report.accuracy, most_layers=len(report.accuracy.layers))]
     return as_text(Group(*parts))
@@ -123,10 +125,13 @@ def _totals(report: Report) -> RenderableType:
 def _total_lines(report: Report) -> Iterator[tuple[str, RenderableType]]:
     summary = report.summary
     yield "tiles", Text(_tiles_line(report))
+    yield "packing", Text(str(report.packing))
     if report.faults is not None:
         yield "faults", Text(str(report.faults))
     if report.reload is not None:
         yield "reload", Text(str(report.reload))
+    if report.reprogram is not None:
+        yield "to write", Text(str(report.reprogram))
     yield "utilisation", Text(f"{q.percent(summary.utilisation)} of their cells hold a weight")
     yield "weights", Text(f"{q.whole(summary.weights)}; {q.short(summary.macs)} multiplications an inference")
     yield "devices", Text(_devices_line(report))
@@ -144,6 +149,8 @@ def _total_lines(report: Report) -> Iterator[tuple[str, RenderableType]]:
         yield "rate", Text(_rates(summary))
     if report.stated:
         yield "stated", Text(f"{report.stated}, by the machine's publication; nothing here derives it")
+    if report.chip_words:
+        yield "between chips", Text(_between_chips(report))
     if summary.left_out:
         yield "not counted", _left_out(summary)
     for solver in report.solvers:
@@ -211,6 +218,22 @@ def _tiles_line(report: Report) -> str:
         of = f" in turn on the {q.whole(report.reload.tiles)}"
         return f"{q.whole(summary.tiles)}{of} of {chips}; this packing mode needs at least {least}"
     return f"{q.whole(summary.tiles)}{of} on {chips}; this packing mode needs at least {least}"
+
+
+def _between_chips(report: Report) -> str:
+    (source, target), most = next(iter(report.chip_words.items()))
+    total = q.short(sum(report.chip_words.values()))
+    return f"{total} words an inference, most from chip {source} to chip {target}: {q.short(most)}"
+
+
+def _chip_links(report: Report) -> RenderableType:
+    """The words of every pair of chips, the most first."""
+    table = Table(box=None, padding=(0, 1), header_style="dim", pad_edge=False)
+    table.add_column("from chip to chip")
+    table.add_column("words", justify="right", no_wrap=True)
+    for (source, target), words in report.chip_words.items():
+        table.add_row(f"{source} → {target}", q.short(words))
+    return Padding(table, (0, 0, 0, 2))
 
 
 def _devices_line(report: Report) -> str:

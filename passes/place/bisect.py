@@ -6,10 +6,12 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 import numpy as np
-from numpy.typing import NDArray
 
+from mho.passes.place.chip_limits import ChipLimits
+from mho.passes.place.matching import Mask
 from mho.passes.place.traffic import Floats, Indices, TileFlows, cut_words
 from mho.passes.solver import Budget, Problem, in_parallel, new_model, solve
+from mho.passes.watch import watch
 
 SWEEPS = 6
 """The most sweeps of exchanges over all pairs of chips that have traffic between them."""
@@ -38,49 +40,42 @@ class Pair:
         weights: words both ways among the members, symmetric.
         capacities: tiles that each of the chips takes.
         second: which members are on the second chip.
+        tied: which members stay where they are unless others move with them.
+        pinned: which members stay where they are.
+        apart: pairs of members that may not be on one side: [pairs, 2].
     """
 
     members: Indices
     sizes: Indices
     weights: Floats
     capacities: tuple[int, int]
-    second: NDArray[np.bool_]
+    second: Mask
+    tied: Mask
+    pinned: Mask
+    apart: Indices
 
     @property
     def cut(self) -> float:
         return float(self.weights[np.ix_(~self.second, self.second)].sum())
 
 
-@dataclass(frozen=True)
-class ChipLimits:
-    """What the chips take.
-
-    Attributes:
-        capacities: chip → tiles.
-        holds: whether a chip takes these units, whose tiles are no more than its capacity.
-    """
-
-    capacities: Indices
-    holds: Callable[[int, Indices], bool] = lambda chip, units: True
-
-
 def refine_pairs(
-    flows: TileFlows, sizes: Indices, chip_of: Indices, limits: ChipLimits, limit: Budget, seed: int
+    flows: TileFlows, chip_of: Indices, limits: ChipLimits, limit: Budget, seed: int
 ) -> tuple[Indices, float]:
     """The partition improved between pairs of chips, and a lower bound of its words where there are two chips.
 
     The words cut never grow; the bound is 0 where nothing is proved.
     """
-    chips = int(chip_of.max(initial=0)) + 1
+    chips = limits.chips
     for _ in range(SWEEPS):
         before = cut_words(flows, chip_of)
         pairs = _busy_pairs(flows, chip_of)[: max(PAIRS, PAIRS_A_CHIP * chips)]
-        chip_of, _ = _sweep(flows, sizes, chip_of, limits, pairs, exchange, limit)
-        if cut_words(flows, chip_of) >= (1 - WORTHWHILE) * before:
+        chip_of, _ = _sweep(flows, chip_of, limits, pairs, exchange, limit)
+        if watch().over() or cut_words(flows, chip_of) >= (1 - WORTHWHILE) * before:
             break
     pairs = _busy_pairs(flows, chip_of)[:BISECTIONS]
     share = limit.share(2 if chips == 2 else 4 * len(pairs))
-    chip_of, bounds = _sweep(flows, sizes, chip_of, limits, pairs, lambda pair: bisect(pair, share, seed), limit)
+    chip_of, bounds = _sweep(flows, chip_of, limits, pairs, lambda pair: bisect(pair, share, seed), limit)
     return chip_of, bounds[0] if chips == 2 and bounds else 0.0
 
 
@@ -96,20 +91,22 @@ def exchange(pair: Pair) -> tuple[Pair, float]:
     sizes = np.append(pair.sizes, np.zeros(2 * spare, np.int64))
     weights = np.pad(pair.weights, (0, 2 * spare))
     second = np.concatenate([pair.second, np.zeros(spare, bool), np.ones(spare, bool)])
+    tied = np.append(pair.tied, np.zeros(2 * spare, bool))
     least = 1e-6 * float(weights.sum())
     while True:
-        better, gain = _exchange_once(weights, sizes, second, pair.capacities)
+        better, gain = _exchange_once(weights, sizes, second, tied, pair.capacities)
         if gain <= least:
             return replace(pair, second=better[:units]), 0.0
         second = better
 
 
 def _exchange_once(
-    weights: Floats, sizes: Indices, second: NDArray[np.bool_], capacities: tuple[int, int]
-) -> tuple[NDArray[np.bool_], float]:
-    """One pass; a unit that was moved gains −∞ by another move."""
+    weights: Floats, sizes: Indices, second: Mask, tied: Mask, capacities: tuple[int, int]
+) -> tuple[Mask, float]:
+    """One pass; a unit that was moved, or is tied, gains −∞ by another move."""
     here, there = np.flatnonzero(~second), np.flatnonzero(second)
     across = np.where(second[:, None] != second[None, :], weights, -weights).sum(axis=1)
+    across[tied] = -np.inf
     gain_here, gain_there = across[here], across[there]
     between = 2 * weights[np.ix_(here, there)]
     twice_here, twice_there = 2 * weights[:, here], 2 * weights[:, there]
@@ -157,7 +154,11 @@ def bisect(pair: Pair, limit: Budget, seed: int) -> tuple[Pair, float]:
         apart.append(int(coarse[a, b]) * crosses)
     load = sum(int(size) * side for size, side in zip(pair.sizes, sides, strict=True))
     model.add_linear_constraint(load, int(pair.sizes.sum()) - pair.capacities[0], pair.capacities[1])
-    if pair.capacities[0] == pair.capacities[1]:  # the mirror image is as good
+    for a, b in pair.apart.tolist():
+        model.add_bool_xor(sides[a], sides[b])
+    for a in np.flatnonzero(pair.pinned).tolist():
+        model.add(sides[a] == int(pair.second[a]))
+    if pair.capacities[0] == pair.capacities[1] and not pair.pinned.any():  # the mirror image is as good
         model.add(sides[0] == int(pair.second[0]))
     for side, now in zip(sides, pair.second, strict=True):
         model.add_hint(side, bool(now))
@@ -172,7 +173,6 @@ def bisect(pair: Pair, limit: Budget, seed: int) -> tuple[Pair, float]:
 
 def _sweep(
     flows: TileFlows,
-    sizes: Indices,
     chip_of: Indices,
     limits: ChipLimits,
     waiting: list[tuple[int, int]],
@@ -182,17 +182,33 @@ def _sweep(
     """Improve pairs of chips once each, those without a chip in common side by side; with the bounds found."""
     chip_of, bounds = chip_of.copy(), []
     order = np.argsort(chip_of, kind="stable")
-    held = np.split(order, np.cumsum(np.bincount(chip_of))[:-1])
+    held = np.split(order, np.cumsum(np.bincount(chip_of, minlength=limits.chips))[:-1])
     while waiting:
+        if watch().over():
+            break
         together, waiting = _disjoint(waiting)
-        pairs = [_pair(flows, sizes, chips, held, limits) for chips in together]
+        pairs = [_pair(flows, chips, held, limits) for chips in together]
         for (first, second), (improved, bound) in zip(together, in_parallel(improve, pairs, limit), strict=True):
             bounds.append(bound)
             here, there = improved.members[~improved.second], improved.members[improved.second]
-            if limits.holds(first, here) and limits.holds(second, there):
+            if _allowed(flows, limits, chip_of, (first, here), (second, there)):
                 chip_of[here], chip_of[there] = first, second
                 held[first], held[second] = here, there
     return chip_of, bounds
+
+
+def _allowed(
+    flows: TileFlows, limits: ChipLimits, chip_of: Indices, one: tuple[int, Indices], other: tuple[int, Indices]
+) -> bool:
+    """Whether two chips take these units, and links do not become fuller beyond what they take."""
+    if not (limits.holds(*one) and limits.holds(*other)):
+        return False
+    if limits.link_words is None:
+        return True
+    tried = chip_of.copy()
+    for chip, units in (one, other):
+        tried[units] = chip
+    return limits.overload(flows, tried) <= limits.overload(flows, chip_of)
 
 
 def _disjoint(waiting: list[tuple[int, int]]) -> tuple[list[tuple[int, int]], list[tuple[int, int]]]:
@@ -220,9 +236,20 @@ def _busy_pairs(flows: TileFlows, chip_of: Indices) -> list[tuple[int, int]]:
     return [(int(p) // chips, int(p) % chips) for p in pairs[np.argsort(-words, kind="stable")]]
 
 
-def _pair(flows: TileFlows, sizes: Indices, chips: tuple[int, int], held: list[Indices], limits: ChipLimits) -> Pair:
+def _pair(flows: TileFlows, chips: tuple[int, int], held: list[Indices], limits: ChipLimits) -> Pair:
     first, second = chips
     members = np.sort(np.concatenate([held[first], held[second]]))
     weights = flows.among(members).symmetric(len(members))
     capacities = int(limits.capacities[first]), int(limits.capacities[second])
-    return Pair(members, sizes[members], weights, capacities, np.isin(members, held[second]))
+    units = limits.units
+    both = np.isin(units.apart, members).all(axis=1)
+    return Pair(
+        members=members,
+        sizes=units.sizes[members],
+        weights=weights,
+        capacities=capacities,
+        second=np.isin(members, held[second]),
+        tied=limits.tied(members),
+        pinned=units.pinned[members] >= 0,
+        apart=np.searchsorted(members, units.apart[both]),
+    )

@@ -10,6 +10,7 @@ import numpy as np
 from mho.passes.place.matching import Matching
 from mho.passes.place.room import Room, tightest_first
 from mho.passes.place.traffic import Indices
+from mho.passes.place.units import members_of
 
 
 @dataclass(frozen=True)
@@ -36,7 +37,7 @@ def fill_fewest(room: Room, unit_of: Indices, least: int, most: int | None) -> F
     """
     chips, live = 0, 0
     while (chips < least or live < len(unit_of)) and chips != most:
-        live += room.live(chips) if chips in room.faults.barred else len(room.sites)
+        live += room.live(chips) if chips in room.marked else len(room.sites)
         chips += 1
     short, step = chips - 1, 1
     filling = fill_chips(room, unit_of, chips)
@@ -130,9 +131,3 @@ def _moved(room: Room, unit_of: Indices, filling: Filling, matchings: list[Match
     for tile, site in whole.site_of.items():
         chip_of[unit_of[tile]] = site // size
     return Filling(filling.chips, chip_of)
-
-
-def members_of(unit_of: Indices) -> list[Indices]:
-    """Unit → its tiles."""
-    order = np.argsort(unit_of, kind="stable")
-    return np.split(order, np.cumsum(np.bincount(unit_of))[:-1]) if len(unit_of) else []

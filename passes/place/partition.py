@@ -2,27 +2,37 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Annotated
 
 import numpy as np
-from numpy.typing import NDArray
+from pydantic import Field
 
 from mho.passes.levels.plan import Partition, Ranged
 from mho.passes.levels.tiling import Tiling
-from mho.passes.place.bisect import ChipLimits, refine_pairs
-from mho.passes.place.fill_chips import Filling, fill_fewest, fill_near, members_of
+from mho.passes.place.ask_room import AskedRoom
+from mho.passes.place.assign_chips import Assigned, assign_chips
+from mho.passes.place.chip_limits import ChipLimits
+from mho.passes.place.cut_bounds import cut_bound
+from mho.passes.place.cut_in_order import cut_in_order
+from mho.passes.place.demanded import Asked
+from mho.passes.place.digital_cells import with_cells
+from mho.passes.place.fill_chips import Filling, fill_fewest, fill_near
 from mho.passes.place.misfit import Knob, misfit
 from mho.passes.place.room import Room, chip_sites, no_site, spare_lines, survivors
-from mho.passes.place.traffic import Floats, Indices, TileFlows, cut_words, tile_flows, tiles_of_blocks
+from mho.passes.place.search_chips import search_chips
+from mho.passes.place.traffic import Indices, TileFlows, cut_words, tile_flows, tiles_of_blocks
+from mho.passes.place.units import Units, contract, converter_units, pack_units
 from mho.passes.reload.pages import chips_in_order
 from mho.passes.solver import Effort, budget
+from mho.runtime.products import steady_products
 from mho.targets.errors import FitError, plain
 from mho.targets.program import SolverFacts
 from mho.targets.steps import layers
 from mho.targets.target import Count
 
-LARGEST_SPECTRUM = 2000
-"""The bound needs all eigenvalues of a matrix of this side (about a second); beyond it the bound is 0."""
+Words = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 
 KNOBS = "pack several blocks into a tile (--pack sequential) or use fewer replicas (--replicate 1)."
 
@@ -33,17 +43,20 @@ class PartitionChips:
 
     Tiles that add their charge before one converter stay together. A contiguous cut in the order of the layers,
     the best of its kind, is improved between pairs of chips. Where a fault map takes lines or tiles away, every chip
-    gets only tiles that find a site of their own there, and chips keep the numbers that they have in the map.
+    gets only tiles that find a site of their own there, and chips keep the numbers that they have in the map. What is
+    asked of where tiles stand holds, or is refused.
 
     Attributes:
         chips: the most chips to use; None is as many as needed, even if no system of so many was published.
         tiles: the most tiles to use in all; None is no limit.
+        link_words: the most words from one chip to another in one inference; None is no limit.
     """
 
     chips: Count | None = None
     tiles: Count | None = None
     effort: Effort = "normal"
     seed: int = 0
+    link_words: Words | None = None
 
     def run(self, ranged: Ranged) -> Partition:
         """Assign the chips.
@@ -54,37 +67,123 @@ class PartitionChips:
         if ranged.reload is not None:
             return chips_in_order(ranged)
         tiling = ranged.tiling
-        unit_of = converter_units(tiling)
-        sizes = np.bincount(unit_of)
+        units = Asked(tiling).units
+        flows = tile_flows(tiling)
+        limits, start = self._begin(tiling, units, contract(flows, units.unit_of))
+        limits = replace(limits, link_words=self.link_words)
+        return self._improved(ranged, flows, limits, start)
+
+    def _begin(self, tiling: Tiling, units: Units, between: TileFlows) -> tuple[ChipLimits, Indices]:
+        """The fewest chips that hold all units as is asked, and a first chip for every unit.
+
+        Raises:
+            FitError: the chips that are allowed hold the units in no way, or in none that was found.
+        """
         capacity = tiling.target.mesh.tiles or max(len(tiling.tiles), 1)
-        packed = pack_units(sizes, capacity)
-        self._check(tiling, capacity, int(sizes.max(initial=0)), int(packed.max(initial=-1)) + 1)
-        chips = int(packed.max(initial=0)) + 1
-        limits = ChipLimits(np.full(chips, capacity))
-        alike = tiling.target.mesh.tiles is None or not any(chip < chips for chip in tiling.faults.barred)
-        room = None if alike else _room(tiling)
-        if room is not None:
-            filling = self._filled(tiling, room, unit_of, chips)
-            chips, packed, limits = filling.chips, filling.chip_of, _limits(room, unit_of, filling.chips)
+        problems = tuple(AskedRoom(tiling, self.chips).problems())
+        if problems:
+            raise FitError(problems)
+        packed = pack_units(units.sizes, capacity)
+        chips = max(int(packed.max(initial=0)), int(units.pinned.max(initial=0))) + 1
+        self._check(tiling, capacity, int(units.sizes.max(initial=0)), int(packed.max(initial=-1)) + 1)
+        room = None if tiling.target.mesh.tiles is None else _room(tiling)
+        if not units.free:
+            marked = max(room.marked, default=-1) + 1 if room is not None else 0
+            return self._begin_as_asked(
+                units, between, lambda chips: _limits(room, units, chips, capacity), chips, chips + marked
+            )
+        if room is None or not any(chip < chips for chip in room.marked):
+            room = None
+        else:
+            filling = self._filled(tiling, room, units.unit_of, chips)
+            chips, packed = filling.chips, filling.chip_of
+        limits = _limits(room, units, chips, capacity)
+        if chips == 1:
+            return limits, packed
+        found = cut_in_order(between, units, limits.capacities) if room is None else _cut_around(between, limits, room)
+        start = packed if found is None else found
+        return self._with_cells(tiling, limits, between, start)
+
+    def _with_cells(
+        self, tiling: Tiling, limits: ChipLimits, between: TileFlows, start: Indices
+    ) -> tuple[ChipLimits, Indices]:
+        """The same with no more recurrent cells on a chip than it has digital units for, where that is possible.
+
+        Cells take turns where there are more of them than units on all chips; then every chip has its share.
+        """
+        limited = with_cells(tiling, limits)
+        if limited is limits or limited.allow(start):
+            return limited, start
+        assigned = assign_chips(between, limited, budget(self.effort), self.seed).chip_of
+        return (limits, start) if assigned is None else (limited, assigned)
+
+    def _begin_as_asked(
+        self, units: Units, between: TileFlows, limits_of: Callable[[int], ChipLimits], least: int, sound: int
+    ) -> tuple[ChipLimits, Indices]:
+        """The same where units are pinned or kept apart, from `least` chips on; `sound` chips hold what is free.
+
+        Raises:
+            FitError: as `_begin`.
+        """
+        enough = sound + int(units.pinned.max(initial=-1)) + 1 + len(units.strangers)
+        proved, needed = True, None
+        for chips in range(least, enough + 1):
+            limits = limits_of(chips)
+            found = self._as_asked(between, limits)
+            allowed = self.chips is None or chips <= self.chips
+            if found.chip_of is None:
+                proved &= found.impossible or not allowed
+            elif allowed:
+                return limits, found.chip_of
+            else:
+                needed = chips
+                break
+        more = f"; {needed} chips would do. Allow more chips (--chips {needed}), or ask" if needed else ". Ask"
+        raise FitError(
+            f"{'There is no way' if proved else 'No way was found'} to put the tiles on "
+            f"{_count(self.chips or enough, 'chip')} so that all that is pinned, kept apart or kept together is where "
+            f"it has to be{more} for less (constrain, --pin, --apart, --together)."
+        )
+
+    def _as_asked(self, between: TileFlows, limits: ChipLimits) -> Assigned:
+        """A first chip for every unit, on this number of chips."""
+        units = limits.units
+        if int(limits.capacities.sum()) < len(units.unit_of):
+            return Assigned(None, impossible=True)
+        pinned = bool((units.pinned >= 0).all())
+        found = units.pinned if pinned else cut_in_order(between, units, limits.capacities)
+        if found is not None and limits.allow(found):
+            return Assigned(found)
+        return assign_chips(between, limits, budget(self.effort), self.seed)
+
+    def _improved(self, ranged: Ranged, flows: TileFlows, limits: ChipLimits, start: Indices) -> Partition:
+        """The start with fewer words from chip to chip."""
+        tiling, units, chips, limit = ranged.tiling, limits.units, limits.chips, budget(self.effort)
         if chips == 1:
             facts = SolverFacts(search="partition", status="OPTIMAL", objective=0.0, bound=0.0)
-            return Partition(ranged, 1, (0,) * len(tiling.tiles), (facts,))
-        flows = tile_flows(tiling)
-        between = contract(flows, unit_of)
-        start = (
-            cut_in_order(between, sizes, limits.capacities)
-            if room is None
-            else _cut_around(between, sizes, limits, room, unit_of)
-        )
-        start = packed if start is None else start
-        chip_of, proved = refine_pairs(between, sizes, start, limits, budget(self.effort), self.seed)
-        cut = cut_words(between, chip_of)
-        bound = min(cut, max(proved, spectral_bound(flows, len(tiling.tiles), capacity)))
+            return Partition(ranged, 1, (0,) * len(units.unit_of), (facts,))
+        between = contract(flows, units.unit_of)
+        with steady_products():
+            chip_of, proved = search_chips(between, start, limits, limit, self.seed)
+            cut = cut_words(between, chip_of)
+            if proved < cut:
+                proved = max(proved, cut_bound(flows, limits, chip_of, limit.seconds))
+        self._check_links(tiling, limits, between, chip_of)
+        bound = min(cut, proved)
         facts = SolverFacts(
             search="partition", status="OPTIMAL" if cut <= bound else "FEASIBLE", objective=cut, bound=bound
         )
-        numbered = in_order(chip_of) if room is None else chip_of
-        return Partition(ranged, chips, tuple(numbered[unit_of].tolist()), (facts,))
+        numbered = in_order(chip_of) if units.free and limits.alike else chip_of
+        return Partition(ranged, chips, tuple(numbered[units.unit_of].tolist()), (facts,))
+
+    def _check_links(self, tiling: Tiling, limits: ChipLimits, between: TileFlows, chip_of: Indices) -> None:
+        over = limits.overload(between, chip_of)
+        if over > 0:
+            raise FitError(
+                f"partition.link_words = {self.link_words:g}: no partition over {_count(limits.chips, 'chip')} of "
+                f"{plain(tiling.target.name)} was found in which so few words go from any chip to another; the best "
+                f"has {over:g} words too many in all. Allow more words, or use fewer copies or larger chips."
+            )
 
     def _filled(self, tiling: Tiling, room: Room, unit_of: Indices, least: int) -> Filling:
         """A chip for every unit, on the chips that the map names first.
@@ -153,45 +252,24 @@ def _room(tiling: Tiling) -> Room:
     return Room.of(tiling, chip_sites(mesh, mesh.grid(mesh.tiles or 0)))
 
 
-def _cut_around(flows: TileFlows, sizes: Indices, limits: ChipLimits, room: Room, unit_of: Indices) -> Indices | None:
+def _cut_around(flows: TileFlows, limits: ChipLimits, room: Room) -> Indices | None:
     """A cut in the order of the layers over the chips that take any tile, tiles that find no site there moved on."""
     chips = np.flatnonzero(limits.capacities)
-    cut = cut_in_order(flows, sizes, limits.capacities[chips])
+    cut = cut_in_order(flows, limits.units, limits.capacities[chips])
     if cut is None:
         return None
-    filling = fill_near(room, unit_of, len(limits.capacities), chips[cut])
+    filling = fill_near(room, limits.units.unit_of, limits.chips, chips[cut])
     return None if len(filling.left) else filling.chip_of
 
 
-def _limits(room: Room, unit_of: Indices, chips: int) -> ChipLimits:
-    members = members_of(unit_of)
+def _limits(room: Room | None, units: Units, chips: int, capacity: int) -> ChipLimits:
+    if room is None:
+        return ChipLimits(units, np.full(chips, capacity))
 
-    def holds(chip: int, units: Indices) -> bool:
-        return room.holds(chip, np.concatenate([members[unit] for unit in units]) if len(units) else units)
+    def fits(chip: int, held: Indices) -> bool:
+        return room.holds(chip, np.concatenate([units.members[unit] for unit in held]) if len(held) else held)
 
-    return ChipLimits(np.array([room.live(chip) for chip in range(chips)]), holds)
-
-
-def converter_units(tiling: Tiling) -> Indices:
-    """Tile → unit; tiles whose blocks share a converter are one unit. Units are numbered in the layers' order."""
-    tile_of = tiles_of_blocks(tiling)
-    root = np.arange(len(tiling.tiles))
-    first: dict[object, int] = {}
-    for block in tiling.blocks:
-        tile = int(tile_of[block.number])
-        other = first.setdefault((block.matrix, block.replica, block.columns, block.converter), tile)
-        if root[tile] != root[other]:
-            root[root == root[tile]] = root[other]
-    used = {layer.matrix: i for i, layer in reversed(list(enumerate(layers(tiling.calibrated.network.steps))))}
-    rank = np.full((len(tiling.tiles), 2), np.iinfo(np.int64).max)
-    for block in reversed(tiling.blocks):
-        unit = root[tile_of[block.number]]
-        rank[unit] = min(tuple(rank[unit].tolist()), (used.get(block.matrix, len(used)), block.number))
-    names = np.unique(root)
-    order = names[np.lexsort((names, rank[names, 1], rank[names, 0]))]
-    number = np.zeros(len(tiling.tiles), np.int64)
-    number[order] = np.arange(len(order))
-    return number[root]
+    return ChipLimits(units, np.array([room.live(chip) for chip in range(chips)]), fits, alike=False)
 
 
 def in_order(chip_of: Indices) -> Indices:
@@ -202,104 +280,15 @@ def in_order(chip_of: Indices) -> Indices:
     return number[chip_of]
 
 
-def contract(flows: TileFlows, unit_of: Indices) -> TileFlows:
-    """The flows between units."""
-    return TileFlows.merge([TileFlows(unit_of[flows.source], unit_of[flows.target], flows.words)])
-
-
-def pack_units(sizes: Indices, capacity: int) -> Indices:
-    """Unit → chip by first fit, the largest first: the fewest chips where all sizes are equal."""
-    room: list[int] = []
-    chip_of = np.zeros(len(sizes), np.int64)
-    chip = last = 0
-    for unit in np.argsort(-sizes, kind="stable").tolist():
-        size = int(sizes[unit])
-        if size != last:  # chips without room for this size have none for the next one of it
-            chip, last = 0, size
-        while chip < len(room) and room[chip] < size:
-            chip += 1
-        if chip == len(room):
-            room.append(capacity)
-        room[chip] -= size
-        chip_of[unit] = chip
-    return chip_of
-
-
-def cut_in_order(flows: TileFlows, sizes: Indices, capacities: Indices) -> Indices | None:
-    """The cut of the units into runs on the first chips, in order, that cuts the fewest words; None where none fits.
-
-    kept[i] is the most words that stay inside runs over the units from i on, for a number of runs that grows by
-    one in each round. A round looks only at the units that can begin a run there: those behind them fill no more
-    than the chips left, and those before them no more than the other chips.
-
-    Args:
-        capacities: tiles of each chip, at least one.
-    """
-    units, chips = len(sizes), len(capacities)
-    span = min(int(capacities.max(initial=0)), units)
-    inside = _words_inside(flows, units, span)
-    start = np.concatenate([[0], np.cumsum(sizes)])
-    after = np.minimum(np.arange(units)[:, None] + np.arange(1, span + 1), units)
-    filled = start[after] - start[:-1, None]
-    runs = after > np.arange(units)[:, None] + np.arange(span)
-    kept = np.full(units + 1, -np.inf)
-    kept[units] = 0.0
-    choices: list[tuple[int, Indices]] = []
-    before = slice(0, 0)
-    for left in range(1, chips + 1):
-        first = int(np.searchsorted(start, start[-1] - capacities[chips - left :].sum()))
-        last = int(np.searchsorted(start, capacities[: chips - left].sum(), side="right"))
-        here = slice(first, min(last, units))
-        fits = runs[here] & (filled[here] <= capacities[chips - left])
-        gain = np.where(fits, inside[here] + kept[after[here]], -np.inf)
-        choice = gain.argmax(axis=1)
-        kept[before] = -np.inf
-        kept[here] = gain[np.arange(len(choice)), choice]
-        choices.append((first, choice))
-        before = here
-    return _cut(choices, units) if np.isfinite(kept[0]) else None
-
-
-def _cut(choices: list[tuple[int, Indices]], units: int) -> Indices:
-    """Unit → chip, from the choices of the rounds: the first unit looked at, and how many more its run has."""
-    chip_of = np.zeros(units, np.int64)
-    unit = 0
-    for chip, (first, choice) in enumerate(reversed(choices)):
-        end = unit + int(choice[unit - first]) + 1 if unit < units else units
-        chip_of[unit:end] = chip
-        unit = end
-    return chip_of
-
-
-def spectral_bound(flows: TileFlows, tiles: int, capacity: int) -> float:
-    """No cut into parts of at most `capacity` tiles is lighter.
-
-    Half the sum of the Laplacian's smallest eigenvalues times the parts' sizes, the largest part first
-    (Donath and Hoffman, IBM J. Res. Dev. 17(5), 1973); sizes as unequal as allowed give the least. Six digits are
-    kept, because eigenvalues differ between machines in the last ones.
-    """
-    if not 0 < tiles <= LARGEST_SPECTRUM:
-        return 0.0
-    weights = flows.symmetric(tiles)
-    eigenvalues = np.linalg.eigvalsh(np.diag(weights.sum(axis=1)) - weights)
-    eigenvalues = np.maximum(eigenvalues - 1e-12 * eigenvalues[-1:], 0.0)
-    parts = -(-tiles // capacity)
-    part_sizes = np.full(parts, capacity)
-    part_sizes[-1] = tiles - capacity * (parts - 1)
-    bound = max(0.0, float(eigenvalues[:parts] @ part_sizes) / 2)
-    return float(f"{bound * (1 - 1e-6):.6g}") * (1 - 1e-6)
-
-
-def _words_inside(flows: TileFlows, units: int, span: int) -> Floats:
-    """[i, k]: the words among the units i … i + k."""
-    low, high = np.minimum(flows.source, flows.target), np.maximum(flows.source, flows.target)
-    near = high - low < span
-    inside: NDArray[np.float64] = np.zeros((units, span))
-    np.add.at(inside, (low[near], high[near] - low[near]), flows.words[near])
-    inside = np.cumsum(inside, axis=1)
-    for i in range(units - 2, -1, -1):
-        inside[i, 1:] += inside[i + 1, :-1]
-    return inside
+def _heaviest(tiling: Tiling) -> str:
+    tile_of = tiles_of_blocks(tiling)
+    held: dict[str, set[int]] = {}
+    for block in tiling.blocks:
+        held.setdefault(block.matrix, set()).add(int(tile_of[block.number]))
+    names = {layer.matrix: layer.name for layer in reversed(layers(tiling.calibrated.network.steps))}
+    ranked = sorted(held.items(), key=lambda item: -len(item[1]))[:3]
+    listed = ", ".join(f"{plain(names.get(matrix, matrix))} ({len(tiles)})" for matrix, tiles in ranked)
+    return f"Most tiles go to {listed}."
 
 
 def _count(number: int, noun: str) -> str:

@@ -14,9 +14,11 @@ from mho.passes.levels.tiling import Tiling
 from mho.passes.place.assignment import Assignment, Qap, solve_qaps
 from mho.passes.place.few import FEW, place_few
 from mho.passes.place.matching import Mask, Matching
-from mho.passes.place.partition import KNOBS, converter_units
+from mho.passes.place.partition import KNOBS
+from mho.passes.place.place_regions import place_in_regions
 from mho.passes.place.room import Room, chip_sites, no_site, smaller_tiles, survivors
 from mho.passes.place.traffic import Floats, Indices, TileFlows, tile_flows
+from mho.passes.place.units import converter_units
 from mho.passes.place.windows import improve
 from mho.passes.reload.pages import sites_in_order
 from mho.passes.solver import Budget, Effort, budget
@@ -25,7 +27,7 @@ from mho.targets.isa import Site
 from mho.targets.program import SolverFacts
 
 LARGEST_SEARCH = 1500
-"""On a chip with more sites the tiles stay in the order of the layers along a snake, and nothing is proved."""
+"""A chip with more sites is divided into regions; around faults its tiles stay along a snake, and nothing is proved."""
 
 ENTRIES_A_SECOND = 1.5e8
 """Entries of the matrices of exchanges that a core looks at in about a second; one iteration costs 20,000 more."""
@@ -74,14 +76,25 @@ class PlaceCores:
         flows = tile_flows(tiling)
         masks = allowed_sites(tiling, sites, members)
         outer = ways_out(flows, chip_of, members, sites)
-        inner = [flows.among(tiles).symmetric(len(tiles)) / 2 for tiles in members]
-        qaps = [Qap(*each) for each in zip(inner, outer, masks, strict=True)]
-        answers = place_chips(qaps, sites, budget(self.effort), self.seed)
+        if len(sites) > LARGEST_SEARCH and not any(mask is not None for mask in masks):
+            answers = self._in_regions([flows.among(tiles) for tiles in members], members, outer, sites)
+        else:
+            inner = [flows.among(tiles).symmetric(len(tiles)) / 2 for tiles in members]
+            qaps = [Qap(*each) for each in zip(inner, outer, masks, strict=True)]
+            answers = place_chips(qaps, sites, budget(self.effort), self.seed)
         site_of: list[Site] = [Site(0, 0, 0)] * len(chip_of)
         for chip, (tiles, answer) in enumerate(zip(members, answers, strict=True)):
             for tile, site in zip(tiles.tolist(), answer.site_of.tolist(), strict=True):
                 site_of[tile] = Site(chip, *(int(c) for c in sites[site]))
         return Placement(partition, grid, tuple(site_of), (_facts(answers),))
+
+    def _in_regions(
+        self, flows: list[TileFlows], members: list[Indices], outer: list[Floats | None], sites: Indices
+    ) -> list[Assignment]:
+        """On chips with too many sites for one search."""
+        share = budget(self.effort).share(len(members))
+        chips = zip(flows, members, outer, strict=True)
+        return [place_in_regions(flow, sites, len(tiles), share, self.seed, alone) for flow, tiles, alone in chips]
 
 
 def grid_for(tiling: Tiling, members: list[Indices]) -> tuple[int, int]:
@@ -93,16 +106,20 @@ def grid_for(tiling: Tiling, members: list[Indices]) -> tuple[int, int]:
     Raises:
         FitError: the grid has a size of its own, and what a fault map leaves of the one chip does not hold the tiles.
     """
-    mesh, barred = tiling.target.mesh, tiling.faults.barred
+    mesh, barred, demands = tiling.target.mesh, tiling.faults.barred, tiling.demands
     count = max((len(tiles) for tiles in members), default=1)
-    if mesh.tiles is not None or not barred:
+    if mesh.tiles is not None or not (barred or demands.any):
         return mesh.grid(count)
 
     def holds(sites: int) -> bool:
-        room = Room.of(tiling, chip_sites(mesh, mesh.grid(sites)))
-        return all(room.holds(chip, tiles) for chip, tiles in enumerate(members))
+        width, height = mesh.grid(sites)
+        room = Room.of(tiling, chip_sites(mesh, (width, height)))
+        inside = all(core.x < width and core.y < height for core in demands.cores)
+        return inside and all(room.holds(chip, tiles) for chip, tiles in enumerate(members))
 
-    counts = range(count, count + sum(map(len, barred.values())) + 1)
+    far = max((max(core.x, core.y) + 1 for core in demands.cores), default=0)
+    taken = sum(map(len, barred.values())) + len(demands.forbidden)
+    counts = range(count, max(count + taken, far * far) + 1)
     least = bisect_left(counts, True, key=holds)
     if least == len(counts):
         room = Room.of(tiling, chip_sites(mesh, mesh.grid(count)))
@@ -113,7 +130,7 @@ def grid_for(tiling: Tiling, members: list[Indices]) -> tuple[int, int]:
 
 def allowed_sites(tiling: Tiling, sites: Indices, members: list[Indices]) -> list[Mask | None]:
     """Which tiles of a chip may stand where, one mask [tiles, sites] a chip; None where every site will do."""
-    if not tiling.faults.barred:
+    if not tiling.faults.barred and not tiling.demands.any:
         return [None] * len(members)
     room = Room.of(tiling, sites)
     return [room.allowed(chip, tiles) for chip, tiles in enumerate(members)]
@@ -140,9 +157,20 @@ def place_chips(qaps: list[Qap], sites: Indices, limit: Budget, seed: int) -> li
     Args:
         qaps: one a chip, with symmetric flows.
     """
-    few = [place_few(q.flow, sites, q.allowed) if 0 < len(q) <= FEW and q.alone is None else None for q in qaps]
-    found = iter(_search([q for q, done in zip(qaps, few, strict=True) if done is None], sites, limit, seed))
-    return [next(found) if done is None else done for done in few]
+    done = [_without_search(qap, sites) for qap in qaps]
+    found = iter(_search([q for q, answer in zip(qaps, done, strict=True) if answer is None], sites, limit, seed))
+    return [next(found) if answer is None else answer for answer in done]
+
+
+def _without_search(qap: Qap, sites: Indices) -> Assignment | None:
+    """The best placement where every tile has one site to go to, or where there are few tiles; None elsewhere."""
+    if qap.allowed is not None and (qap.allowed.sum(axis=1) == 1).all():
+        site_of = qap.allowed.argmax(axis=1)
+        at = sites[site_of].astype(np.float64)
+        alone = 0.0 if qap.alone is None else float(qap.alone[np.arange(len(site_of)), site_of].sum())
+        cost = float((qap.flow * np.abs(at[:, None] - at[None]).sum(axis=2)).sum()) + alone
+        return Assignment(site_of, cost, cost)
+    return place_few(qap.flow, sites, qap.allowed) if 0 < len(qap) <= FEW and qap.alone is None else None
 
 
 def _search(qaps: list[Qap], sites: Indices, limit: Budget, seed: int) -> list[Assignment]:

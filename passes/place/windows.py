@@ -19,6 +19,7 @@ import numpy as np
 from mho.passes.place.assignment import Assignment, Qap
 from mho.passes.place.traffic import Floats, Indices
 from mho.passes.solver import Budget, Problem, in_parallel, new_model, solve
+from mho.passes.watch import watch
 
 OPEN = 9
 """Sites of a window: so many can often be proved."""
@@ -84,7 +85,7 @@ def improve(qaps: list[Qap], sites: Indices, begin: list[Assignment], limit: Bud
         each = A_SOLVE * turn
         most = A_ROUND if limit.wall else min(A_ROUND, int(left / each + 1e-9))
         poor = [chip for chip, found in enumerate(best) if found.cost * PROVED > found.bound]
-        if not poor or most < 1 or (limit.wall and monotonic() >= until):
+        if watch().over() or not poor or most < 1 or (limit.wall and monotonic() >= until):
             break
         poor.sort(key=lambda chip: -best[chip].cost)
         lists = [_openings(chip, qaps[chip], distance, best[chip].site_of, asked) for chip in poor]
@@ -94,6 +95,7 @@ def improve(qaps: list[Qap], sites: Indices, begin: list[Assignment], limit: Bud
         for (chip, _), window, answer in zip(jobs, windows, answers, strict=True):
             best[chip] = _take(best[chip], window, answer, distance)
         left -= each * len(jobs)
+        watch().found(sum(a.cost for a in best), sum(a.bound for a in best))
     return best
 
 

@@ -54,7 +54,8 @@ class ReloadTiles:
             chips, tiles: the most that may be used; see `Bench.of`.
 
         Raises:
-            OptionError: a mode without leave to reload, or a machine whose number of tiles nobody knows.
+            OptionError: a mode without leave to reload, a machine whose number of tiles nobody knows, or demands of where
+                tiles stand that take turns.
             FitError: tiles add their charge before one converter, so that they must be there together.
         """
         if not self.allow:
@@ -65,6 +66,7 @@ class ReloadTiles:
         bench = Bench.of(tiling, chips, tiles)
         if bench.holds(tiling):
             return ranged
+        _refuse_demands(tiling, bench)
         sites = bench.sound(tiling.faults)
         _refuse_unmovable(tiling, len(sites))
         reload, proof = reloaded(tiling, sites, self.mode or "alternate", self.inferences or DEFAULT_INFERENCES)
@@ -100,10 +102,16 @@ class Bench:
         a_chip = chip_sites(mesh, mesh.grid(mesh.tiles or tiles or 1))
         return Bench(chips or mesh.chips or (1 if tiles is None else -(-tiles // len(a_chip))), a_chip, tiles)
 
+    @property
+    def room(self) -> int:
+        """Tiles that may be used, faults aside."""
+        sites = self.chips * len(self.a_chip)
+        return sites if self.most is None else min(sites, self.most)
+
     def holds(self, tiling: Tiling) -> bool:
         """Whether each tile has a site of its own, around the fault map."""
-        count, sites = len(tiling.tiles), self.chips * len(self.a_chip)
-        if count > (sites if self.most is None else min(sites, self.most)):
+        count = len(tiling.tiles)
+        if count > self.room:
             return False
         room = Room.of(tiling, self.a_chip)
         return not tiling.faults.barred or not len(fill_chips(room, np.arange(count), self.chips).left)
@@ -182,6 +190,15 @@ def _together(tiling: Tiling) -> int:
     """The most tiles that add their charge before one converter."""
     tile_of = {seat.block: tile for tile, seats in enumerate(tiling.tiles) for seat in seats}
     return max((len({tile_of[b.number] for b in group}) for group in converter_groups(tiling.blocks)), default=1)
+
+
+def _refuse_demands(tiling: Tiling, bench: Bench) -> None:
+    if tiling.demands.any:
+        raise OptionError(
+            f"--allow-reload: {len(tiling.tiles):,} tiles take turns on {bench.room:,}, so none has a place of its own and "
+            "nothing can be pinned, kept apart or together, forbidden, or put where a file or an old program has it: "
+            "give more chips (--chips), or ask for less"
+        )
 
 
 def _refuse_unmovable(tiling: Tiling, sites: int) -> None:

@@ -119,7 +119,7 @@ class CopiesSearch:
     @property
     def takes_turns(self) -> bool:
         """Whether blocks of a tile may fire one after the other."""
-        return self.pack.mode == "sequential"
+        return self.pack.rule(self.single.target) == "sequential"
 
     @cached_property
     def _dense(self) -> Tiling:

@@ -91,7 +91,7 @@ def best_choice(kinds: tuple[Kind, ...], sensitive: Sequence[str], room: Room, e
         model.add_hint(variable, value)
     for search, objective in _objectives(counts, sensitive):
         model.minimize(objective)
-        solution = solve(Problem(model, counts.flat), budget(effort).share(SHARE), seed)
+        solution = solve(Problem(model, counts.flat), budget(effort).share(SHARE), seed, whole=True)
         facts.append(_facts(search, solution))
         if not solution.values:
             break

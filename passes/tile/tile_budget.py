@@ -9,8 +9,8 @@ import numpy as np
 
 from mho.passes.levels.tiling import Tiling
 from mho.passes.place.fill_chips import fill_fewest
-from mho.passes.place.partition import converter_units, pack_units
 from mho.passes.place.room import Room, chip_sites
+from mho.passes.place.units import converter_units, pack_units
 from mho.targets.errors import OptionError, plain
 from mho.targets.faults import FaultMap
 

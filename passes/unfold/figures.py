@@ -27,7 +27,7 @@ class Bench:
 
     @property
     def packing(self) -> Mode:
-        return self.pack.mode
+        return self.pack.rule(self.target)
 
     def tiles(self, network: Network) -> int:
         """Tiles that all layers of a network need together."""

@@ -62,6 +62,15 @@ def compile_digits(*flags: object) -> tuple[object, ...]:
     return ("compile", MODEL, "-t", "hermes64", "--data", CALIBRATION, *flags)
 
 
+def test_a_regime_that_the_machine_does_not_allow(fail: Strict, tmp_path: Path) -> None:
+    path = tmp_path / "pipelined.toml"
+    path.write_text(
+        'title = "t"\n[crossbar]\nrows = 256\ncolumns = 256\nweight_scale = "column"\npacking = ["pipelined"]\n'
+    )
+    (sentence,) = fail(2, "compile", MODEL, "-t", path, "--data", CALIBRATION, "--pack", "sequential")
+    assert "pack.mode (--pack) = sequential" in sentence and "give --pack pipelined or --pack none" in sentence
+
+
 def test_a_model_that_is_none(fail: Strict, tmp_path: Path) -> None:
     (tmp_path / "notes.txt").write_text("not a network")
     for path in (tmp_path / "notes.txt", tmp_path / "missing.onnx", tmp_path, Path(TEST)):

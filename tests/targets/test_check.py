@@ -12,6 +12,7 @@ from mho.targets.check import check_program
 from mho.targets.check_tiles import weights_inside
 from mho.targets.program import MatrixFacts, ParetoPoint, Program
 from mho.targets.steps import Analog, Body, Branch, Digital, Loop, Scan, Step
+from mho.targets.target import Regime
 from mho.targets.text import parse_program, print_program
 from tests.programs import tiny_program
 
@@ -49,6 +50,29 @@ def test_pareto_points_are_in_order_and_of_known_matrices() -> None:
     for pair in ((two, one), (one, replace(two, mvms=4.0)), (replace(one, tiles=3), two)):
         assert re.search("comes after that of ., which it does not follow", problems(*pair)[0])
     assert problems(one, replace(two, copies={"v": 2})) == ("the Pareto point of 2 tiles copies the unknown matrix v",)
+
+
+@pytest.mark.parametrize(
+    ("packing", "offset", "problems"),
+    [
+        (None, (4, 0), ()),
+        (("pipelined",), (4, 3), ()),
+        (("sequential", "pipelined"), (4, 0), ()),
+        (("pipelined",), (4, 0), ("core 0:0,0: blocks share rows or columns, which this machine does not allow",)),
+        ((), (4, 3), ("core 0:0,0: 2 blocks; a block has its tile alone on this machine",)),
+    ],
+)
+def test_blocks_share_a_tile_as_the_machine_allows(
+    packing: tuple[Regime, ...] | None, offset: tuple[int, int], problems: tuple[str, ...]
+) -> None:
+    program = tiny_program(4, 3, replicas=2)
+    crossbar = replace(program.target.crossbar, rows=8, columns=6, packing=packing)
+    first, second = program.cores
+    (load,) = second.loads
+    moved = replace(load, row_offset=offset[0], column_offset=offset[1])
+    shared = replace(first, loads=(*first.loads, moved))
+    found = check_program(replace(program, target=replace(program.target, crossbar=crossbar), cores=(shared,)))
+    assert tuple(sentence for sentence in found if "share" in sentence or "alone" in sentence) == problems
 
 
 @pytest.mark.parametrize("name", list(SOUND))

@@ -6,6 +6,8 @@ import json
 from dataclasses import replace
 from math import inf
 
+import pytest
+
 from mho.report.json_document import as_json
 from mho.report.summary import summarise
 from tests.compiler.report.crowd import Shape, crowd, resnet9, stack
@@ -81,3 +83,15 @@ def test_accuracy_stands_beside() -> None:
 
 def test_equal_programs_have_equal_documents() -> None:
     assert summarise(resnet9()).json() == summarise(resnet9()).json()
+
+
+def test_pairs_of_chips_with_their_words() -> None:
+    report = summarise(stack(3, layers=6))
+    links = as_json(report)["chip_links"]
+    words = [link["words"] for link in links]
+    assert words == sorted(words, reverse=True)
+    between = sum(link.words for link in report.links if link.source.chip != link.target.chip)
+    assert sum(words) == pytest.approx(between)
+    assert "between chips" in report.text()
+    assert "0 → 1" in report.text()
+    assert as_json(summarise(resnet9()))["chip_links"] == []

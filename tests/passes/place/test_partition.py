@@ -8,14 +8,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mho.passes.levels.plan import Ranged
-from mho.passes.place.partition import (
-    PartitionChips,
-    converter_units,
-    cut_in_order,
-    pack_units,
-    spectral_bound,
-)
+from mho.passes.place.chip_limits import ChipLimits
+from mho.passes.place.cut_bounds import cut_bound, spectral_bound
+from mho.passes.place.cut_in_order import cut_in_order
+from mho.passes.place.partition import PartitionChips
+from mho.passes.place.search_chips import search_chips
 from mho.passes.place.traffic import TileFlows, cut_words, tile_flows
+from mho.passes.place.units import Units, converter_units, pack_units
+from mho.passes.solver import Budget
 from mho.targets.target import Mesh
 from tests.passes.placings import chain, machine, partition, tiling
 
@@ -33,17 +33,34 @@ def least_cut(flows: TileFlows, tiles: int, capacity: int, chips: int) -> float:
 
 @given(st.integers(0, 10_000), st.integers(2, 8), st.integers(2, 5))
 @settings(max_examples=40, deadline=None)
-def test_bound_is_below_every_cut(seed: int, tiles: int, capacity: int) -> None:
+def test_bounds_are_below_every_cut_and_the_search_finds_the_best(seed: int, tiles: int, capacity: int) -> None:
     flows, chips = random_flows(tiles, seed), -(-tiles // capacity)
-    best = least_cut(flows, tiles, capacity, chips) if chips <= 3 else float("inf")
-    assert spectral_bound(flows, tiles, capacity) <= best
+    if chips > 3:
+        return
+    limits = ChipLimits(Units.of(np.arange(tiles)), np.full(chips, capacity))
+    start = np.arange(tiles) // capacity
+    found, proved = search_chips(flows, start, limits, Budget(0.2), seed)
+    best = least_cut(flows, tiles, capacity, chips)
+    assert cut_words(flows, found) == best
+    assert proved <= best
+    assert spectral_bound(flows, tiles, capacity) <= best * (1 + 1e-9)
+    assert cut_bound(flows, limits, found, 0.1) <= best
+
+
+def test_the_semidefinite_bound_meets_what_two_cliques_cut() -> None:
+    """Two cliques of 6 joined by one edge on two chips of 6: the edge is cut, and nothing less is possible."""
+    pairs = [(a, b) for side in (range(6), range(6, 12)) for a in side for b in side if a < b]
+    source, target = np.array([*pairs, (0, 6)]).T
+    flows = TileFlows.merge([TileFlows(source, target, np.append(np.full(len(pairs), 4.0), 3.0))])
+    limits = ChipLimits(Units.of(np.arange(12)), np.full(2, 6))
+    assert cut_bound(flows, limits, np.arange(12) // 6, 1.0) == 3.0
 
 
 @given(st.integers(0, 10_000), st.integers(1, 9), st.integers(1, 5), st.integers(1, 4))
 @settings(max_examples=60, deadline=None)
 def test_contiguous_cut_is_the_best_of_its_kind(seed: int, tiles: int, capacity: int, chips: int) -> None:
-    flows, sizes = random_flows(tiles, seed), np.ones(tiles, np.int64)
-    found = cut_in_order(flows, sizes, np.full(chips, capacity))
+    flows, units = random_flows(tiles, seed), Units.of(np.arange(tiles))
+    found = cut_in_order(flows, units, np.full(chips, capacity))
     every = map(np.array, combinations_with_replacement(range(chips), tiles))
     fitting = [c for c in every if np.bincount(c).max() <= capacity]
     if not fitting:
@@ -57,8 +74,8 @@ def test_contiguous_cut_is_the_best_of_its_kind(seed: int, tiles: int, capacity:
 @given(st.integers(0, 10_000), st.integers(1, 8), st.lists(st.integers(1, 5), min_size=1, max_size=4))
 @settings(max_examples=60, deadline=None)
 def test_contiguous_cut_over_unlike_chips(seed: int, tiles: int, room: list[int]) -> None:
-    flows, sizes, capacities = random_flows(tiles, seed), np.ones(tiles, np.int64), np.array(room)
-    found = cut_in_order(flows, sizes, capacities)
+    flows, units, capacities = random_flows(tiles, seed), Units.of(np.arange(tiles)), np.array(room)
+    found = cut_in_order(flows, units, capacities)
     every = map(np.array, combinations_with_replacement(range(len(room)), tiles))
     unbroken = (c for c in every if c[0] == 0 and (np.diff(c) <= 1).all())
     fitting = [c for c in unbroken if (np.bincount(c, minlength=len(room)) <= capacities).all()]
@@ -90,7 +107,7 @@ def test_one_chip_needs_no_search() -> None:
 def test_improvement_beats_the_contiguous_cut_and_repeats() -> None:
     tiled = tiling(chain((16, 24), (24, 24), (24, 16)), machine(Mesh(tiles=16)))
     flows = tile_flows(tiled)
-    first = cut_in_order(flows, np.ones(len(tiled.tiles), np.int64), np.full(6, 16))
+    first = cut_in_order(flows, Units.of(np.arange(len(tiled.tiles))), np.full(6, 16))
     found, again = partition(tiled), partition(tiled)
     assert first is not None
     assert cut_words(flows, np.array(found.chip_of)) <= cut_words(flows, first)
