@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict, fields
 from difflib import get_close_matches
 from functools import cache
@@ -12,6 +13,7 @@ from typing import Any
 
 from pydantic import TypeAdapter, ValidationError
 
+from mho.passes.tile.constrain import Constrain
 from mho.pipeline import Pipeline
 from mho.targets.errors import OptionError, brief, plain
 from mho.targets.files import read_bounded
@@ -37,6 +39,53 @@ def read_config(path: Path) -> Tables:
     if problems:
         raise OptionError(problems)
     return table
+
+
+def read_constraints(path: Path) -> Mapping[str, Any]:
+    """The options of the pass `constrain` from a file of their own: JSON where its name ends so, else TOML.
+
+    Raises:
+        OptionError: the file is missing, is neither, or names what does not exist; all problems at once.
+    """
+    parse: Callable[[str], Any] = json.loads if path.suffix == ".json" else tomllib.loads
+    kind = "JSON" if path.suffix == ".json" else "TOML"
+    label, known = plain(str(path)), [f.name for f in fields(Constrain)]
+    try:
+        table = parse(read_bounded(path, MOST_BYTES).decode())
+    except FileNotFoundError as error:
+        raise OptionError(f"{label} does not exist") from error
+    except (OSError, ValueError, RecursionError) as error:
+        raise OptionError(f"{label} is not a {kind} file: {plain(str(error))}") from error
+    if not isinstance(table, dict):
+        raise OptionError(f"{label}: must be a table with the keys {', '.join(known)}")
+    problems = [f"{label}: {plain(key)} is no constraint{_guess(key, known)}" for key in table if key not in known]
+    if problems:
+        raise OptionError(problems)
+    return table
+
+
+def with_constraints(config: Tables, more: Iterable[Mapping[str, Any]]) -> Tables:
+    """The tables with further constraints beside those that they have: none takes the place of another.
+
+    Raises:
+        OptionError: a constraint is no list or table.
+    """
+    merged: dict[str, Any] = {}
+    for constraints in (config.get("constrain", {}), *more):
+        for key, value in constraints.items():
+            if key == "pin" and isinstance(value, Mapping):
+                pins = merged.setdefault("pin", {})
+                merged["pin"] = pins | {name: (*pins.get(name, ()), *_places(where)) for name, where in value.items()}
+            elif key != "pin" and isinstance(value, list | tuple):
+                merged[key] = (*merged.get(key, ()), *value)
+            else:
+                kind = "table of layers" if key == "pin" else "list"
+                raise OptionError(f"constrain.{key} = {brief(repr(value))}: must be a {kind}")
+    return {**config, "constrain": merged} if any(merged.values()) else config
+
+
+def _places(where: Any) -> tuple[Any, ...]:
+    return tuple(where) if isinstance(where, list | tuple) else (where,)
 
 
 def build_pipeline(config: Tables, flags: Tables) -> Pipeline:

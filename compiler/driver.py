@@ -16,17 +16,20 @@ from mho.frontend import load_model
 from mho.passes.levels.model import Model
 from mho.passes.levels.network import Network
 from mho.passes.levels.plan import Plan
+from mho.passes.levels.positions import Positions
 from mho.passes.simplify import bind_dimensions
 from mho.passes.tile.fit_arrays import fitted, unpublished_sides
 from mho.pipeline import Pipeline
 from mho.runtime.matching import match_samples
+from mho.runtime.products import steady_products
 from mho.runtime.samples import Samples
+from mho.seats import moved_warnings, seats_of, with_reprogramming
 from mho.stages import Stages
 from mho.targets.catalog import load_target, require_sound
 from mho.targets.errors import ModelError, OptionError, ProgramError, plain
 from mho.targets.fault_file import check_faults, read_faults
 from mho.targets.faults import FaultMap
-from mho.targets.program import JsonScalar, Manifest
+from mho.targets.program import JsonScalar, Manifest, Program
 from mho.targets.steps import layers
 from mho.targets.target import Target
 
@@ -43,6 +46,7 @@ NO_DATA = (
 MADE_UP = " These inputs were made up: give --data FILE.npz with samples that suit the model."
 
 
+@steady_products()
 def compile(
     model: str | Path | onnx.ModelProto,
     target: str | Path | Target = "ideal256",
@@ -50,6 +54,8 @@ def compile(
     *,
     pipeline: Pipeline | None = None,
     faults: FaultMap | str | Path | None = None,
+    placement: Positions | str | Path | None = None,
+    like: Compiled | Program | str | Path | None = None,
     dimensions: Mapping[str, int] | None = None,
     state: Mapping[str, str] | None = None,
     keep_inputs: bool = False,
@@ -65,6 +71,10 @@ def compile(
             the first axis counts the samples. Without it the ranges come from random inputs, with a warning.
         pipeline: the passes and their options.
         faults: what is broken on the chips, or a TOML file that lists it; tiles are placed around it.
+        placement: where blocks stand, or a JSON file that says it (`mho report --format placement` writes one);
+            blocks that it does not name are placed freely.
+        like: a program that the machine holds, or its .mho file: tiles whose weights did not change stay where they
+            are, and the report counts the cells that have to be written.
         dimensions: numbers for symbolic dimensions of the inputs.
         state: output → input: carried from one sample to the next while observing.
         keep_inputs: an initializer that is also an input stays an input.
@@ -80,6 +90,7 @@ def compile(
     stage = stages or Stages()
     machine = _machine(target)
     fault_map = _fault_map(faults, machine)
+    wanted = seats_of(placement, like, machine)
     imported = stage("import", load_model, model, keep_inputs=keep_inputs)
     with _naming(imported):
         bound = bind_dimensions(imported, dimensions or {})
@@ -90,11 +101,12 @@ def compile(
     observed = min(samples.count, pipeline.observe.samples)
     with _naming(imported, "" if data is not None else MADE_UP):
         calibrated = pipeline.calibrated(network, machine, samples, stage.of(observed))
-    plan = pipeline.plan(calibrated, machine, fault_map, stage)
+    plan = pipeline.plan(calibrated, machine, fault_map, wanted.seats, stage)
     cut_short = () if stage.interrupts is None else stage.interrupts.warnings
-    told = (*arrays, *warnings, *calibrated.warnings, *_unpublished(plan), *cut_short)
-    manifest = _manifest(bound, pipeline, seed, told)
-    return Compiled(pipeline.program(plan, manifest, stage))
+    told = (*arrays, *warnings, *calibrated.warnings, *moved_warnings(plan), *_unpublished(plan), *cut_short)
+    options = {**options_of(pipeline), **wanted.options}
+    program = pipeline.program(plan, _manifest(bound, options, seed, told), stage)
+    return Compiled(with_reprogramming(program, wanted.like))
 
 
 def _machine(target: str | Path | Target) -> Target:
@@ -172,13 +184,13 @@ def _unpublished(plan: Plan) -> tuple[str, ...]:
     )
 
 
-def _manifest(model: Model, pipeline: Pipeline, seed: int, warnings: tuple[str, ...]) -> Manifest:
+def _manifest(model: Model, options: dict[str, JsonScalar], seed: int, warnings: tuple[str, ...]) -> Manifest:
     return Manifest(
         mho=_version("mho"),
         versions={name: _version(name) for name in LIBRARIES},
         model=model.name,
         model_digest=model.digest,
-        options=options_of(pipeline),
+        options=options,
         seed=seed,
         warnings=warnings,
     )
@@ -197,8 +209,13 @@ def _scalar(value: Any) -> JsonScalar:
     if value is None or isinstance(value, str | int | float | bool):
         return value
     if isinstance(value, Mapping):
-        return ", ".join(f"{key}={item}" for key, item in value.items())
-    return ", ".join(map(str, value))
+        return ", ".join(f"{key}={_words(item)}" for key, item in value.items())
+    return ", ".join(map(_words, value))
+
+
+def _words(item: Any) -> str:
+    """An item of an option; that of a list of lists as its words."""
+    return " ".join(map(str, item)) if isinstance(item, list | tuple) else str(item)
 
 
 def _version(name: str) -> str:

@@ -21,8 +21,11 @@ from mho.passes.schedule.schedule import Schedule
 from mho.passes.simplify import Simplify
 from mho.passes.simplify.expand_weights import ExpandWeights
 from mho.passes.tile.choose_devices import ChooseDevices
+from mho.passes.tile.constrain import Constrain
+from mho.passes.tile.keep_tiles import KeepTiles
 from mho.passes.tile.pack import Pack
 from mho.passes.tile.replicate import Replicate
+from mho.passes.tile.seats import TakePositions
 from mho.passes.tile.spare import KeepSpare
 from mho.passes.tile.tile import Tile
 from mho.runtime.samples import Samples
@@ -44,6 +47,7 @@ class Pipeline:
     tile: Tile = field(default_factory=Tile)
     devices: ChooseDevices = field(default_factory=ChooseDevices)
     replicate: Replicate = field(default_factory=Replicate)
+    constrain: Constrain = field(default_factory=Constrain)
     pack: Pack = field(default_factory=Pack)
     ranges: SetRanges = field(default_factory=SetRanges)
     partition: PartitionChips = field(default_factory=PartitionChips)
@@ -64,12 +68,20 @@ class Pipeline:
         advance: Callable[[int], None] = stage.progress.advance
         return stage("observe", self.observe.run, network, samples, target, advance)
 
-    def plan(self, calibrated: Calibrated, target: Target, faults: FaultMap, stage: Stages) -> Plan:
-        """Where every tile stands around the faults, what the links carry and when steps run."""
+    def plan(
+        self, calibrated: Calibrated, target: Target, faults: FaultMap, seats: TakePositions | KeepTiles, stage: Stages
+    ) -> Plan:
+        """Where every tile stands around the faults, what the links carry and when steps run.
+
+        Args:
+            seats: puts blocks where a placement file or an old program has them.
+        """
         tiled = replace(stage("tile", self.tile.run, calibrated, self.spare.run(target)), faults=faults)
         chosen = stage("devices", self.devices.run, tiled)
         replicated = stage("replicate", self.replicate.run, chosen)
-        packed = stage("pack", self.pack.run, replicated)
+        constrained = stage("constrain", self.constrain.run, replicated)
+        seated = stage("seats", seats.run, constrained, self.pack.rule(constrained.target))
+        packed = stage("pack", self.pack.run, seated)
         ranged = stage("ranges", self.ranges.run, replace(packed, target=target))
         partition = stage("partition", self.partition.run, ranged)
         placement = stage("place", self.place.run, partition)
@@ -92,6 +104,8 @@ STAGES = (
     "tile",
     "devices",
     "replicate",
+    "constrain",
+    "seats",
     "pack",
     "ranges",
     "partition",

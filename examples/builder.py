@@ -105,6 +105,31 @@ class Builder:
         bias = self.bias(f"{name}.bias", outgoing)
         return self.op("Conv", name, x, weight, bias, pads=[1, 1, 1, 1], strides=[1, 1])
 
+    def convolution(
+        self,
+        name: str,
+        x: str,
+        incoming: int,
+        outgoing: int,
+        kernel: int | tuple[int, int],
+        stride: int = 1,
+        pads: Sequence[int] | None = None,
+        groups: int = 1,
+        gain: float = 2.0,
+    ) -> str:
+        """A convolution with bias and any of what ONNX allows.
+
+        Args:
+            kernel: height and width, or one number for both.
+            pads: top, left, bottom, right; None keeps the size at stride 1.
+        """
+        height, width = (kernel, kernel) if isinstance(kernel, int) else kernel
+        fan_in = incoming // groups * height * width
+        weight = self.weight(f"{name}.weight", outgoing, incoming // groups, height, width, gain=gain, fan_in=fan_in)
+        around = pads if pads is not None else [height // 2, width // 2, (height - 1) // 2, (width - 1) // 2]
+        bias = self.bias(f"{name}.bias", outgoing)
+        return self.op("Conv", name, x, weight, bias, pads=list(around), strides=[stride, stride], group=groups)
+
     def gemm(self, name: str, x: str, rows: int, columns: int, gain: float = 1.0) -> str:
         """x · weight + bias for x of [N, rows]."""
         weight = self.weight(f"{name}.weight", rows, columns, gain=gain, fan_in=rows)

@@ -9,15 +9,22 @@ from pathlib import Path
 
 import onnx
 
+from mho.examples.alexnet import alexnet
 from mho.examples.bert import bert
 from mho.examples.builder import LEAST_EXTERNAL_BYTES
+from mho.examples.googlenet import googlenet
 from mho.examples.gpt2 import gpt2
+from mho.examples.inception_v3 import inception_v3
 from mho.examples.kws_mlp import kws_mlp
 from mho.examples.llama import SIZES, llama
 from mho.examples.matrices import matrices
+from mho.examples.mobilenet_v2 import mobilenet_v2
 from mho.examples.ptb_lstm import ptb_lstm
+from mho.examples.resnet import resnet18, resnet50
 from mho.examples.resnet9 import resnet9
 from mho.examples.rnnt import encoder, joint, prediction, transducer
+from mho.examples.shufflenet import shufflenet
+from mho.examples.squeezenet import squeezenet
 from mho.examples.transfer_head import transfer_head
 from mho.examples.vit import vit
 
@@ -35,6 +42,14 @@ NETWORKS: dict[str, Callable[[int], onnx.ModelProto]] = {
     "gpt2": gpt2,
     "llama-tiny": llama,
     "llama-100m": partial(llama, size=SIZES["100m"]),
+    "alexnet": alexnet,
+    "resnet18": resnet18,
+    "resnet50": resnet50,
+    "squeezenet": squeezenet,
+    "googlenet": googlenet,
+    "inception-v3": inception_v3,
+    "mobilenet-v2": mobilenet_v2,
+    "shufflenet": shufflenet,
 }
 LARGEST_SINGLE_FILE_BYTES = 100_000_000
 

@@ -15,6 +15,9 @@ from mho.runtime.sequencer import Executable
 Array = NDArray[Any]
 Watch = Callable[[str, NDArray[np.float32]], None]
 
+Product = Callable[..., Array]
+"""Of [rows, inner] and [inner, columns], with `dtype` as a keyword, as `numpy.matmul` is."""
+
 Real = type[np.float32] | type[np.float64]
 
 MOST_CONVERTED = 1 << 24
@@ -29,12 +32,14 @@ class ExactUnit:
 
     Args:
         watch: called with every layer's name and unfolded inputs [positions, rows] before it fires.
+        product: of two matrices in a number format.
     """
 
-    def __init__(self, program: Executable, watch: Watch | None = None) -> None:
+    def __init__(self, program: Executable, watch: Watch | None = None, product: Product = np.matmul) -> None:
         self._program = program
         self._math: dict[str, LayerMath] = {m.layer: m for m in layer_math(program)}
         self._watch = watch
+        self._product = product
 
     def fire(
         self, layer: str, rows: NDArray[np.float32], fires: NDArray[np.int64], addend: Array | None = None
@@ -48,7 +53,7 @@ class ExactUnit:
             self._watch(layer, rows)
         math = self._math[layer]
         stored = self._program.tensors[f"matrix/{math.matrix}"]
-        return multiply(rows, stored, np.float64 if math.is_whole(stored) else np.float32)
+        return multiply(rows, stored, np.float64 if math.is_whole(stored) else np.float32, self._product)
 
     def finish(self, layer: str, sums: Array, addend: Array | None) -> Array:
         """The epilogue of a layer on its sums, which are overwritten."""
@@ -56,25 +61,21 @@ class ExactUnit:
         return sums
 
 
-def multiply(rows: NDArray[np.float32], stored: Array, dtype: Real = np.float32) -> Array:
+def multiply(rows: NDArray[np.float32], stored: Array, dtype: Real = np.float32, product: Product = np.matmul) -> Array:
     """[positions, rows] times a matrix stored as [groups, rows / groups, columns / groups]: [positions, columns]."""
     groups, height, width = stored.shape
     if groups == 1 and stored.dtype != dtype and stored.size > MOST_CONVERTED:
         strip = max(1, MOST_CONVERTED // height)
-        strips = [_product(rows, stored[0, :, start : start + strip], dtype) for start in range(0, width, strip)]
+        every = (stored[0, :, start : start + strip] for start in range(0, width, strip))
+        strips = [product(rows, _converted(weights, dtype), dtype=dtype) for weights in every]
         return np.concatenate(strips, axis=1)
     if groups == 1:
-        return _product(rows, stored[0], dtype)
+        return product(rows, _converted(stored[0], dtype), dtype=dtype)
     weights = stored.astype(dtype, copy=False)
     parts = rows.reshape(len(rows), groups, height).transpose(1, 0, 2)
     columns = np.empty((len(rows), groups, width), dtype)
     np.matmul(parts, weights, out=columns.transpose(1, 0, 2))
     return columns.reshape(len(rows), groups * width)
-
-
-def _product(rows: NDArray[np.float32], weights: Array, dtype: Real) -> Array:
-    product: Array = np.matmul(rows, _converted(weights, dtype), dtype=dtype)
-    return product
 
 
 def _converted(weights: Array, dtype: Real) -> Array:

@@ -11,6 +11,7 @@ from math import prod
 from pathlib import Path
 
 from mho.targets.check_kernels import check_kernels
+from mho.targets.check_reprogram import check_reprogram
 from mho.targets.check_tiles import check_tiles
 from mho.targets.errors import ProgramError, plain
 from mho.targets.mapped_tensors import MappedTensors
@@ -55,7 +56,8 @@ def check_program(program: Program) -> tuple[str, ...]:
 
     Digests are not read here: see `program_file.check_tensors`.
     """
-    return tuple(plain(problem) for problem in (*_sequence(program), *check_tiles(program), *check_kernels(program)))
+    found = (_sequence(program), check_tiles(program), check_kernels(program), check_reprogram(program))
+    return tuple(plain(problem) for problems in found for problem in problems)
 
 
 def _sequence(program: Program) -> Iterator[str]:

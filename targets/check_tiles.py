@@ -11,6 +11,7 @@ from mho.targets.check_faults import check_faults
 from mho.targets.isa import Load, Span
 from mho.targets.program import MatrixFacts, Program
 from mho.targets.target import Crossbar
+from mho.targets.turns import most_turns
 
 
 def check_tiles(program: Program) -> Iterator[str]:
@@ -79,6 +80,15 @@ def _crossbar(machine: Crossbar, loads: Sequence[Load]) -> Iterator[str]:
             yield f"block {box.block} takes columns {_text(box.columns)} of a crossbar of {crossbar.columns}"
     for one, other, _ in _overlaps(boxes):
         yield f"blocks {one.block} and {other.block} lie over each other"
+    yield from _shared(machine, loads)
+
+
+def _shared(machine: Crossbar, loads: Sequence[Load]) -> Iterator[str]:
+    """Blocks in one tile by a regime that the machine allows."""
+    if machine.packing == () and len(loads) > 1:
+        yield f"{len(loads)} blocks; a block has its tile alone on this machine"
+    if machine.packing == ("pipelined",) and most_turns(loads) > 1:
+        yield "blocks share rows or columns, which this machine does not allow"
 
 
 def _copies(program: Program) -> Iterator[str]:

@@ -27,6 +27,7 @@ ABSENT = {
     "crossbar.rows": "not published: every matrix has an array of its own",
     "crossbar.columns": "not published: every matrix has an array of its own",
     "crossbar.analog_rows": "none: every tile converts its own partial sum",
+    "crossbar.packing": "not published: every regime is allowed",
     "dac.bits": "none: not rounded",
     "adc.bits": "none: not rounded",
     "core.buffer_words": "not published: unlimited",

@@ -109,7 +109,7 @@ def _read_table(number: int, table: Any) -> _Read:
     label = f"tile number {number}"
     if not isinstance(table, dict):
         return _Read(None, (Problem(label, f"= {_value(table)}: must be a table"),))
-    site = _site(table.get("site"))
+    site = parse_site(table.get("site"))
     label = label if site is None else f"tile {site}"
     problems = [Problem(f"{label}.{plain(key)}", _unknown(key)) for key in table if key not in KEYS]
     if site is None:
@@ -130,7 +130,8 @@ def _unknown(key: str) -> str:
     return f"is not a known key; {f'the nearest one is {guess}' if guess else 'known here: ' + ', '.join(KEYS)}"
 
 
-def _site(value: object) -> Site | None:
+def parse_site(value: object) -> Site | None:
+    """The site that a text such as "0:3,4" names; None where it names none."""
     match = _SITE.fullmatch(value) if isinstance(value, str) else None
     parts = [int(part) for part in match.groups()] if match else []
     return Site(*parts) if match and max(parts) <= LARGEST_INDEX else None
@@ -180,7 +181,7 @@ def contradictions(tiles: Sequence[TileFaults], target: Target) -> Iterator[Prob
     crossbar = target.crossbar
     for tile in tiles:
         label = f"tile {tile.site}"
-        outside = _outside(tile.site, target.mesh)
+        outside = outside_mesh(tile.site, target.mesh)
         if outside:
             yield Problem(f"{label}.site", f'= "{tile.site}": {outside}')
         yield from _lines(f"{label}.rows", tile.rows, "rows", crossbar.rows)
@@ -196,7 +197,7 @@ def contradictions(tiles: Sequence[TileFaults], target: Target) -> Iterator[Prob
             yield Problem(label, f"has stuck cells that are listed more than once: {_few(twice)}")
 
 
-def _outside(site: Site, mesh: Mesh) -> str | None:
+def outside_mesh(site: Site, mesh: Mesh) -> str | None:
     """What a chip allows where the site is none of its own; chips may be any number."""
     if min(site.chip, site.x, site.y) < 0:
         return "chip, column and row must be at least 0"

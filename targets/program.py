@@ -218,13 +218,51 @@ class CostFacts:
 
 
 @dataclass(frozen=True, kw_only=True)
+class TileChange:
+    """A tile of which some cells are written anew: its chip, column and row, and how many."""
+
+    __pydantic_config__ = STRICT
+
+    chip: Index
+    x: Index
+    y: Index
+    cells: Count
+
+    @property
+    def site(self) -> Site:
+        return Site(self.chip, self.x, self.y)
+
+
+@dataclass(frozen=True, kw_only=True)
+class ReprogramFacts:
+    """What has to be written where a machine holds another program already.
+
+    Attributes:
+        program: digest of that program.
+        tiles_kept: tiles that stay as they are.
+        tiles_changed: the others, in the order of their sites.
+        cells: that are written, in all; cells_moved: of them, those of matrices that that program has too, which only
+            stand elsewhere.
+    """
+
+    __pydantic_config__ = STRICT
+
+    program: str
+    tiles_kept: Index
+    tiles_changed: tuple[TileChange, ...]
+    cells: Index
+    cells_moved: Index
+
+
+@dataclass(frozen=True, kw_only=True)
 class MappingFacts:
     """What the compiler knows about the mapping and nothing executes.
 
     Attributes:
-        tiles_lower_bound: no tiling of these blocks in this packing mode needs fewer tiles; without packing, that is a
-            tile a block.
+        tiles_lower_bound: no packing in this mode needs fewer tiles, of these blocks where the option `pack.cuts` is
+            even, of the matrices cut anywhere where it is free; without packing, that is a tile a block.
         grid: width and height of a chip's grid of cores.
+        reprogram: what has to be written after the program that this one was compiled like; None where like none.
     """
 
     __pydantic_config__ = STRICT
@@ -236,6 +274,7 @@ class MappingFacts:
     links: tuple[LinkTraffic, ...]
     schedule: tuple[Slot, ...]
     costs: CostFacts
+    reprogram: ReprogramFacts | None = None
 
 
 @dataclass(frozen=True, kw_only=True)

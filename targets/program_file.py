@@ -148,6 +148,15 @@ def check_tensors(program: Program) -> None:
         raise ProgramError(problems)
 
 
+def program_digest(program: Program) -> str:
+    """SHA-256, in hexadecimal, of what a program is: two that are equal have the same."""
+    digest = sha256(_json(Manifest, program.manifest))
+    parts = {f.name: getattr(program, f.name) for f in fields(_Contents) if f.name not in _OF_FILE}
+    for piece in json_pieces(_Contents, _Contents(table=tensor_table(program.tensors), **parts)):
+        digest.update(piece)
+    return digest.hexdigest()
+
+
 def tensor_table(tensors: Mapping[str, Array]) -> dict[str, StoredTensor]:
     """Number format, shape and digest of every tensor, in the order of the names; a mapped file knows them."""
     if isinstance(tensors, MappedTensors):

@@ -33,6 +33,7 @@ SILENT_MODELS: tuple[DeviceModel, ...] = ("ideal", "reram")
 
 NumberFormat = Literal["float32", "float16"]
 WeightScale = Literal["column", "tile"]
+Regime = Literal["pipelined", "sequential"]
 Compensation = Literal["none", "global", "column"]
 ReadNoise = Literal["per_run", "per_mvm"]
 Transport = Literal["words", "durations"]
@@ -71,6 +72,9 @@ class Crossbar:
         balanced_reads: every MVM is made of two reads, x on W and then −x on a second copy that holds −W; the mean of
             both cancels what differs between the polarities. The second copy is counted in `devices_per_weight`,
             the second read in the cost of the MVM.
+        packing: how blocks may share a tile, the usual way first: `pipelined` fires blocks that share neither rows nor
+            columns at once, `sequential` one of several that may share them after the other, with only its rows and
+            columns driven and converted. Empty: a block has its tile alone. None: not published, all are allowed.
         wire_ohm, cell_us: resistance of a wire from cell to cell, and the largest conductance of a cell; with both
             known, currents lose voltage on their way (IR drop).
     """
@@ -86,8 +90,16 @@ class Crossbar:
     analog_rows: Count | None = None
     read_phases: Count = 1
     balanced_reads: bool = False
+    packing: tuple[Regime, ...] | None = None
     wire_ohm: Positive | None = None
     cell_us: Positive | None = None
+
+    @property
+    def usual_packing(self) -> Literal["none", "pipelined", "sequential"]:
+        """How blocks share a tile where nobody asks for anything else."""
+        if self.packing is None:
+            return "pipelined"
+        return self.packing[0] if self.packing else "none"
 
     @property
     def devices_allowed(self) -> tuple[int, ...]:

@@ -8,7 +8,20 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from mho.cli import console
-from mho.cli.options import Copies, Devices, Effort, Pairs, data_help, json_option, merged, refuse_output, state_option
+from mho.cli.options import (
+    Copies,
+    Devices,
+    Effort,
+    Pairs,
+    Pin,
+    Words,
+    data_help,
+    joined,
+    json_option,
+    merged,
+    refuse_output,
+    state_option,
+)
 
 if TYPE_CHECKING:
     from mho.compiled import Compiled
@@ -31,7 +44,12 @@ SUFFIX = ".mho"
     "--pack",
     type=click.Choice(["none", "pipelined", "sequential"]),
     help="Which blocks may share a tile: none; those that share neither rows nor columns, so that they may fire at "
-    "once; any that do not overlap.  [default: pipelined]",
+    "once; any that do not overlap, which take turns.  [default: the machine's, or pipelined]",
+)
+@click.option(
+    "--cuts",
+    type=click.Choice(["free", "even"]),
+    help="Cut matrices anywhere if that takes fewer tiles, or into even blocks only.  [default: free]",
 )
 @click.option(
     "--devices",
@@ -59,6 +77,32 @@ SUFFIX = ".mho"
 @click.option(
     "--faults", type=click.Path(path_type=Path), help="A TOML file of what is broken on the chips; see 'mho faults'."
 )
+@click.option(
+    "--pin",
+    type=Pin(),
+    multiple=True,
+    metavar="LAYER=CHIP|CHIP:X,Y",
+    help="Put the tiles of a layer on a chip, or on cores: 'fc=0:3,4 0:3,5', or --pin again. LAYER#2 is a replica, "
+    "LAYER[0:256,0:64] the blocks within these rows and columns.",
+)
+@click.option("--apart", type=Words(), multiple=True, metavar="A,B,…", help="Put layers on different chips.")
+@click.option("--together", type=Words(), multiple=True, metavar="A,B,…", help="Put layers on one chip.")
+@click.option("--forbid", multiple=True, metavar="CHIP:X,Y", help="Leave a core empty; may be repeated.")
+@click.option(
+    "--constraints",
+    type=click.Path(path_type=Path),
+    help="A TOML or JSON file with the keys pin, apart, together and forbid, beside those flags.",
+)
+@click.option(
+    "--placement",
+    type=click.Path(path_type=Path),
+    help="A JSON file that says where blocks stand; 'mho report --format placement' writes one to edit.",
+)
+@click.option(
+    "--like",
+    type=click.Path(path_type=Path),
+    help="A program that the machine holds: tiles whose weights did not change stay, and the cells to write are told.",
+)
 @click.option("--spare-rows", type=click.IntRange(0), help="Rows of each crossbar to leave spare.  [default: 0]")
 @click.option("--spare-columns", type=click.IntRange(0), help="Columns to leave spare.  [default: 0]")
 @click.option("--config", type=click.Path(path_type=Path), help="A TOML file with a table of options for each pass.")
@@ -85,7 +129,8 @@ def compile_command(model: Path, target: str, output: Path | None, as_json: bool
     from mho.stages import StoppedError
 
     path = output or Path(model.stem + SUFFIX)
-    refuse_output(path, model, flags["data"], flags["config"], flags["faults"])
+    inputs = (flags[name] for name in ("data", "config", "faults", "constraints", "placement", "like"))
+    refuse_output(path, model, *inputs)
     with console.progress() as progress:
         try:
             compiled = _compile(model, target, progress, flags)
@@ -99,16 +144,21 @@ def compile_command(model: Path, target: str, output: Path | None, as_json: bool
 
 
 def _compile(model: Path, target: str, progress: Any, flags: dict[str, Any]) -> Compiled:
-    from mho.config import build_pipeline, read_config
+    from mho.config import build_pipeline, read_config, read_constraints, with_constraints
     from mho.driver import compile as compile_model
 
     config = read_config(flags["config"]) if flags["config"] else {}
+    listed = read_constraints(flags["constraints"]) if flags["constraints"] else {}
+    given = {key: flags[key] for key in ("pin", "apart", "together", "forbid") if flags[key]}
+    config = with_constraints(config, [listed, {**given, "pin": joined(flags["pin"])}])
     return compile_model(
         model,
         target,
         flags["data"],
         pipeline=build_pipeline(config, pipeline_flags(flags)),
         faults=flags["faults"],
+        placement=flags["placement"],
+        like=flags["like"],
         dimensions=merged(flags["dim"]),
         state=merged(flags["state"]),
         keep_inputs=flags["keep_inputs"],
@@ -129,6 +179,7 @@ def pipeline_flags(flags: dict[str, Any]) -> dict[str, dict[str, Any]]:
         "devices_of": ("devices.devices_of",),
         "sensitive": ("devices.sensitive",),
         "pack": ("pack.mode",),
+        "cuts": ("pack.cuts",),
         "replicate": ("replicate.replicas", "devices.replicas"),
         "spare_rows": ("spare.rows",),
         "spare_columns": ("spare.columns",),

@@ -10,14 +10,16 @@ import click
 from mho.cli import console
 from mho.cli.options import json_option, refuse_output
 
-Kind = Literal["html", "json", "text"]
+Kind = Literal["html", "json", "text", "placement"]
+
+FORMATS = "By the suffix of -o, else text; placement is what 'mho compile --placement' reads."
 
 program_argument = click.argument("program", type=click.Path(path_type=Path))
 
 
 @click.command("report", short_help="Show where every tile went: text, JSON or a page.")
 @program_argument
-@click.option("--format", "kind", type=click.Choice(["html", "json", "text"]), help="By the suffix of -o, else text.")
+@click.option("--format", "kind", type=click.Choice(["html", "json", "text", "placement"]), help=FORMATS)
 @click.option(
     "--accuracy", type=click.Path(path_type=Path), help="What 'mho validate --json' printed, to be shown too."
 )

@@ -91,6 +91,32 @@ class Devices(click.ParamType[str | int]):
         return int(value)
 
 
+class Pin(click.ParamType[dict[str, tuple[str, ...]]]):
+    """`LAYER=CHIP`, or `LAYER=CHIP:X,Y` with one or several cores."""
+
+    name = "LAYER=CHIP"
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> dict[str, tuple[str, ...]]:
+        name, found, places = str(value).rpartition("=")
+        if not found or not name or not places.split():
+            self.fail(f"{value!r} is not of the form LAYER=CHIP or LAYER=CHIP:X,Y", param, ctx)
+        return {name: tuple(places.split())}
+
+
+class Words(click.ParamType[tuple[str, ...]]):
+    """`A,B,…`; the comma within brackets belongs to its word."""
+
+    name = "A,B,…"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> tuple[str, ...]:
+        words = tuple(word.strip() for word in re.split(r",(?![^\[\]]*\])", str(value)))
+        if not all(words):
+            self.fail(f"{value!r} is not of the form A,B,…", param, ctx)
+        return words
+
+
 class Percent(click.ParamType[float]):
     """A number from 0 to 100."""
 
@@ -124,6 +150,12 @@ def refuse_output(output: Path, *inputs: Path | None) -> None:
 def merged(values: tuple[dict[str, Any], ...]) -> dict[str, Any]:
     """The pairs of a repeated option as one table."""
     return {name: value for pairs in values for name, value in pairs.items()}
+
+
+def joined(pins: tuple[dict[str, tuple[str, ...]], ...]) -> dict[str, tuple[str, ...]]:
+    """The places of a repeated option, those of one name together."""
+    names = dict.fromkeys(name for pin in pins for name in pin)
+    return {name: tuple(place for pin in pins for place in pin.get(name, ())) for name in names}
 
 
 json_option = click.option("--json", "as_json", is_flag=True, help="Print the result as JSON on standard output.")

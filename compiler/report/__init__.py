@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Literal
 
 from mho.report.json_document import as_json
+from mho.report.placement import placement_text
 from mho.report.summary import Report, summarise
 from mho.report.terminal import accuracy_summary, compile_summary, explanation
 
@@ -21,8 +22,8 @@ __all__ = [
 ]
 
 
-def render(report: Report, kind: Literal["html", "json", "text"]) -> str:
-    """The report as one HTML page, as a JSON document, or as plain text of 80 columns."""
+def render(report: Report, kind: Literal["html", "json", "text", "placement"]) -> str:
+    """The report as one HTML page, as a JSON document, as plain text of 80 columns, or as a placement to be edited."""
     match kind:
         case "html":
             return report.html()
@@ -30,6 +31,8 @@ def render(report: Report, kind: Literal["html", "json", "text"]) -> str:
             return report.json()
         case "text":
             return report.text()
+        case "placement":
+            return placement_text(report)
 
 
 def write_html(report: Report, path: Path) -> None:

@@ -8,6 +8,7 @@ from typing import Any
 
 from mho.report.jsonable import jsonable, number
 from mho.report.lines import BlockLine, ComponentLine, LayerLine, StepLine, Summary, TileLine
+from mho.report.reprogram import ReprogramLine
 from mho.report.summary import Report
 from mho.targets.isa import Site
 from mho.targets.program import CostLine, Decision, LinkTraffic, Manifest, SolverFacts
@@ -25,6 +26,7 @@ def as_json(report: Report) -> Json:
         "model": {"name": report.manifest.model, "digest": report.manifest.model_digest},
         "target": _target(report.target),
         "summary": _summary(report.summary),
+        "packing": {**asdict(report.packing), "gap": number(report.packing.gap)},
         "costs": [_cost(line) for line in report.breakdown],
         "components": [_cost(line) for line in report.components],
         "layers": [_layer(layer) for layer in report.layers],
@@ -42,6 +44,7 @@ def as_json(report: Report) -> Json:
         "schedule": [_slot(line) for line in report.schedule],
         "solvers": [_solver(solver) for solver in report.solvers],
         "faults": None if report.faults is None else jsonable(asdict(report.faults)),
+        "reprogram": None if report.reprogram is None else _reprogram(report.reprogram),
         "accuracy": None if report.accuracy is None else report.accuracy.as_json(),
         "provenance": _provenance(report.manifest),
     }
@@ -125,7 +128,7 @@ def _tile(tile: TileLine) -> Json:
 
 
 def _block(block: BlockLine) -> Json:
-    return dict(vars(block))
+    return {**vars(block), "scale_rows": list(block.scale_rows)}
 
 
 def _link(link: LinkTraffic) -> Json:
@@ -149,6 +152,11 @@ def _node(decision: Decision, report: Report) -> Json:
 def _slot(line: StepLine) -> Json:
     facts: Json = jsonable(asdict(line))
     return facts
+
+
+def _reprogram(line: ReprogramLine) -> Json:
+    counts = {key: value for key, value in vars(line).items() if key != "changed"}
+    return {**counts, "changed": [dict(vars(tile)) for tile in line.changed]}
 
 
 def _provenance(manifest: Manifest) -> Json:

@@ -124,6 +124,7 @@ class BlockLine:
         rows, columns: its size; row_start, column_start: its place in the matrix.
         row_offset, column_offset: its upper left cell in the tile.
         weights: cells that hold a weight, the zeros between groups not counted.
+        scale_rows: rows of the matrix whose blocks add their charge before one converter, half-open.
     """
 
     number: int
@@ -137,6 +138,7 @@ class BlockLine:
     row_offset: int
     column_offset: int
     weights: int
+    scale_rows: tuple[int, int]
 
 
 @dataclass(frozen=True, kw_only=True)

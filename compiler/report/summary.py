@@ -11,6 +11,8 @@ from mho.report.accuracy import Accuracy, read_accuracy
 from mho.report.costs import area_mm2, components, missing, ratio
 from mho.report.faults import FaultLine, fault_line
 from mho.report.lines import UNITS, BlockLine, ComponentLine, LayerLine, Reason, StepLine, Summary, TileLine
+from mho.report.packing import PackingLine, packing_line
+from mho.report.reprogram import ReprogramLine, reprogram_line
 from mho.targets.errors import DataError, plain
 from mho.targets.isa import CoreProgram, Load, Site
 from mho.targets.program import (
@@ -43,7 +45,9 @@ class Report:
         breakdown: the costs by layer and component; empty where the program has none.
         layers_of: ONNX node → the layers that compute it, or whose weights it is part of, where there are any.
         accuracy: None where nobody validated.
+        packing: how blocks share tiles, and what is proven of their number.
         faults: what was avoided; None where the program has no fault map.
+        reprogram: what has to be written; None where the program was compiled like no other.
     """
 
     manifest: Manifest
@@ -59,7 +63,9 @@ class Report:
     solvers: tuple[SolverFacts, ...]
     breakdown: tuple[CostLine, ...]
     accuracy: Accuracy | None
+    packing: PackingLine
     faults: FaultLine | None = None
+    reprogram: ReprogramLine | None = None
 
     @property
     def stated(self) -> str:
@@ -159,7 +165,9 @@ def summarise(program: Program, accuracy: object = None) -> Report:
         solvers=solvers,
         breakdown=program.mapping.costs.breakdown,
         accuracy=None if accuracy is None else _own(read_accuracy(accuracy), program),
+        packing=packing_line(program, tiles),
         faults=fault_line(program),
+        reprogram=reprogram_line(program, sum(block.weights for tile in tiles for block in tile.blocks)),
     )
 
 
@@ -297,6 +305,7 @@ def _block(load: Load, matrix: MatrixFacts, layer: str) -> BlockLine:
         row_offset=load.row_offset,
         column_offset=load.column_offset,
         weights=held(load, matrix),
+        scale_rows=load.scale_rows,
     )
 
 

@@ -118,8 +118,11 @@ def _totals(report: Report) -> RenderableType:
 def _total_lines(report: Report) -> Iterator[tuple[str, RenderableType]]:
     summary = report.summary
     yield "tiles", Text(_tiles_line(report))
+    yield "packing", Text(str(report.packing))
     if report.faults is not None:
         yield "faults", Text(str(report.faults))
+    if report.reprogram is not None:
+        yield "to write", Text(str(report.reprogram))
     yield "utilisation", Text(f"{q.percent(summary.utilisation)} of their cells hold a weight")
     yield "weights", Text(f"{q.whole(summary.weights)}; {q.short(summary.macs)} multiplications an inference")
     yield "devices", Text(_devices_line(report))

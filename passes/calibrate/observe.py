@@ -16,6 +16,7 @@ from mho.passes.emit.emit import emit_exact
 from mho.passes.levels.network import Calibrated, LayerInputs, Network
 from mho.runtime.digital import DigitalUnit
 from mho.runtime.exact import ExactUnit
+from mho.runtime.products import product_in_parts
 from mho.runtime.samples import Samples, each_batch
 from mho.runtime.sequencer import Sequencer
 from mho.targets.errors import plain
@@ -76,7 +77,7 @@ class Observe:
         if not seen:
             return seen
         code = emit_exact(network)
-        unit = ExactUnit(code, lambda layer, rows: seen[layer].add(rows))
+        unit = ExactUnit(code, lambda layer, rows: seen[layer].add(rows), product_in_parts)
         inside = any(isinstance(step, Loop) for step in walk(code.sequence))
         digital = DigitalUnit(BoundedGraphs(code.tensors, outer_loops=int(inside)))
         sequencer = Sequencer(code, unit, digital, most_trips=TRIPS)

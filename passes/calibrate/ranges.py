@@ -15,6 +15,7 @@ from mho.passes.levels.plan import Ranged
 from mho.passes.levels.tiling import Block, Tiling
 from mho.passes.tile.tile import blocks_by_matrix, converter_groups, scale_rows
 from mho.runtime.crossbar import largest_weights
+from mho.runtime.products import product_in_parts
 from mho.targets.isa import Span
 from mho.targets.program import matrix_block
 from mho.targets.steps import Layer, layers
@@ -119,7 +120,7 @@ def strip_sums(stored: Array, strip: Sequence[Slot], inputs: Floats, scale: Weig
     """
     rows, first = strip[0][0], strip[0][1][0]
     weights = matrix_block(stored, rows, (first, strip[-1][1][1]))
-    sums = inputs[:, slice(*rows)] @ weights
+    sums: Floats = product_in_parts(inputs[:, slice(*rows)], weights, np.float32)
     for _, (start, stop) in strip:
         part = slice(start - first, stop - first)
         yield sums[:, part] / largest_weights(weights[:, part], scale)

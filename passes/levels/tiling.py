@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from mho.passes.levels.demands import Demands
 from mho.passes.levels.network import Calibrated
 from mho.targets.faults import FaultMap
 from mho.targets.isa import Span
@@ -53,9 +54,10 @@ class Tiling:
         blocks: all blocks; `blocks[i].number == i`.
         tiles: each block sits in exactly one tile.
         replicas: matrix → number of copies.
-        tiles_lower_bound: no tiling of these blocks in this packing mode needs fewer tiles.
+        tiles_lower_bound: no packing needs fewer tiles in the mode and with the cuts that `Pack` was free to make.
         solvers: what the searches found and proved.
         faults: what is broken on the chips; tiles are placed around it.
+        demands: what is asked of where blocks stand.
         devices: matrix → devices that make one weight, where that is not the machine's `devices_per_weight`. The
             blocks of a tile agree in it.
     """
@@ -69,6 +71,7 @@ class Tiling:
     solvers: tuple[SolverFacts, ...] = ()
     faults: FaultMap = field(default_factory=FaultMap)
     devices: Mapping[str, int] = field(default_factory=dict)
+    demands: Demands = field(default_factory=Demands)
 
     def crossbar_of(self, matrix: str) -> Crossbar:
         """The crossbar as the blocks of a matrix find it: fewer devices a weight are more columns."""

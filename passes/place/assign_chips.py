@@ -15,6 +15,9 @@ from mho.passes.solver import Budget, Problem, new_model, solve
 MOST_CHOICES = 100_000
 """Units times chips that CP-SAT is asked about; beyond it only quick rules look for an assignment."""
 
+MOST_ROUNDS = 100
+"""How often CP-SAT is asked again after an answer that does not fit the cores of some chip."""
+
 
 @dataclass(frozen=True)
 class Assigned:
@@ -47,25 +50,29 @@ def by_attraction(flows: TileFlows, limits: ChipLimits, order: Indices) -> Indic
     Args:
         order: in which units come.
     """
-    units, left = limits.units, limits.capacities.copy()
-    chip_of = np.full(len(units.sizes), -1)
+    units, chip_of = limits.units, limits.units.pinned.copy()
+    pinned = chip_of >= 0
+    left = limits.capacities - np.bincount(chip_of[pinned], units.sizes[pinned], limits.chips).astype(np.int64)
     neighbours = Neighbours.of(flows, len(units.sizes))
     last = 0
-    for unit in [*order[units.pinned[order] >= 0].tolist(), *order[units.pinned[order] < 0].tolist()]:
+    for unit in order[~pinned[order]].tolist():
         pull = neighbours.pull(unit, chip_of, limits.chips)
         pull[last] += 1e-9
-        pin = int(units.pinned[unit])
-        wanted = [pin] if pin >= 0 else np.argsort(-pull, kind="stable").tolist()
+        wanted = np.argsort(-pull, kind="stable").tolist()
         chip = next((c for c in wanted if _takes(limits, left, chip_of, c, unit)), None)
         if chip is None:
             return None
         chip_of[unit] = last = chip
         left[chip] -= units.sizes[unit]
-    return chip_of
+    return chip_of if limits.allow(chip_of) else None
 
 
 def by_solver(limits: ChipLimits, limit: Budget, seed: int) -> Assigned:
-    """Any assignment that CP-SAT finds; what `fits` says of a chip is only asked at the end."""
+    """Any assignment that CP-SAT finds.
+
+    What `fits` says of a chip is asked of each answer; units that do not fit a chip are then barred from being there
+    together, and CP-SAT is asked again.
+    """
     units, chips = limits.units, range(limits.chips)
     if len(units.sizes) * limits.chips > MOST_CHOICES:
         return Assigned(None)
@@ -80,11 +87,29 @@ def by_solver(limits: ChipLimits, limit: Budget, seed: int) -> Assigned:
         model.add(load <= int(limits.capacities[chip]))
         for one, other in units.apart.tolist():
             model.add_at_most_one(on[one][chip], on[other][chip])
-    found = solve(Problem(model, tuple(v for choices in on for v in choices)), limit, seed)
-    if not found.values:
-        return Assigned(None, found.status == "INFEASIBLE")
-    chip_of = np.array(found.values).reshape(-1, limits.chips).argmax(axis=1)
-    return Assigned(chip_of if limits.allow(chip_of) else None)
+    problem = Problem(model, tuple(v for choices in on for v in choices))
+    for _ in range(MOST_ROUNDS):
+        found = solve(problem, limit.share(MOST_ROUNDS // 10), seed)
+        if not found.values:
+            return Assigned(None, found.status == "INFEASIBLE")
+        chip_of = np.array(found.values).reshape(-1, limits.chips).argmax(axis=1)
+        crowds = [(chip, _crowd(limits, chip, np.flatnonzero(chip_of == chip))) for chip in chips]
+        if not any(len(crowd) for _, crowd in crowds):
+            return Assigned(chip_of)
+        for chip, crowd in crowds:
+            if len(crowd):
+                model.add(sum(on[unit][chip] for unit in crowd.tolist()) <= len(crowd) - 1)
+    return Assigned(None)
+
+
+def _crowd(limits: ChipLimits, chip: int, held: Indices) -> Indices:
+    """Units of which a chip does not take all, and takes any that one is missing of; none where it takes these."""
+    if limits.holds(chip, held):
+        return held[:0]
+    for unit in held.tolist():
+        fewer = held[held != unit]
+        held = held if limits.holds(chip, fewer) else fewer
+    return held
 
 
 def _takes(limits: ChipLimits, left: Indices, chip_of: Indices, chip: int, unit: int) -> bool:

@@ -37,7 +37,7 @@ def fill_fewest(room: Room, unit_of: Indices, least: int, most: int | None) -> F
     """
     chips, live = 0, 0
     while (chips < least or live < len(unit_of)) and chips != most:
-        live += room.live(chips) if chips in room.faults.barred else len(room.sites)
+        live += room.live(chips) if chips in room.marked else len(room.sites)
         chips += 1
     short, step = chips - 1, 1
     filling = fill_chips(room, unit_of, chips)

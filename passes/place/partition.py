@@ -11,18 +11,20 @@ from pydantic import Field
 
 from mho.passes.levels.plan import Partition, Ranged
 from mho.passes.levels.tiling import Tiling
-from mho.passes.one_thread import one_thread
-from mho.passes.place.assign_chips import assign_chips
+from mho.passes.place.ask_room import AskedRoom
+from mho.passes.place.assign_chips import Assigned, assign_chips
 from mho.passes.place.chip_limits import ChipLimits
 from mho.passes.place.cut_bounds import cut_bound
 from mho.passes.place.cut_in_order import cut_in_order
+from mho.passes.place.demanded import Asked
 from mho.passes.place.digital_cells import with_cells
 from mho.passes.place.fill_chips import Filling, fill_fewest, fill_near
 from mho.passes.place.room import Room, chip_sites, no_site, smaller_tiles, survivors
 from mho.passes.place.search_chips import search_chips
 from mho.passes.place.traffic import Indices, TileFlows, cut_words, tile_flows, tiles_of_blocks
-from mho.passes.place.units import Units, contract, converter_units
+from mho.passes.place.units import Units, contract
 from mho.passes.solver import Effort, budget
+from mho.runtime.products import steady_products
 from mho.targets.errors import FitError, plain
 from mho.targets.program import SolverFacts
 from mho.targets.steps import layers
@@ -39,7 +41,8 @@ class PartitionChips:
 
     Tiles that add their charge before one converter stay together. A contiguous cut in the order of the layers,
     the best of its kind, is improved between pairs of chips. Where a fault map takes lines or tiles away, every chip
-    gets only tiles that find a site of their own there, and chips keep the numbers that they have in the map.
+    gets only tiles that find a site of their own there, and chips keep the numbers that they have in the map. What is
+    asked of where tiles stand holds, or is refused.
 
     Attributes:
         chips: the most chips to use; None is as many as needed, even if no system of so many was published.
@@ -60,7 +63,7 @@ class PartitionChips:
             FitError: the tiles do not fit the chips that are allowed.
         """
         tiling = ranged.tiling
-        units = Units.of(converter_units(tiling))
+        units = Asked(tiling).units
         flows = tile_flows(tiling)
         limits, start = self._begin(tiling, units, contract(flows, units.unit_of))
         limits = replace(limits, link_words=self.link_words)
@@ -73,16 +76,23 @@ class PartitionChips:
             FitError: the chips that are allowed hold the units in no way, or in none that was found.
         """
         capacity = tiling.target.mesh.tiles or max(len(tiling.tiles), 1)
+        problems = tuple(AskedRoom(tiling, self.chips).problems())
+        if problems:
+            raise FitError(problems)
         packed = pack_units(units.sizes, capacity)
         chips = max(int(packed.max(initial=0)), int(units.pinned.max(initial=0))) + 1
         self._check(tiling, capacity, int(units.sizes.max(initial=0)), int(packed.max(initial=-1)) + 1)
-        alike = tiling.target.mesh.tiles is None or not any(chip < chips for chip in tiling.faults.barred)
-        room = None if alike else _room(tiling)
-        if room is not None:
+        room = None if tiling.target.mesh.tiles is None else _room(tiling)
+        if not units.free:
+            marked = max(room.marked, default=-1) + 1 if room is not None else 0
+            return self._begin_as_asked(
+                units, between, lambda chips: _limits(room, units, chips, capacity), chips, chips + marked
+            )
+        if room is None or not any(chip < chips for chip in room.marked):
+            room = None
+        else:
             filling = self._filled(tiling, room, units.unit_of, chips)
             chips, packed = filling.chips, filling.chip_of
-        if not units.free:
-            return self._begin_as_asked(units, between, lambda chips: _limits(room, units, chips, capacity), chips)
         limits = _limits(room, units, chips, capacity)
         if chips == 1:
             return limits, packed
@@ -104,31 +114,43 @@ class PartitionChips:
         return (limits, start) if assigned is None else (limited, assigned)
 
     def _begin_as_asked(
-        self, units: Units, between: TileFlows, limits_of: Callable[[int], ChipLimits], least: int
+        self, units: Units, between: TileFlows, limits_of: Callable[[int], ChipLimits], least: int, sound: int
     ) -> tuple[ChipLimits, Indices]:
-        """The same where units are pinned or kept apart, from `least` chips on.
+        """The same where units are pinned or kept apart, from `least` chips on; `sound` chips hold what is free.
 
         Raises:
             FitError: as `_begin`.
         """
-        enough = least + len(units.strangers)
-        most = enough if self.chips is None else min(enough, self.chips)
-        proved = True
-        for chips in range(least, most + 1):
+        enough = sound + int(units.pinned.max(initial=-1)) + 1 + len(units.strangers)
+        proved, needed = True, None
+        for chips in range(least, enough + 1):
             limits = limits_of(chips)
-            found = cut_in_order(between, units, limits.capacities)
-            if found is not None and limits.allow(found):
-                return limits, found
-            assigned = assign_chips(between, limits, budget(self.effort), self.seed)
-            if assigned.chip_of is not None:
-                return limits, assigned.chip_of
-            proved &= assigned.impossible
-        least_pins = f"tiles are pinned to chip {least - 1}" if most < least else "no chip may hold what is kept apart"
+            found = self._as_asked(between, limits)
+            allowed = self.chips is None or chips <= self.chips
+            if found.chip_of is None:
+                proved &= found.impossible or not allowed
+            elif allowed:
+                return limits, found.chip_of
+            else:
+                needed = chips
+                break
+        more = f"; {needed} chips would do. Allow more chips (--chips {needed}), or ask" if needed else ". Ask"
         raise FitError(
-            f"{'There is no' if proved else 'No'} way {'' if proved else 'was found '}to put the tiles on "
-            f"{_count(most, 'chip')} as is asked: {least_pins}, and every tile that is pinned has to find room on its "
-            f"chip. Allow more chips (--chips), or ask for less."
+            f"{'There is no way' if proved else 'No way was found'} to put the tiles on "
+            f"{_count(self.chips or enough, 'chip')} so that all that is pinned, kept apart or kept together is where "
+            f"it has to be{more} for less (constrain, --pin, --apart, --together)."
         )
+
+    def _as_asked(self, between: TileFlows, limits: ChipLimits) -> Assigned:
+        """A first chip for every unit, on this number of chips."""
+        units = limits.units
+        if int(limits.capacities.sum()) < len(units.unit_of):
+            return Assigned(None, impossible=True)
+        pinned = bool((units.pinned >= 0).all())
+        found = units.pinned if pinned else cut_in_order(between, units, limits.capacities)
+        if found is not None and limits.allow(found):
+            return Assigned(found)
+        return assign_chips(between, limits, budget(self.effort), self.seed)
 
     def _improved(self, ranged: Ranged, flows: TileFlows, limits: ChipLimits, start: Indices) -> Partition:
         """The start with fewer words from chip to chip."""
@@ -137,7 +159,7 @@ class PartitionChips:
             facts = SolverFacts(search="partition", status="OPTIMAL", objective=0.0, bound=0.0)
             return Partition(ranged, 1, (0,) * len(units.unit_of), (facts,))
         between = contract(flows, units.unit_of)
-        with one_thread():
+        with steady_products():
             chip_of, proved = search_chips(between, start, limits, limit, self.seed)
             cut = cut_words(between, chip_of)
             if proved < cut:

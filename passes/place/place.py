@@ -103,16 +103,20 @@ def grid_for(tiling: Tiling, members: list[Indices]) -> tuple[int, int]:
     Raises:
         FitError: the grid has a size of its own, and what a fault map leaves of the one chip does not hold the tiles.
     """
-    mesh, barred = tiling.target.mesh, tiling.faults.barred
+    mesh, barred, demands = tiling.target.mesh, tiling.faults.barred, tiling.demands
     count = max((len(tiles) for tiles in members), default=1)
-    if mesh.tiles is not None or not barred:
+    if mesh.tiles is not None or not (barred or demands.any):
         return mesh.grid(count)
 
     def holds(sites: int) -> bool:
-        room = Room.of(tiling, chip_sites(mesh, mesh.grid(sites)))
-        return all(room.holds(chip, tiles) for chip, tiles in enumerate(members))
+        width, height = mesh.grid(sites)
+        room = Room.of(tiling, chip_sites(mesh, (width, height)))
+        inside = all(core.x < width and core.y < height for core in demands.cores)
+        return inside and all(room.holds(chip, tiles) for chip, tiles in enumerate(members))
 
-    counts = range(count, count + sum(map(len, barred.values())) + 1)
+    far = max((max(core.x, core.y) + 1 for core in demands.cores), default=0)
+    taken = sum(map(len, barred.values())) + len(demands.forbidden)
+    counts = range(count, max(count + taken, far * far) + 1)
     least = bisect_left(counts, True, key=holds)
     if least == len(counts):
         room = Room.of(tiling, chip_sites(mesh, mesh.grid(count)))
@@ -123,7 +127,7 @@ def grid_for(tiling: Tiling, members: list[Indices]) -> tuple[int, int]:
 
 def allowed_sites(tiling: Tiling, sites: Indices, members: list[Indices]) -> list[Mask | None]:
     """Which tiles of a chip may stand where, one mask [tiles, sites] a chip; None where every site will do."""
-    if not tiling.faults.barred:
+    if not tiling.faults.barred and not tiling.demands.any:
         return [None] * len(members)
     room = Room.of(tiling, sites)
     return [room.allowed(chip, tiles) for chip, tiles in enumerate(members)]
@@ -150,9 +154,20 @@ def place_chips(qaps: list[Qap], sites: Indices, limit: Budget, seed: int) -> li
     Args:
         qaps: one a chip, with symmetric flows.
     """
-    few = [place_few(q.flow, sites, q.allowed) if 0 < len(q) <= FEW and q.alone is None else None for q in qaps]
-    found = iter(_search([q for q, done in zip(qaps, few, strict=True) if done is None], sites, limit, seed))
-    return [next(found) if done is None else done for done in few]
+    done = [_without_search(qap, sites) for qap in qaps]
+    found = iter(_search([q for q, answer in zip(qaps, done, strict=True) if answer is None], sites, limit, seed))
+    return [next(found) if answer is None else answer for answer in done]
+
+
+def _without_search(qap: Qap, sites: Indices) -> Assignment | None:
+    """The best placement where every tile has one site to go to, or where there are few tiles; None elsewhere."""
+    if qap.allowed is not None and (qap.allowed.sum(axis=1) == 1).all():
+        site_of = qap.allowed.argmax(axis=1)
+        at = sites[site_of].astype(np.float64)
+        alone = 0.0 if qap.alone is None else float(qap.alone[np.arange(len(site_of)), site_of].sum())
+        cost = float((qap.flow * np.abs(at[:, None] - at[None]).sum(axis=2)).sum()) + alone
+        return Assignment(site_of, cost, cost)
+    return place_few(qap.flow, sites, qap.allowed) if 0 < len(qap) <= FEW and qap.alone is None else None
 
 
 def _search(qaps: list[Qap], sites: Indices, limit: Budget, seed: int) -> list[Assignment]:

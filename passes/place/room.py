@@ -1,18 +1,21 @@
-"""What the sites of the chips offer where a fault map takes lines or whole tiles away, and what tiles need."""
+"""What the sites of the chips offer where a fault map takes lines or tiles away, which are asked for or forbidden, and
+what tiles need."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
 from functools import cached_property
 
 import numpy as np
 
 from mho.passes.levels.tiling import Tiling
+from mho.passes.place.demanded import Asked
 from mho.passes.place.matching import Mask, Matching
 from mho.passes.place.traffic import Indices
 from mho.targets.errors import plain
 from mho.targets.faults import FaultMap
+from mho.targets.isa import Site
 from mho.targets.target import Crossbar, Mesh
 
 MOST_KINDS = 3
@@ -49,9 +52,13 @@ class Room:
     """Needs of tiles, by kind, and what the sites of a chip offer.
 
     Attributes:
-        kinds: the different needs: rows, columns and devices of a weight, as in `tile_devices`: [kinds, 3].
+        kinds: the different needs: rows, columns, devices of a weight, as in `tile_devices`, and the number of the
+            cores that it is pinned to, −1 where to none: [kinds, 4].
         kind_of: tile → kind.
         sites: (x, y) of the sites of a chip: [sites, 2].
+        cores: number → cores that tiles are pinned to.
+        forbidden: cores on which nothing stands.
+        spots: tile → the core that it stands on, whatever the others do.
     """
 
     crossbar: Crossbar
@@ -59,12 +66,35 @@ class Room:
     kinds: Indices
     kind_of: Indices
     sites: Indices
+    cores: tuple[frozenset[Site], ...] = ()
+    forbidden: frozenset[Site] = frozenset()
+    spots: Mapping[int, Site] = field(default_factory=dict)
 
     @staticmethod
     def of(tiling: Tiling, sites: Indices) -> Room:
-        needs = np.column_stack([tile_needs(tiling), tile_devices(tiling)])
+        asked = Asked(tiling)
+        numbers = {cores: number for number, cores in enumerate(dict.fromkeys(asked.cores.values()))}
+        listed = np.full(len(tiling.tiles), -1)
+        for tile, cores in asked.cores.items():
+            listed[tile] = numbers[cores]
+        needs = np.column_stack([tile_needs(tiling), tile_devices(tiling), listed])
         kinds, kind_of = np.unique(needs, axis=0, return_inverse=True)
-        return Room(tiling.target.crossbar, tiling.faults, kinds, kind_of.reshape(-1), sites)
+        return Room(
+            crossbar=tiling.target.crossbar,
+            faults=tiling.faults,
+            kinds=kinds,
+            kind_of=kind_of.reshape(-1),
+            sites=sites,
+            cores=tuple(numbers),
+            forbidden=tiling.demands.forbidden,
+            spots=asked.spots,
+        )
+
+    @cached_property
+    def marked(self) -> frozenset[int]:
+        """The chips on which not every site will do for every tile."""
+        named = {*self.forbidden, *self.spots.values(), *(core for cores in self.cores for core in cores)}
+        return frozenset({*self.faults.barred, *(core.chip for core in named)})
 
     @cached_property
     def _place_of(self) -> Mapping[tuple[int, int], int]:
@@ -78,13 +108,39 @@ class Room:
             place = self._place_of.get((tile.site.x, tile.site.y))
             if place is not None:
                 offers[place] = tile.room(self.crossbar, devices or None)
+        offers[self._places(chip, self.forbidden)] = 0
         return offers
 
+    def _places(self, chip: int, cores: Iterable[Site]) -> list[int]:
+        """The places of those cores that are on a chip."""
+        found = (self._place_of.get((core.x, core.y)) for core in cores if core.chip == chip)
+        return [place for place in found if place is not None]
+
     def fits(self, chip: int) -> Mask:
-        """Whether a site offers enough to a kind of tiles: [kinds, sites]."""
+        """Whether a site offers enough to a kind of tiles, and is theirs to take: [kinds, sites]."""
         offers = {devices: self.offers(chip, devices) for devices in set(self.kinds[:, 2].tolist())}
         rows = [(kind[:2] <= offers[int(kind[2])]).all(axis=1) for kind in self.kinds]
-        return np.array(rows, bool).reshape(len(self.kinds), len(self.sites))
+        fits = np.array(rows, bool).reshape(len(self.kinds), len(self.sites))
+        fits[:, self._places(chip, self._spots_of.get(chip, ()))] = False
+        for number, cores in enumerate(self.cores):
+            elsewhere = np.ones(len(self.sites), bool)
+            elsewhere[self._places(chip, cores)] = False
+            fits[np.ix_(self.kinds[:, 3] == number, elsewhere)] = False
+        return fits
+
+    @cached_property
+    def _spots_of(self) -> Mapping[int, list[Site]]:
+        found: dict[int, list[Site]] = {}
+        for site in self.spots.values():
+            found.setdefault(site.chip, []).append(site)
+        return found
+
+    @cached_property
+    def _free(self) -> Mask:
+        """Which tiles have no spot of their own: [tiles]."""
+        free = np.ones(len(self.kind_of), bool)
+        free[list(self.spots)] = False
+        return free
 
     def live(self, chip: int) -> int:
         """Sites of a chip that hold anything at all."""
@@ -96,22 +152,26 @@ class Room:
 
     def allowed(self, chip: int, tiles: Indices) -> Mask | None:
         """Which of some tiles may stand where on a chip, [tiles, sites]; None where every site will do."""
-        if chip not in self.faults.barred:
+        if chip not in self.marked:
             return None
         mask: Mask = self.fits(chip)[self.kind_of[tiles]]
+        for row in np.flatnonzero(~self._free[tiles]).tolist():
+            mask[row] = False
+            mask[row, self._places(chip, [self.spots[int(tiles[row])]])] = True
         return None if mask.all() else mask
 
     def left(self, chip: int, tiles: Indices) -> Mask:
         """Which of all tiles belong to these and find no site on the chip: [all tiles]."""
         matching, left = self.matching(chip), np.zeros(len(self.kind_of), bool)
-        for tile in tiles.tolist():
+        for tile in tiles[self._free[tiles]].tolist():
             left[tile] = not matching.add(tile, int(self.kind_of[tile]))
         return left
 
     def holds(self, chip: int, tiles: Indices) -> bool:
         """Whether all of some tiles find sites on a chip."""
-        if chip not in self.faults.barred:
+        if chip not in self.marked:
             return len(tiles) <= len(self.sites)
+        tiles = tiles[self._free[tiles]]
         return self.matching(chip).add_all(tiles.tolist(), self.kind_of[tiles].tolist())
 
 
@@ -128,7 +188,7 @@ def no_site(room: Room, left: Mask) -> str:
     """
     kinds, counts = np.unique(room.kind_of[left], return_counts=True)
     ranked = sorted(zip(room.kinds[kinds].tolist(), counts.tolist(), strict=True), reverse=True)
-    listed = ", ".join(f"{count} of {rows} × {columns}" for (rows, columns, _), count in ranked[:MOST_KINDS])
+    listed = ", ".join(f"{count} of {rows} × {columns}" for (rows, columns, *_), count in ranked[:MOST_KINDS])
     rest = sum(count for _, count in ranked[MOST_KINDS:])
     more = f" and {rest} smaller ones" if rest else ""
     total = int(left.sum())
@@ -141,10 +201,17 @@ def survivors(room: Room, tiling: Tiling, chips: int) -> str:
     whole = int((offers == (room.crossbar.rows, room.crossbar.columns)).all(axis=1).sum())
     live = int((offers > 0).all(axis=1).sum())
     return (
-        f"the fault map leaves {live} of the {len(offers)} tiles of {chips} chip{'' if chips == 1 else 's'} of "
+        f"{_takers(room)} {live} of the {len(offers)} tiles of {chips} chip{'' if chips == 1 else 's'} of "
         f"{plain(tiling.target.name)}, {whole} of them with all {room.crossbar.rows} rows and {room.crossbar.columns} "
         f"columns, and the network needs {len(room.kind_of)}."
     )
+
+
+def _takers(room: Room) -> str:
+    """What takes room away, with its verb."""
+    if room.forbidden:
+        return "the fault map and the forbidden cores leave" if room.faults.barred else "the forbidden cores leave"
+    return "the fault map leaves"
 
 
 def smaller_tiles(room: Room, chips: int) -> str:

@@ -5,16 +5,14 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
-from difflib import get_close_matches
 from typing import Literal
 
-from mho.passes.levels.network import Network
 from mho.passes.levels.tiling import Block, Tiling
 from mho.passes.solver import Effort
 from mho.passes.tile.devices_search import Choice, Kind, Room, best_choice
+from mho.passes.tile.named import guess, matrices_by_name
 from mho.passes.tile.tile import blocks_of, converter_groups, rows_of_channels, with_blocks
 from mho.targets.errors import OptionError, plain
-from mho.targets.steps import layers
 from mho.targets.target import Count
 
 Matrices = Mapping[str, tuple[str, ...]]
@@ -56,7 +54,7 @@ class ChooseDevices:
             OptionError: a number of devices that the machine does not allow, a name that the network has not, or
                 "auto" without a budget; all of them at once.
         """
-        names = _matrices(tiling.calibrated.network)
+        names = matrices_by_name(tiling.calibrated.network)
         problems = [*self._numbers(tiling), *self._names(names), *self._budget(tiling)]
         if problems:
             raise OptionError(problems)
@@ -89,7 +87,7 @@ class ChooseDevices:
         for option, asked in options.items():
             for name in asked:
                 if name not in names:
-                    yield f"{option} names {plain(name)}, which has no weights on tiles{_guess(name, names)}"
+                    yield f"{option} names {plain(name)}, which has no weights on tiles{guess(name, names)}"
 
     def _budget(self, tiling: Tiling) -> Iterator[str]:
         if self.devices != "auto":
@@ -129,16 +127,6 @@ def _units(blocks: Iterable[Block], copies: int) -> tuple[tuple[int, int], ...]:
     return tuple((size, count * copies) for size, count in sorted(sizes.items(), reverse=True))
 
 
-def _matrices(network: Network) -> dict[str, tuple[str, ...]]:
-    """What a user may call a matrix by: its own name, its layers', and those of the nodes that they compute."""
-    found: dict[str, dict[str, None]] = {name: {name: None} for name in network.matrices}
-    for layer in layers(network.steps):
-        origin = network.origins.get(layer.name)
-        for name in (layer.name, *(origin.nodes if origin else ())):
-            found.setdefault(name, {})[layer.matrix] = None
-    return {name: tuple(matrices) for name, matrices in found.items()}
-
-
 def recut(tiling: Tiling, choice: Choice) -> Tiling:
     """The tiling with these devices; matrices whose devices stay keep their blocks."""
     own = tiling.target.crossbar.devices_per_weight
@@ -153,11 +141,3 @@ def recut(tiling: Tiling, choice: Choice) -> Tiling:
         for matrix in network.matrices.values()
     )
     return with_blocks(result, (block for blocks in cuts for block in blocks))
-
-
-def _guess(name: str, known: Iterable[str]) -> str:
-    names = list(known)
-    close = get_close_matches(name, names, 1)
-    if close:
-        return f"; did you mean {plain(close[0])}?"
-    return f"; known are {', '.join(map(plain, names[:8]))}{' …' if len(names) > 8 else ''}" if names else ""

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from math import ceil
 
 import numpy as np
 from numpy.typing import NDArray
 
+from mho.passes.levels.matrix import Matrix
 from mho.targets.target import Crossbar
 
 Integers = NDArray[np.int64]
@@ -43,8 +45,46 @@ def fits_beside(one: Shape, other: Shape, crossbar: Crossbar) -> bool:
     return one[0] + other[0] <= crossbar.rows or one[1] + other[1] <= crossbar.columns
 
 
+def least_tiles(matrices: Iterable[tuple[Matrix, int]], crossbar: Crossbar, diagonal: bool) -> int:
+    """No packing of the matrices, each with a number of copies, needs fewer tiles, wherever they are cut.
+
+    Any cells may be a block's, but that the columns of a group are cut through all of its rows. Without overlap the
+    cells of the weights are the bound. Where the blocks of a tile share neither rows nor columns, a row of a group lies
+    in at least ⌈its width / columns⌉ blocks, each of which takes a row of a tile for itself, so the rows of all these
+    are a bound, and so are the columns. Where a group is a multiple of the crossbar's width, its row either has blocks
+    as wide as a tile, which share it with nothing, or takes one row more; and columns likewise.
+
+    Args:
+        diagonal: blocks of a tile share neither rows nor columns.
+    """
+    rows = columns = cells = 0
+    for matrix, copies in matrices:
+        height, width = matrix.rows // matrix.groups, matrix.columns // matrix.groups
+        groups = matrix.groups * copies
+        cells += groups * height * width
+        rows += groups * _lines(height, width, crossbar.rows, crossbar.columns, together=True)
+        columns += groups * _lines(width, height, crossbar.columns, crossbar.rows, together=False)
+    volume = ceil(cells / (crossbar.rows * crossbar.columns))
+    return max(volume, ceil(rows / crossbar.rows), ceil(columns / crossbar.columns)) if diagonal else volume
+
+
+def _lines(length: int, breadth: int, lines: int, across: int, together: bool) -> int:
+    """Lines of tiles that a group of so many lines needs, each of them `breadth` long, in tiles of lines × across.
+
+    Args:
+        together: all lines are cut at the same places, as rows are by cuts between columns.
+    """
+    parts = ceil(breadth / across)
+    if breadth % across:
+        return parts * length
+    alone, rest = divmod(length, lines)
+    if together:
+        return min(parts * ceil(length / lines) * lines, (parts + 1) * length)
+    return parts * alone * lines + min(parts * lines * (rest > 0), (parts + 1) * rest)
+
+
 def lower_bound(pieces: Sequence[Piece], crossbar: Crossbar, diagonal: bool) -> int:
-    """No packing of the pieces needs fewer tiles.
+    """No packing of the pieces, as they are cut, needs fewer tiles.
 
     A dual feasible function f has Σ f(x) ≤ 1 wherever Σ x ≤ 1. So a tile whose blocks lie on a diagonal has
     Σ f(rows) ≤ 1 and Σ f(columns) ≤ 1, and a tile of rectangles Σ f(rows) · g(columns) ≤ 1 (Fekete and Schepers,

@@ -11,12 +11,13 @@ from mho.passes.tile.pack_heuristics import Bin, on_diagonal
 from mho.targets.target import Crossbar
 
 
-def diagonal_problem(pieces: Sequence[Piece], crossbar: Crossbar, tiles: int, bound: int) -> Problem:
-    """Sums of rows and of columns within at most `tiles` tiles; its variables are the pieces' tiles.
+def diagonal_problem(pieces: Sequence[Piece], crossbar: Crossbar, bins: Sequence[Bin], bound: int) -> Problem:
+    """Sums of rows and of columns within at least a tile fewer than `bins`; its variables are the pieces' tiles.
 
     Piece i may use the first i + 1 tiles only, which takes nothing away but the names of the tiles.
     """
     model = new_model()
+    tiles = len(bins) - 1
     within = [[model.new_bool_var("") for _ in range(min(i + 1, tiles))] for i in range(len(pieces))]
     used = model.new_int_var(bound, tiles, "used")
     places = []
@@ -36,9 +37,15 @@ def diagonal_problem(pieces: Sequence[Piece], crossbar: Crossbar, tiles: int, bo
     return Problem(model, tuple(places))
 
 
-def rectangle_problem(pieces: Sequence[Piece], crossbar: Crossbar, tiles: int, bound: int) -> Problem:
-    """Rectangles in at most `tiles` tiles set side by side; its variables are tile, row and column of each piece."""
+def rectangle_problem(pieces: Sequence[Piece], crossbar: Crossbar, bins: Sequence[Bin], bound: int) -> Problem:
+    """Rectangles in at least a tile fewer than `bins`; its variables are tile, row and column of each piece.
+
+    The tiles stand side by side, so that no overlap is one constraint. The blocks of all bins but the emptiest are
+    hinted at where they are.
+    """
     model = new_model()
+    tiles = len(bins) - 1
+    corners = _corners(bins, pieces)
     used = model.new_int_var(bound, tiles, "used")
     across, down, variables, places = [], [], [], []
     for i, piece in enumerate(pieces):
@@ -52,11 +59,20 @@ def rectangle_problem(pieces: Sequence[Piece], crossbar: Crossbar, tiles: int, b
         down.append(model.new_fixed_size_interval_var(row, piece.rows, ""))
         places.append(place)
         variables += [place, row, column]
+        for variable, value in zip((row, column), corners.get(piece.block, ()), strict=False):
+            model.add_hint(variable, value)
     model.add_no_overlap_2d(across, down)
     for sharing in _by_converter(pieces):
         model.add_all_different([places[i] for i in sharing])
     model.minimize(used)
     return Problem(model, tuple(variables))
+
+
+def _corners(bins: Sequence[Bin], pieces: Sequence[Piece]) -> dict[int, tuple[int, int]]:
+    """Block → its row and column in its tile, but for the blocks of the tile that holds the fewest cells."""
+    cells = {p.block: p.rows * p.columns for p in pieces}
+    emptiest = min(bins, key=lambda b: sum(cells[seat.block] for seat in b))
+    return {seat.block: (seat.row_offset, seat.column_offset) for b in bins if b is not emptiest for seat in b}
 
 
 def diagonal_bins(pieces: Sequence[Piece], values: Sequence[int]) -> list[Bin]:

@@ -62,7 +62,7 @@ def blocks_of(matrix: Matrix, crossbar: Crossbar, channel_rows: int = 1) -> tupl
         ]
         return tuple(Block(i, matrix.name, 0, *spans, i, weights) for i, (spans, weights) in enumerate(cuts))
     rows = _row_spans(height, crossbar.rows, channel_rows)
-    heads = _converter_heads(rows, crossbar.analog_rows)
+    heads = converter_heads(rows, crossbar.analog_rows)
     blocks: list[Block] = []
     for group in range(matrix.groups):
         for columns in even_spans(width, crossbar.columns):
@@ -99,7 +99,7 @@ def _row_spans(rows: int, limit: int, channel_rows: int) -> tuple[Span, ...]:
     return tuple((start * channel_rows, stop * channel_rows) for start, stop in whole)
 
 
-def _converter_heads(rows: Sequence[Span], analog_rows: int | None) -> list[int]:
+def converter_heads(rows: Sequence[Span], analog_rows: int | None) -> list[int]:
     """For each row span the index of the first span that shares its converter: the fewest converters in order."""
     heads: list[int] = []
     for index, (_, stop) in enumerate(rows):

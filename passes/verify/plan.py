@@ -10,6 +10,7 @@ from mho.passes.levels.plan import Placement, Plan
 from mho.passes.levels.tiling import Tiling
 from mho.passes.place.traffic import tile_flows, tiles_of_blocks
 from mho.passes.schedule.lanes import lanes
+from mho.passes.verify.demands import verify_demands
 from mho.targets.isa import Site
 from mho.targets.program import Slot
 from mho.targets.steps import Analog, Recurrent, Step, bodies, captures, reads, walk, writes
@@ -20,7 +21,8 @@ SLACK = 1e-6
 def verify_plan(plan: Plan) -> tuple[str, ...]:
     """A sentence for everything that is wrong with a plan; nothing where all is well."""
     placement = plan.routing.placement
-    problems = (_sites(placement), _faults(placement), _chips(placement), _links(plan), _schedule(plan))
+    levels = (_sites(placement), _faults(placement), _chips(placement), verify_demands(placement))
+    problems = (*levels, _links(plan), _schedule(plan))
     return tuple(problem for found in problems for problem in found)
 
 

@@ -170,10 +170,30 @@ def samples_of(kind: str) -> Array:
 @pytest.mark.parametrize("kind", ["lstm", "depthwise"])
 @pytest.mark.parametrize(
     ("target", "pack", "replicas"),
-    [("small", "pipelined", 1), ("small", "sequential", 3), ("analog34", "none", 2), ("everything", "none", 1)],
+    [
+        ("small", "pipelined", 1),
+        ("small", "sequential", 3),
+        ("analog34", "none", 2),
+        ("everything", "none", 1),
+        ("everything", "pipelined", 2),
+        ("everything", "sequential", 1),
+    ],
 )
 def test_other_layers(kind: str, target: str, pack: Mode, replicas: Copies) -> None:
     check(compiled_on(kind, target, pack, replicas), {"x": samples_of(kind)})
+
+
+def test_the_packer_cuts_matrices_and_groups_anew() -> None:
+    """So that the comparison above has uneven rows, groups in blocks of their own and a group in two of them."""
+    loads = [
+        load
+        for pack in ("pipelined", "sequential")
+        for core in compiled_on("depthwise", "small", pack, 1).program.cores
+        for load in core.loads
+        if load.matrix.startswith("depthwise")
+    ]
+    heights = {load.rows[1] - load.rows[0] for load in loads}
+    assert min(heights) < 9 and max(heights) > 9
 
 
 def test_codes_differ_only_at_decision_thresholds() -> None:

@@ -1,0 +1,72 @@
+"""How blocks share tiles: the rule, what was proven of their number, and the turns that they take."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import dataclass
+from math import ceil
+
+from mho.report import quantities as q
+from mho.report.lines import TileLine
+from mho.targets.program import Program
+from mho.targets.turns import most_turns
+
+FREE, EVEN = "cuts anywhere", "these blocks"
+"""What a bound is one of."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class PackingLine:
+    """The packing of a program.
+
+    Attributes:
+        mode: `none`, `pipelined` or `sequential`.
+        bound_of: what no better packing is claimed of: cuts anywhere in the matrices, or the blocks as they are.
+        volume_bound: tiles that the cells of the weights fill.
+        bound: the best that is proven.
+        turns: blocks of a tile that fire one after the other, at most.
+    """
+
+    mode: str
+    bound_of: str
+    tiles: int
+    volume_bound: int
+    bound: int
+    turns: int
+
+    @property
+    def gap(self) -> float:
+        """(tiles − bound) / tiles."""
+        return (self.tiles - self.bound) / self.tiles if self.tiles else 0.0
+
+    def __str__(self) -> str:
+        if self.mode == "none":
+            return f"none, a tile a block; {q.whole(self.volume_bound)} tiles by volume"
+        turns = f"; up to {q.whole(self.turns)} blocks of a tile take turns" if self.turns > 1 else ""
+        return (
+            f"{self.mode}; volume bound {q.whole(self.volume_bound)}, proven bound {q.whole(self.bound)} for "
+            f"{self.bound_of}, gap {q.percent(self.gap)}{turns}"
+        )
+
+
+def packing_line(program: Program, tiles: Iterable[TileLine]) -> PackingLine:
+    """The packing of a program whose tiles are these."""
+    options, listed = program.manifest.options, list(tiles)
+    mode = str(options.get("pack.mode") or program.target.crossbar.usual_packing)
+    return PackingLine(
+        mode=mode,
+        bound_of=FREE if options.get("pack.cuts") == "free" else EVEN,
+        tiles=len(listed),
+        volume_bound=_volume(listed),
+        bound=program.mapping.tiles_lower_bound,
+        turns=max((most_turns(core.loads) for core in program.cores), default=0) if mode == "sequential" else 1,
+    )
+
+
+def _volume(tiles: Iterable[TileLine]) -> int:
+    """Tiles for the weights of each size of crossbar, full to the last cell."""
+    held: Counter[tuple[int, int]] = Counter()
+    for tile in tiles:
+        held[tile.rows, tile.columns] += sum(block.weights for block in tile.blocks)
+    return sum(ceil(weights / (rows * columns)) for (rows, columns), weights in held.items())
