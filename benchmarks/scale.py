@@ -32,6 +32,7 @@ from mho.passes.place.partition import PartitionChips
 from mho.passes.place.place import PlaceCores
 from mho.passes.place.route import RouteWords
 from mho.passes.schedule.schedule import Schedule
+from mho.runtime.products import steady_products
 from mho.targets.steps import Analog, Digital, Step
 from mho.targets.target import Costs, Crossbar, Mesh, Target
 from mho.targets.unfolding import Dense
@@ -111,9 +112,10 @@ def measure(machine: str, tiles: int) -> Run:
         seconds[name] = time.process_time() - started
         return found
 
-    partition = stage("partition", PartitionChips(effort="fast").run, Ranged(tiling, {}))
-    placement = stage("place", PlaceCores(effort="fast").run, partition)
-    stage("schedule", Schedule().run, stage("route", RouteWords().run, placement))
+    with steady_products():
+        partition = stage("partition", PartitionChips(effort="fast").run, Ranged(tiling, {}))
+        placement = stage("place", PlaceCores(effort="fast").run, partition)
+        stage("schedule", Schedule().run, stage("route", RouteWords().run, placement))
     memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
     return Run(machine, len(tiling.tiles), partition.chips, seconds, memory)
 

@@ -52,6 +52,8 @@ def standing(objective: float, bound: float) -> str:
     """How far a search is, in few characters."""
     from mho.report import quantities as q
 
+    if bound <= 0 < objective:
+        return f"{q.short(objective)}, no bound yet"
     gap = max(0.0, (objective - bound) / objective) if objective else 0.0
     return f"{q.short(objective)}, at least {q.short(bound)}, gap {q.percent(gap)}"
 

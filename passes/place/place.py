@@ -22,6 +22,7 @@ from mho.passes.place.units import converter_units
 from mho.passes.place.windows import improve
 from mho.passes.reload.pages import sites_in_order
 from mho.passes.solver import Budget, Effort, budget
+from mho.passes.watch import watch
 from mho.targets.errors import FitError
 from mho.targets.isa import Site
 from mho.targets.program import SolverFacts
@@ -199,8 +200,9 @@ def _iterations(limit: Budget, entries: int, sites: int) -> int:
 
 
 def _clock(limit: Budget, begun: float) -> Callable[[], bool]:
-    """Whether the time of the tabu search is over; never where the budget is not one of the wall clock."""
-    return lambda: limit.wall and monotonic() - begun >= SEARCH_SHARE * limit.seconds
+    """Whether the tabu search is to end: its part of the wall clock is used up, or whoever watches ends it."""
+    follower = watch()
+    return lambda: follower.over() or (limit.wall and monotonic() - begun >= SEARCH_SHARE * limit.seconds)
 
 
 def snake(sites: Indices, band: int = 1) -> Indices:

@@ -114,11 +114,11 @@ class _Floor:
     def qap(self, tiles: Indices, sites: Indices) -> Qap:
         """Some tiles on some sites; all others stay where they are."""
         place, other, words = self.neighbours.entries(tiles)
-        number = np.full(len(self.at), -1)
-        number[tiles] = np.arange(len(tiles))
-        inside = number[other] >= 0
+        order = np.argsort(tiles, kind="stable")
+        partner = order[np.minimum(np.searchsorted(tiles, other, sorter=order), len(order) - 1)]
+        inside = tiles[partner] == other
         flow = np.zeros((len(tiles), len(tiles)))
-        np.add.at(flow, (place[inside], number[other[inside]]), words[inside] / 2)
+        np.add.at(flow, (place[inside], partner[inside]), words[inside] / 2)
         alone = np.zeros((len(tiles), len(sites))) if self.alone is None else self.alone[np.ix_(tiles, sites)]
         for axis in (0, 1):
             for value in np.unique(self.sites[sites, axis]).tolist():

@@ -68,7 +68,7 @@ class WholePacking:
         """The pieces in fewer tiles than these, with all but the emptiest of those as a hint; none if not found."""
         ordered = sorted(pieces, key=lambda p: (-p.rows * p.columns, p.block))
         build = diagonal_problem if self.diagonal else rectangle_problem
-        solution = solve(build(ordered, self.crossbar, bins, bound), limit, self.seed)
+        solution = solve(build(ordered, self.crossbar, bins, bound), limit, self.seed, whole=True)
         read = diagonal_bins if self.diagonal else rectangle_bins
         return solution, read(ordered, solution.values) if solution.values else []
 

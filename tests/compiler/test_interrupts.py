@@ -80,4 +80,5 @@ def test_two_of_them_leave_with_130(
 
 def test_progress_tells_objective_bound_and_gap() -> None:
     assert standing(200.0, 150.0) == "200, at least 150, gap 25.0 %"
+    assert standing(200.0, 0.0) == "200, no bound yet"
     assert standing(0.0, 0.0) == "0, at least 0, gap 0.0 %"
