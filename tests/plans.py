@@ -78,7 +78,7 @@ def machine_of(
 
 def plan_for(calibrated: Calibrated, target: Target, pack: Mode = "none", replicas: int = 1) -> Plan:
     """Every tile at the next site of the grid."""
-    tiling = Pack(pack).run(Replicate(replicas).run(Tile().run(calibrated, target)))
+    tiling = Pack(pack, cuts="even").run(Replicate(replicas).run(Tile().run(calibrated, target)))
     count = len(tiling.tiles)
     width, height = target.mesh.grid(count)
     capacity = width * height

@@ -54,8 +54,8 @@ class ReloadTiles:
             chips, tiles: the most that may be used; see `Bench.of`.
 
         Raises:
-            OptionError: a mode without leave to reload, a machine whose number of tiles nobody knows, or demands of where
-                tiles stand that take turns.
+            OptionError: a mode without leave to reload, a machine whose number of tiles nobody knows, or tiles that
+                take turns although something is asked of where they stand.
             FitError: tiles add their charge before one converter, so that they must be there together.
         """
         if not self.allow:
@@ -195,9 +195,9 @@ def _together(tiling: Tiling) -> int:
 def _refuse_demands(tiling: Tiling, bench: Bench) -> None:
     if tiling.demands.any:
         raise OptionError(
-            f"--allow-reload: {len(tiling.tiles):,} tiles take turns on {bench.room:,}, so none has a place of its own and "
-            "nothing can be pinned, kept apart or together, forbidden, or put where a file or an old program has it: "
-            "give more chips (--chips), or ask for less"
+            f"--allow-reload: {len(tiling.tiles):,} tiles take turns on {bench.room:,}, so none has a place of its own "
+            "and nothing can be pinned, kept apart or together, forbidden, or put where a file or an old program has "
+            "it: give more chips (--chips), or ask for less"
         )
 
 

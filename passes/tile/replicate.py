@@ -48,7 +48,9 @@ class Replicate:
         Raises:
             OptionError: the number of copies is below 1, or there is no budget to search within.
         """
-        search = CopiesSearch(tiling, pack, self.tiles, self.chips)
+        # What blocks that take turns need in time is proven for blocks as they are.
+        turns = pack.rule(tiling.target) == "sequential"
+        search = CopiesSearch(tiling, replace(pack, cuts="even") if turns else pack, self.tiles, self.chips)
         result = _repeated(tiling, self.replicas) if isinstance(self.replicas, int) else self._searched(search)
         return replace(result, pareto=pareto_points(search)) if self.pareto else result
 

@@ -34,7 +34,7 @@ def pack_within(tiling: Tiling, interval: float, busy: Mapping[str, float], pack
         busy: matrix → how long each of its blocks works for one inference, for those that may take turns.
         pack: its effort and its seed.
     """
-    diagonal = replace(pack, mode="pipelined")
+    diagonal = replace(pack, mode="pipelined", cuts="even")
     social = _social(tiling)
     best: Tiling | None = None
     tried: set[frozenset[str]] = set()

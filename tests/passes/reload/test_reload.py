@@ -21,6 +21,7 @@ from mho.passes.schedule.schedule import Schedule
 from mho.targets.isa import Site
 from mho.targets.program import CostFacts
 from mho.targets.reload import Reload, ReloadMode
+from mho.targets.routes import Deliveries
 from mho.targets.steps import Body, Branch, Direction, Gate, Loop, Recurrent, Scan, Step
 from mho.targets.target import Costs, Mesh
 from tests.passes.placings import chain, dense, machine, network, tiling
@@ -173,7 +174,8 @@ def test_writes_without_figures_are_named() -> None:
 def test_a_plan_without_reload_keeps_its_costs() -> None:
     tiled = tiling(chain((16, 16)), machine(Mesh(tiles=16), Costs(mvm_latency_ns=100)))
     placement = Placement(Partition(Ranged(tiled, {}), 1, (0,) * 16, ()), (4, 4), (), ())
-    plan = Plan(Routing(placement, ()), (), _facts())
+    routing = Routing(placement, "xy", 1, False, Deliveries.none(), (), {})
+    plan = Plan(routing, (), _facts())
     assert CostReload().run(plan) is plan
 
 

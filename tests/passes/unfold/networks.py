@@ -24,7 +24,7 @@ def machine(rows: int, columns: int, costs: Costs | None = None) -> Target:
 
 
 def bench(target: Target, mode: Mode) -> Bench:
-    return Bench(target, Pack(mode=mode, effort="fast"))
+    return Bench(target, Pack(mode=mode, effort="fast", cuts="even"))
 
 
 def convolution(
