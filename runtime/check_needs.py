@@ -14,7 +14,8 @@ import onnx
 from mho.runtime.digital import checked_graph
 from mho.targets.check_schedule import check_slots
 from mho.targets.errors import ProgramError
-from mho.targets.program import Need, Program, Slot
+from mho.targets.mapping import Need, Slot
+from mho.targets.program import Program
 from mho.targets.rows import KEEPS_ROWS, POOLS, SAME, Reach, window_reach
 from mho.targets.steps import Analog, Digital, Recurrent, Step, bodies, captures, reads, writes
 from mho.targets.unfolding import Window

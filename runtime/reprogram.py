@@ -14,7 +14,8 @@ from mho.runtime.crossbar import largest_weights
 from mho.targets.check_tiles import weights_inside
 from mho.targets.isa import CoreProgram, Load, Span
 from mho.targets.mapped_tensors import StoredTensor
-from mho.targets.program import Array, Program, ReprogramFacts, TileChange, matrix_block
+from mho.targets.mapping import ReprogramFacts, TileChange
+from mho.targets.program import Array, Program, matrix_block
 from mho.targets.program_file import program_digest, tensor_table
 from mho.targets.target import WeightScale
 

@@ -22,7 +22,7 @@ from dataclasses import fields
 from math import ceil, prod
 
 from mho.targets.isa import Accumulate, CoreProgram, Kernel, Memory, Receive, Send, Store
-from mho.targets.program import LineBuffer
+from mho.targets.mapping import LineBuffer
 from mho.targets.unfolding import Window
 
 VECTORS_IN = 2

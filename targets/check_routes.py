@@ -8,7 +8,8 @@ import numpy as np
 
 from mho.targets.deadlock import cyclic_channels
 from mho.targets.isa import Send, Site
-from mho.targets.program import Program, RouteFacts
+from mho.targets.mapping import RouteFacts
+from mho.targets.program import Program
 from mho.targets.routes import FORMATS, Deliveries, Floor, Routes
 
 SLACK = 1e-6

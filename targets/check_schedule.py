@@ -13,7 +13,8 @@ from itertools import pairwise
 import numpy as np
 
 from mho.targets.isa import CoreProgram, Load
-from mho.targets.program import Need, Program, Slot
+from mho.targets.mapping import Need, Slot
+from mho.targets.program import Program
 from mho.targets.steps import Digital, layers, walk
 
 SLACK = 1e-9

@@ -21,7 +21,7 @@ from operator import attrgetter
 from typing import get_args
 
 from mho.targets.isa import Accumulate, Add, Convert, Kernel, Mvm
-from mho.targets.program import Component
+from mho.targets.mapping import Component
 from mho.targets.target import Target
 
 MVM_LATENCY = "costs.mvm_latency_ns"

@@ -39,16 +39,8 @@ from mho.targets.mapped_tensors import (
     stored_as,
     validated,
 )
-from mho.targets.program import (
-    FORMAT_VERSION,
-    Array,
-    Decision,
-    LayerFacts,
-    Manifest,
-    MappingFacts,
-    MatrixFacts,
-    Program,
-)
+from mho.targets.mapping import MappingFacts
+from mho.targets.program import FORMAT_VERSION, Array, Decision, LayerFacts, Manifest, MatrixFacts, Program
 from mho.targets.reload import Reload
 from mho.targets.steps import Port, Step
 from mho.targets.target import Target

@@ -18,7 +18,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mho.targets.isa import Site
-from mho.targets.program import Array, LinkTraffic
+from mho.targets.mapping import LinkTraffic
+from mho.targets.program import Array
 
 Indices = NDArray[np.int64]
 Floats = NDArray[np.float64]

@@ -26,7 +26,8 @@ from mho.passes.tile.replicate import Replicate
 from mho.passes.tile.tile import Tile
 from mho.runtime.matching import match_samples
 from mho.targets.isa import Site
-from mho.targets.program import CostFacts, Manifest, Program
+from mho.targets.mapping import CostFacts
+from mho.targets.program import Manifest, Program
 from mho.targets.target import Converter, Core, Crossbar, Mesh, Target
 
 Array = NDArray[Any]

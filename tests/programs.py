@@ -26,19 +26,8 @@ from mho.targets.isa import (
     Span,
     Store,
 )
-from mho.targets.program import (
-    Array,
-    CostFacts,
-    Decision,
-    LayerFacts,
-    LinkTraffic,
-    Manifest,
-    MappingFacts,
-    MatrixFacts,
-    Program,
-    Slot,
-    SolverFacts,
-)
+from mho.targets.mapping import CostFacts, LinkTraffic, MappingFacts, Slot, SolverFacts
+from mho.targets.program import Array, Decision, LayerFacts, Manifest, MatrixFacts, Program
 from mho.targets.steps import Activation, Analog, Digital, Port, Step
 from mho.targets.target import Converter, Core, Crossbar, Mesh, Target
 from mho.targets.unfolding import Dense

@@ -10,7 +10,7 @@ from mho.report import quantities as q
 from mho.report.accuracy import Accuracy, moments
 from mho.report.lines import ComponentLine, LayerLine
 from mho.report.summary import Report
-from mho.targets.program import Component
+from mho.targets.mapping import Component
 
 
 @dataclass(frozen=True)

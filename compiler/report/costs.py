@@ -7,7 +7,7 @@ from math import isfinite
 
 from mho.report.lines import ComponentLine, Total
 from mho.targets.cost import COMPONENTS, TILE_AREA
-from mho.targets.program import CostFacts, CostLine
+from mho.targets.mapping import CostFacts, CostLine
 from mho.targets.target import Target
 
 _NEEDS: Mapping[Total, tuple[str, ...]] = {

@@ -28,7 +28,7 @@ from mho.report.pareto import HEADINGS, REMARK
 from mho.report.summary import Report
 from mho.targets.cost import COMPONENTS
 from mho.targets.errors import plain
-from mho.targets.program import Component
+from mho.targets.mapping import Component
 
 MOST_TILES = 3000
 """Above this many tiles the page shows chips, and a chip's tiles on demand."""

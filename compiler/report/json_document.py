@@ -14,7 +14,8 @@ from mho.report.reprogram import ReprogramLine
 from mho.report.summary import Report
 from mho.report.traffic import RouteLine
 from mho.targets.isa import Site
-from mho.targets.program import CostLine, Decision, LinkTraffic, Manifest, SolverFacts
+from mho.targets.mapping import CostLine, LinkTraffic, SolverFacts
+from mho.targets.program import Decision, Manifest
 from mho.targets.target import Target
 
 SCHEMA = "mho-report-1"

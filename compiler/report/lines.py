@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from typing import Literal
 
 from mho.targets.isa import Site
-from mho.targets.program import Component, Decision, SolverFacts, Unit
+from mho.targets.mapping import Component, SolverFacts
+from mho.targets.program import Decision, Unit
 
 Total = Literal["latency", "interval", "energy", "area", "tops", "tops_per_w", "tops_per_mm2"]
 

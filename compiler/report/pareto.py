@@ -11,7 +11,7 @@ from rich.text import Text
 
 from mho.report import quantities as q
 from mho.report.lines import LayerLine
-from mho.targets.program import ParetoPoint
+from mho.targets.mapping import ParetoPoint
 
 HEADINGS = ("tiles", "most copies", "interval", "speed", "energy")
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from mho.report import quantities as q
-from mho.targets.program import Program, TileChange
+from mho.targets.mapping import TileChange
+from mho.targets.program import Program
 
 
 @dataclass(frozen=True, kw_only=True)

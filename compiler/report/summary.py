@@ -18,20 +18,8 @@ from mho.report.reprogram import ReprogramLine, reprogram_line
 from mho.report.traffic import BufferLine, RouteLine, buffer_line, route_line
 from mho.targets.errors import DataError, plain
 from mho.targets.isa import CoreProgram, Load, Site
-from mho.targets.program import (
-    Component,
-    CostLine,
-    Decision,
-    LayerFacts,
-    LinkTraffic,
-    Manifest,
-    MatrixFacts,
-    Program,
-    Slot,
-    SolverFacts,
-    Timing,
-    Unit,
-)
+from mho.targets.mapping import Component, CostLine, LinkTraffic, Slot, SolverFacts, Timing
+from mho.targets.program import Decision, LayerFacts, Manifest, MatrixFacts, Program, Unit
 from mho.targets.steps import Analog, walk
 from mho.targets.steps import layers as layers_of
 from mho.targets.target import Target

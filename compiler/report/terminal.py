@@ -17,7 +17,8 @@ from mho.report.names import MOST_CHARACTERS, shortened
 from mho.report.pareto import pareto_table
 from mho.report.summary import Report
 from mho.targets.errors import plain
-from mho.targets.program import Decision, SolverFacts, Timing, Unit
+from mho.targets.mapping import SolverFacts, Timing
+from mho.targets.program import Decision, Unit
 from mho.targets.unfolding import IM2COL
 
 WIDTH = 80

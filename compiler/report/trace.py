@@ -16,7 +16,8 @@ from math import ceil
 from typing import Any
 
 from mho.targets.errors import OptionError, brief, plain
-from mho.targets.program import Program, Slot
+from mho.targets.mapping import Slot
+from mho.targets.program import Program
 from mho.targets.steps import Analog, Digital, Recurrent, layers, walk
 
 MOST_CORES = 4_000

@@ -6,7 +6,8 @@ from dataclasses import dataclass
 
 from mho.report import quantities as q
 from mho.targets.isa import Site
-from mho.targets.program import LinkTraffic, Program, RouteMode
+from mho.targets.mapping import LinkTraffic, RouteMode
+from mho.targets.program import Program
 
 _WAYS: dict[RouteMode, str] = {"xy": "row first", "yx": "column first", "balanced": "balanced ways"}
 

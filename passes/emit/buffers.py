@@ -9,7 +9,7 @@ from mho.passes.levels.network import Network
 from mho.targets.buffers import core_memory, line_buffer
 from mho.targets.errors import FitError, plain
 from mho.targets.isa import CoreProgram
-from mho.targets.program import LineBuffer
+from mho.targets.mapping import LineBuffer
 from mho.targets.steps import Analog, layers, walk
 from mho.targets.target import Target
 from mho.targets.unfolding import Window

@@ -18,7 +18,8 @@ from mho.passes.levels.plan import Plan, Routing
 from mho.passes.levels.recipe import evaluate, numbers_of
 from mho.targets.buffers import longest_vector
 from mho.targets.isa import CoreProgram
-from mho.targets.program import Array, LayerFacts, Manifest, MappingFacts, MatrixFacts, Program, RouteFacts
+from mho.targets.mapping import MappingFacts, RouteFacts
+from mho.targets.program import Array, LayerFacts, Manifest, MatrixFacts, Program
 from mho.targets.routes import Deliveries
 from mho.targets.steps import Digital, Port, Step, bodies, layers, parameters, reads, walk, with_bodies
 

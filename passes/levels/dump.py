@@ -16,7 +16,8 @@ from mho.passes.levels.network import Calibrated, Network
 from mho.passes.levels.plan import Partition, Placement, Plan, Ranged, Routing
 from mho.passes.levels.tiling import Tiling
 from mho.passes.levels.tiling_text import tiling_text
-from mho.targets.program import Program, Slot
+from mho.targets.mapping import Slot
+from mho.targets.program import Program
 from mho.targets.text import print_program, print_steps
 
 

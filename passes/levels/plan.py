@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 from mho.passes.levels.tiling import Tiling
 from mho.targets.isa import Site
-from mho.targets.program import CostFacts, LinkTraffic, RouteMode, Slot, SolverFacts, Timing
+from mho.targets.mapping import CostFacts, LinkTraffic, RouteMode, Slot, SolverFacts, Timing
 from mho.targets.reload import Reload
 from mho.targets.routes import Deliveries
 

@@ -9,7 +9,7 @@ from mho.passes.levels.demands import Demands
 from mho.passes.levels.network import Calibrated
 from mho.targets.faults import FaultMap
 from mho.targets.isa import Span
-from mho.targets.program import ParetoPoint, SolverFacts
+from mho.targets.mapping import ParetoPoint, SolverFacts
 from mho.targets.target import Crossbar, Target
 
 

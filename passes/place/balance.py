@@ -15,7 +15,7 @@ from mho.passes.place.choice import Choice, choices
 from mho.passes.place.lightest import lightest
 from mho.passes.place.traffic import Floats, Indices
 from mho.passes.solver import Budget
-from mho.targets.program import SolverFacts
+from mho.targets.mapping import SolverFacts
 from mho.targets.routes import Deliveries, Floor, Routes
 
 ROUNDS = 400

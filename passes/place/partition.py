@@ -28,7 +28,7 @@ from mho.passes.reload.pages import chips_in_order
 from mho.passes.solver import Effort, budget
 from mho.runtime.products import steady_products
 from mho.targets.errors import FitError, plain
-from mho.targets.program import SolverFacts
+from mho.targets.mapping import SolverFacts
 from mho.targets.steps import layers
 from mho.targets.target import Count
 

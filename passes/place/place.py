@@ -25,7 +25,7 @@ from mho.passes.solver import Budget, Effort, budget
 from mho.passes.watch import watch
 from mho.targets.errors import FitError
 from mho.targets.isa import Site
-from mho.targets.program import SolverFacts
+from mho.targets.mapping import SolverFacts
 
 LARGEST_SEARCH = 1500
 """A chip with more sites is divided into regions; around faults its tiles stay along a snake, and nothing is proved."""

@@ -11,7 +11,7 @@ from mho.passes.place.balance import balanced
 from mho.passes.place.deliveries import moved_words, tile_deliveries
 from mho.passes.place.traffic import Indices, Traffic
 from mho.passes.solver import Effort, budget
-from mho.targets.program import RouteMode, SolverFacts
+from mho.targets.mapping import RouteMode, SolverFacts
 from mho.targets.routes import Deliveries, Floor, Routes
 from mho.targets.routes import as_array as as_array
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 
 from mho.passes.levels.plan import Plan
 from mho.targets.cost import CHIP_LATENCY, HOP_LATENCY, WRITE_ENERGY, WRITE_LATENCY, known
-from mho.targets.program import CostFacts
+from mho.targets.mapping import CostFacts
 from mho.targets.reload import Reload
 from mho.targets.routes import Deliveries
 from mho.targets.target import Target

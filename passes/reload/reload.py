@@ -18,7 +18,7 @@ from mho.passes.tile.tile import converter_groups
 from mho.targets.errors import FitError, OptionError, plain
 from mho.targets.faults import FaultMap
 from mho.targets.isa import Site
-from mho.targets.program import SolverFacts
+from mho.targets.mapping import SolverFacts
 from mho.targets.reload import Reload, ReloadMode, Rewriting, firing_order
 from mho.targets.replacement import FiringOrder
 from mho.targets.replay import Replay, fewest_writes, replay

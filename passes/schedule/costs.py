@@ -23,7 +23,7 @@ from mho.targets.cost import (
     known,
     missing_energies,
 )
-from mho.targets.program import Component, CostFacts, CostLine
+from mho.targets.mapping import Component, CostFacts, CostLine
 from mho.targets.target import Target
 
 _ORDER = (

@@ -14,7 +14,7 @@ from mho.passes.schedule.ports import port_times
 from mho.passes.schedule.tasks import Pool, Task
 from mho.passes.schedule.timeline import Resources, Run, arrivals, end_ns
 from mho.targets.errors import brief
-from mho.targets.program import ResourceLoad
+from mho.targets.mapping import ResourceLoad
 
 MOST_LOADS = 12
 MOST_NAMES = 3

@@ -15,7 +15,7 @@ from mho.passes.schedule.pipeline import pipelined
 from mho.passes.schedule.tasks import Task, tasks
 from mho.passes.schedule.timeline import Resources, Run, bends, critical, end_ns, in_turn, urgent_first
 from mho.passes.solver import Budget, Effort, budget
-from mho.targets.program import Need, Overlap, ScheduleMode, Slot, SolverFacts, Timing
+from mho.targets.mapping import Need, Overlap, ScheduleMode, Slot, SolverFacts, Timing
 
 Search = Callable[[Sequence[Task], Resources, Budget, int], list[int] | None]
 

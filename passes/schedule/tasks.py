@@ -10,7 +10,7 @@ from mho.passes.schedule.machine import Machine
 from mho.passes.schedule.reach import Made, Reaches, Rows
 from mho.passes.schedule.units import unit_time
 from mho.targets.cost import Work, firing_ns, pace_ns, rounds
-from mho.targets.program import Overlap
+from mho.targets.mapping import Overlap
 from mho.targets.rows import WHOLE, Reach
 from mho.targets.steps import (
     Analog,

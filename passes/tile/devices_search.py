@@ -8,7 +8,7 @@ from itertools import pairwise
 from typing import TYPE_CHECKING
 
 from mho.passes.solver import Effort, Problem, Solution, budget, new_model, solve
-from mho.targets.program import SolverFacts
+from mho.targets.mapping import SolverFacts
 
 if TYPE_CHECKING:
     from mho.passes.solver import CpModel, IntVar, LinearExprT

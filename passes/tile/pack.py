@@ -20,7 +20,7 @@ from mho.passes.tile.pack_windows import repack
 from mho.passes.tile.strips import Cut, retiled, strips_of, width_choices
 from mho.targets.errors import OptionError, plain
 from mho.targets.isa import Site
-from mho.targets.program import SolverFacts
+from mho.targets.mapping import SolverFacts
 from mho.targets.target import Crossbar, Target
 
 Mode = Literal["none", "pipelined", "sequential"]

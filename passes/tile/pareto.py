@@ -8,7 +8,7 @@ from mho.passes.tile.copies_search import CopiesSearch, Trial, thinned
 from mho.passes.tile.interval import clocked
 from mho.passes.tile.work import core_work
 from mho.targets.cost import energy_nj
-from mho.targets.program import ParetoPoint
+from mho.targets.mapping import ParetoPoint
 
 MOST_POINTS = 64
 """Points that are kept; of more, these are evenly spread."""

@@ -10,7 +10,7 @@ from mho.passes.tile.copies_search import MOST_BLOCKS, CopiesSearch, copied
 from mho.passes.tile.pack import Pack
 from mho.passes.tile.pareto import pareto_points
 from mho.targets.errors import OptionError
-from mho.targets.program import SolverFacts
+from mho.targets.mapping import SolverFacts
 from mho.targets.target import Count
 
 ALONE = Pack(mode="none")

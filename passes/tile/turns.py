@@ -12,7 +12,7 @@ from mho.passes.levels.tiling import Block, Seat, Tile, Tiling
 from mho.passes.place.traffic import Floats
 from mho.passes.tile.pack import Pack
 from mho.passes.tile.tile import blocks_by_matrix, with_blocks
-from mho.targets.program import SolverFacts
+from mho.targets.mapping import SolverFacts
 from mho.targets.target import Crossbar
 
 PARTS = (0.0, 0.1, 0.2, 0.34, 0.5, 0.7)

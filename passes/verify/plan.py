@@ -15,7 +15,7 @@ from mho.passes.schedule.lanes import lanes
 from mho.passes.verify.demands import verify_demands
 from mho.targets.check_schedule import Turns, check_slots
 from mho.targets.isa import Site
-from mho.targets.program import Slot
+from mho.targets.mapping import Slot
 from mho.targets.steps import Analog, Recurrent, Step, bodies, captures, reads, walk, writes
 
 SLACK = 1e-6

@@ -30,7 +30,7 @@ from mho.targets.catalog import load_target
 from mho.targets.check import check_program
 from mho.targets.errors import OptionError
 from mho.targets.isa import CoreProgram
-from mho.targets.program import ReprogramFacts
+from mho.targets.mapping import ReprogramFacts
 from mho.targets.target import Mesh
 from mho.targets.text import parse_program, print_program
 from tests.refusals import model_of

@@ -93,7 +93,7 @@ def test_a_model_that_does_not_fit(fail: Strict) -> None:
     assert "The network needs 140 tiles, but 1 chip of hermes64 with 64 tiles each is allowed" in sentence
     assert "76 tiles too many; 3 chips would do" in sentence
     assert enough == (
-        "mho: Each of these is enough: --pack sequential (18 tiles); --replicate 9 (63 tiles); --chips 3 (room for 192 "
+        "mho: Each of these is enough: --pack sequential (15 tiles); --replicate 9 (63 tiles); --chips 3 (room for 192 "
         "tiles); --allow-reload (140 tiles in turn on 64, 76.06 rewritten an inference)."
     )
     assert helps == "mho: This helps, but not enough: --pack pipelined (100 tiles, 36 too many)."

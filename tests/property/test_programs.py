@@ -24,7 +24,7 @@ from mho.runtime.interpreter import Interpreter
 from mho.runtime.machine import Machine
 from mho.stages import Stages
 from mho.targets.check import check_program
-from mho.targets.program import RouteMode
+from mho.targets.mapping import RouteMode
 from mho.targets.reload import ReloadMode
 from mho.targets.target import Converter, Core, Crossbar, Mesh, Target
 from tests.compilations import Copies, pipeline

@@ -13,7 +13,8 @@ from mho.runtime.crossbar import ProgrammedBlock, largest_weights, output_noise,
 from mho.runtime.effects import Conditions, Effects
 from mho.targets.catalog import load_target
 from mho.targets.isa import Load
-from mho.targets.program import CostFacts, Manifest, MappingFacts, Program
+from mho.targets.mapping import CostFacts, MappingFacts
+from mho.targets.program import Manifest, Program
 
 IDEAL = Conditions(effects=Effects.ideal(), time_s=86400.0)
 YEAR = Conditions(time_s=365 * 86400.0)

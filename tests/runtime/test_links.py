@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 from mho.runtime.links import Network
 from mho.targets.errors import ProgramError
 from mho.targets.isa import CoreProgram, Site
-from mho.targets.program import Program, RouteFacts
+from mho.targets.mapping import RouteFacts
+from mho.targets.program import Program
 from mho.targets.routes import Routes
 from tests.programs import tiny_program
 from tests.targets.routings import TURNING, entries_on, machines, routes

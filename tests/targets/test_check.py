@@ -10,7 +10,8 @@ import pytest
 
 from mho.targets.check import check_program
 from mho.targets.check_tiles import weights_inside
-from mho.targets.program import MatrixFacts, ParetoPoint, Program
+from mho.targets.mapping import ParetoPoint
+from mho.targets.program import MatrixFacts, Program
 from mho.targets.steps import Analog, Body, Branch, Digital, Loop, Scan, Step
 from mho.targets.target import Regime
 from mho.targets.text import parse_program, print_program

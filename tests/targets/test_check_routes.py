@@ -12,7 +12,8 @@ import pytest
 
 from mho.targets.check import check_program
 from mho.targets.isa import Accumulate, CoreProgram, Memory
-from mho.targets.program import LineBuffer, Program
+from mho.targets.mapping import LineBuffer
+from mho.targets.program import Program
 from mho.targets.routes import Routes
 from mho.targets.target import Core
 from mho.targets.text import parse_program, print_program

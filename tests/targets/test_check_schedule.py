@@ -13,7 +13,8 @@ from mho.passes.schedule.schedule import Schedule
 from mho.runtime.check_needs import check_needs
 from mho.stages import Stages
 from mho.targets.check import check_program
-from mho.targets.program import Need, Program, Slot
+from mho.targets.mapping import Need, Slot
+from mho.targets.program import Program
 from tests.compilations import digits_on, pipeline, small
 
 

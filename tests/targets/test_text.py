@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 from mho.targets.errors import ProgramError
 from mho.targets.faults import FaultMap
 from mho.targets.isa import CoreProgram, Site
-from mho.targets.program import Decision, LayerFacts, Manifest, MappingFacts, MatrixFacts
+from mho.targets.mapping import MappingFacts
+from mho.targets.program import Decision, LayerFacts, Manifest, MatrixFacts
 from mho.targets.steps import Port, Step
 from mho.targets.target import Target
 from mho.targets.text import parse_program, print_program, print_steps

@@ -9,19 +9,8 @@ from itertools import pairwise
 from math import ceil
 
 from mho.targets.isa import CoreProgram, Load, Site, Span
-from mho.targets.program import (
-    CostFacts,
-    Decision,
-    LayerFacts,
-    LinkTraffic,
-    Manifest,
-    MappingFacts,
-    MatrixFacts,
-    ParetoPoint,
-    Program,
-    Slot,
-    SolverFacts,
-)
+from mho.targets.mapping import CostFacts, LinkTraffic, MappingFacts, ParetoPoint, Slot, SolverFacts
+from mho.targets.program import Decision, LayerFacts, Manifest, MatrixFacts, Program
 from mho.targets.steps import Analog, Digital, Port, Step
 from mho.targets.target import Converter, Costs, Crossbar, Mesh, Source, Target
 from mho.targets.unfolding import Dense

@@ -10,7 +10,8 @@ from pydantic import TypeAdapter
 
 from mho.report import charts
 from mho.report.summary import Report, summarise
-from mho.targets.program import CostFacts, CostLine, Program, ResourceLoad, Timing
+from mho.targets.mapping import CostFacts, CostLine, ResourceLoad, Timing
+from mho.targets.program import Program
 from tests.compiler.report.crowd import Shape, crowd, machine, resnet9
 
 BREAKDOWN = (

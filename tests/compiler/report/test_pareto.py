@@ -11,7 +11,8 @@ from mho.report.json_document import as_json
 from mho.report.pareto import pareto_table
 from mho.report.summary import summarise
 from mho.report.terminal import as_text
-from mho.targets.program import ParetoPoint, Program
+from mho.targets.mapping import ParetoPoint
+from mho.targets.program import Program
 from tests.compiler.report.crowd import resnet9, traded
 
 

@@ -10,7 +10,8 @@ import pytest
 from mho.report.summary import held, summarise
 from mho.targets.errors import DataError
 from mho.targets.isa import Load
-from mho.targets.program import CostFacts, Decision, MatrixFacts, Program, SolverFacts
+from mho.targets.mapping import CostFacts, SolverFacts
+from mho.targets.program import Decision, MatrixFacts, Program
 from tests.compiler.report.crowd import MVM_NS, Shape, crowd, machine, mobile, resnet9
 from tests.compiler.report.outcomes import OUTCOME
 

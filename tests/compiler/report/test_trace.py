@@ -13,7 +13,8 @@ import pytest
 from mho.report import trace
 from mho.report.trace import trace_text
 from mho.targets.errors import OptionError
-from mho.targets.program import Need, Program, Slot, Timing
+from mho.targets.mapping import Need, Slot, Timing
+from mho.targets.program import Program
 from tests.compilations import digits_on
 from tests.compiler.report.crowd import Shape, crowd, mobile, resnet9, stack
 

@@ -12,7 +12,7 @@ from mho.passes.place.route import RouteWords, distances
 from mho.passes.place.traffic import Traffic, tile_flows
 from mho.passes.schedule.schedule import Schedule
 from mho.passes.verify.plan import verify_plan
-from mho.targets.program import RouteMode
+from mho.targets.mapping import RouteMode
 from mho.targets.routes import Floor, Routes
 from mho.targets.target import Costs, Mesh, Target
 from tests.passes.placings import chain, dense, digital, machine, network, routing, tiling

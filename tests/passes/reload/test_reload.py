@@ -19,7 +19,7 @@ from mho.passes.reload.kept import kept_words
 from mho.passes.reload.reload import ReloadTiles, pages_of_layers
 from mho.passes.schedule.schedule import Schedule
 from mho.targets.isa import Site
-from mho.targets.program import CostFacts
+from mho.targets.mapping import CostFacts
 from mho.targets.reload import Reload, ReloadMode
 from mho.targets.routes import Deliveries
 from mho.targets.steps import Body, Branch, Direction, Gate, Loop, Recurrent, Scan, Step

@@ -13,7 +13,7 @@ from mho.passes.levels.network import Network
 from mho.passes.levels.plan import Plan
 from mho.passes.levels.tiling import Seat, Tiling
 from mho.passes.schedule.schedule import Schedule
-from mho.targets.program import Slot
+from mho.targets.mapping import Slot
 from mho.targets.steps import Analog, Digital, Step
 from mho.targets.target import Costs, DigitalUnit, Mesh, Target
 from mho.targets.unfolding import Window

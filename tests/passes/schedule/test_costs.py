@@ -16,7 +16,7 @@ from mho.passes.levels.tiling import Seat, Tiling
 from mho.passes.schedule.machine import Machine
 from mho.passes.schedule.schedule import Schedule
 from mho.targets.cost import Work, kernel_work
-from mho.targets.program import CostFacts, CostLine
+from mho.targets.mapping import CostFacts, CostLine
 from mho.targets.steps import Direction, Gate, Recurrent
 from mho.targets.target import Costs, DigitalUnit, Mesh, Target
 from tests.passes.placings import chain, dense, digital, machine, network, plan, routing, tiling

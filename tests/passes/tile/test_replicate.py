@@ -160,7 +160,7 @@ shapes = st.lists(
 @given(shapes, st.integers(0, 12), st.sampled_from(["none", "pipelined", "sequential"]))
 def test_fill_against_every_number_of_copies(matrices: list[Shape], spare: int, mode: Mode) -> None:
     """No choice of copies within the budget has a shorter interval than the bound; without turns, than the result."""
-    pack = Pack(mode, effort="fast")
+    pack = Pack(mode, effort="fast", cuts="even")
     single = cut(tuple(matrices), SMALL)
     alone = pack.run(single)
     budget = len(alone.tiles) + spare
