@@ -131,7 +131,8 @@ def lines(names: list[str]) -> Iterator[str]:
         for name in names:
             even = len(packed(matrices[name], Pack(mode, "even")).tiling.tiles)
             known = KNOWN[name][place] or "–"
-            yield f"| {name} | {known} | {even} | {packed(matrices[name], Pack(mode)).text} |"
+            free = packed(matrices[name], Pack(mode, "free")).text
+            yield f"| {name} | {known} | {even} | {free} |"
 
 
 def main() -> None:

@@ -62,8 +62,8 @@ SUFFIX = ".mho"
 )
 @click.option(
     "--cuts",
-    type=click.Choice(["free", "even"]),
-    help="Cut matrices anywhere if that takes fewer tiles, or into even blocks only.  [default: free]",
+    type=click.Choice(["even", "free"]),
+    help="Cut matrices into even blocks, or anywhere that saves tiles, though with more partial sums.  [default: even]",
 )
 @click.option(
     "--devices",

@@ -10,10 +10,13 @@ from itertools import combinations
 
 from mho.passes.levels.tiling import Tiling
 from mho.passes.reload.reload import DEFAULT_INFERENCES, Bench, movable, reloaded
-from mho.passes.tile.pack import Mode
+from mho.passes.tile.pack import Pack
 from mho.passes.tile.what_if import WhatIf, tiles_of_matrices
 from mho.targets.errors import brief
 from mho.targets.steps import layers
+from mho.targets.target import Regime
+
+REGIMES: tuple[Regime, ...] = ("pipelined", "sequential")
 
 LAYERS_SHOWN = 5
 """Layers in the most tiles, which are tried one by one."""
@@ -124,7 +127,7 @@ class _Trial:
 
     def knobs(self) -> Iterator[Knob]:
         """Those that save tiles, each alone; where none is enough, as few as are enough together, or all."""
-        kinds = [self._packings(), self._copies(), self._devices()]
+        kinds = [self._packings(), self._cuts(), self._copies(), self._devices()]
         saving = [[pair for pair in kind if len(pair[1].tiles) < self.tiles] for kind in kinds]
         alone = [self._knob(flags, tiling) for kind in saving for flags, tiling in kind]
         yield from alone
@@ -170,8 +173,13 @@ class _Trial:
         return matrix.rows, matrix.columns, matrix.groups, tiling.replicas[name], tiling.devices.get(name)
 
     def _packings(self) -> Iterator[tuple[str, Tiling]]:
-        modes: tuple[Mode, ...] = ("pipelined", "sequential")
+        modes = self.what_if.tiling.target.crossbar.packing or REGIMES
         yield from ((f"--pack {mode}", self.what_if.packed(mode)) for mode in modes if mode != self.what_if.mode)
+
+    def _cuts(self) -> Iterator[tuple[str, Tiling]]:
+        """Matrices cut wherever that takes fewer tiles."""
+        if self.what_if.mode != "none":
+            yield "--cuts free", self.what_if.packed(self.what_if.mode, "free")
 
     def _copies(self) -> Iterator[tuple[str, Tiling]]:
         """The most copies of each matrix that fit, fewer than there are; else one."""
@@ -192,16 +200,18 @@ class _Trial:
                 yield f"--devices {devices}", self.what_if.with_devices(devices).tiling
 
     def _together(self, flags: Iterable[str]) -> Tiling:
-        found, mode = self.what_if, self.what_if.mode
+        found, mode, cuts = self.what_if, self.what_if.mode, Pack.cuts
         for name, value in (flag.split() for flag in flags):
             match name:
                 case "--replicate":
                     found = found.with_copies(int(value))
                 case "--devices":
                     found = found.with_devices(int(value))
+                case "--cuts":
+                    cuts = "free"
                 case _:
                     mode = "sequential" if value == "sequential" else "pipelined"
-        return found.packed(mode)
+        return found.packed(mode, cuts)
 
     def _knob(self, flags: str, tiling: Tiling) -> Knob:
         return Knob(flags, _count(len(tiling.tiles), "tile"), self.lacking(tiling))

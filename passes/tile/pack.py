@@ -24,6 +24,7 @@ from mho.targets.mapping import SolverFacts
 from mho.targets.target import Crossbar, Target
 
 Mode = Literal["none", "pipelined", "sequential"]
+Cuts = Literal["free", "even"]
 
 MOST_STRIPS = 50_000
 """Strips that are dealt out anew, at most; more of them stay the even blocks that they were."""
@@ -43,13 +44,14 @@ class Pack:
         mode: "pipelined": blocks of a tile share neither rows nor columns, so all of them may fire at once;
             "sequential": blocks do not overlap and fire one after the other; "none": a tile a block. None is what the
             machine does, "pipelined" where nothing is known of it.
-        cuts: "free" cuts matrices at other places where that takes fewer tiles; "even" leaves the blocks as they are.
+        cuts: "even" leaves the blocks as they are; "free" cuts matrices at other places where that takes fewer tiles.
+            More blocks of a matrix are more MVMs and partial sums, so energy and noise may grow.
         seed: of the solver.
         effort: how long the solver may look.
     """
 
     mode: Mode | None = None
-    cuts: Literal["free", "even"] = "free"
+    cuts: Cuts = "even"
     seed: int = 0
     effort: Effort = "normal"
 

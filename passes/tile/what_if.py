@@ -9,7 +9,7 @@ from itertools import combinations
 from mho.passes.levels.matrix import Matrix
 from mho.passes.levels.tiling import Block, Seat, Tiling
 from mho.passes.tile.copies_search import copied
-from mho.passes.tile.pack import Mode, Pack
+from mho.passes.tile.pack import Cuts, Mode, Pack
 from mho.passes.tile.tile import blocks_by_matrix, blocks_of, rows_of_channels, with_blocks
 from mho.targets.target import UNLIMITED, Crossbar
 
@@ -36,9 +36,9 @@ class WhatIf:
         """What blocks are cut and packed for."""
         return self.tiling.cut_for or self.tiling.target.crossbar
 
-    def packed(self, mode: Mode) -> Tiling:
-        """Packed in another regime."""
-        return self._packed(self.tiling, mode)
+    def packed(self, mode: Mode, cuts: Cuts = Pack.cuts) -> Tiling:
+        """Packed in another regime, or cut otherwise."""
+        return self._packed(self.tiling, mode, cuts)
 
     def with_copies(self, copies: int) -> WhatIf:
         """So many copies of each matrix."""
@@ -105,10 +105,10 @@ class WhatIf:
         cuts = (blocks_of(m, small.crossbar_of(m.name), channel.get(m.name, 1)) for m in network.matrices.values())
         return copied(with_blocks(tiling, (block for blocks in cuts for block in blocks)), tiling.replicas)
 
-    def _packed(self, tiling: Tiling, mode: Mode) -> Tiling:
+    def _packed(self, tiling: Tiling, mode: Mode, cuts: Cuts = Pack.cuts) -> Tiling:
         """Packed for the crossbar that was packed for, on the machine as it is."""
         loose = replace(tiling.with_crossbar(tiling.cut_for or self.crossbar), packed=False)
-        packed = Pack(mode=mode, effort="fast").run(loose)
+        packed = Pack(mode=mode, cuts=cuts, effort="fast").run(loose)
         return packed.with_crossbar(self.tiling.target.crossbar)
 
 

@@ -264,7 +264,7 @@ def test_show_one_core(run: Shell, program: Path) -> None:
 def test_check_finds_a_program_sound_or_says_what_is_wrong(run: Shell, program: Path, tmp_path: Path) -> None:
     sound = run("check", program)
     assert sound.code == 0
-    assert "is sound: 4 cores" in sound.out
+    assert "is sound: 5 cores" in sound.out
     assert run("check", program, "--json").json == {"problems": []}
     data = bytearray(program.read_bytes())
     data[-5] ^= 1

@@ -117,7 +117,7 @@ def test_fill_counts_live_tiles() -> None:
 
 def test_a_map_that_leaves_too_little(tmp_path: Path) -> None:
     dead = tuple(TileFaults(site=Site(0, place % 8, place // 8), dead=True) for place in range(61))
-    with pytest.raises(FitError, match=r"1 tile \(.*\) found no site: the fault map leaves 3 of the 64 tiles"):
+    with pytest.raises(FitError, match=r"2 tiles \(.*\) found no site: the fault map leaves 3 of the 64 tiles"):
         mho.compile(
             digits().model,
             "hermes64",

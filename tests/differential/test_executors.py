@@ -159,7 +159,10 @@ def _product(rows: int, columns: int) -> onnx.ModelProto:
 @cache
 def compiled_on(kind: str, target: str, pack: Mode = "pipelined", replicas: Copies = 1) -> mho.Compiled:
     model = {"lstm": _lstm, "depthwise": _depthwise}[kind]()
-    return mho.compile(model, machine(target), samples_of(kind), pipeline=pipeline(pack, replicas))
+    options = pipeline(pack, replicas)
+    return mho.compile(
+        model, machine(target), samples_of(kind), pipeline=replace(options, pack=replace(options.pack, cuts="free"))
+    )
 
 
 def samples_of(kind: str) -> Array:

@@ -93,14 +93,14 @@ def test_a_model_that_does_not_fit(fail: Strict) -> None:
     assert "The network needs 140 tiles, but 1 chip of hermes64 with 64 tiles each is allowed" in sentence
     assert "76 tiles too many; 3 chips would do" in sentence
     assert enough == (
-        "mho: Each of these is enough: --pack sequential (15 tiles); --replicate 9 (63 tiles); --chips 3 (room for 192 "
+        "mho: Each of these is enough: --pack sequential (18 tiles); --replicate 9 (63 tiles); --chips 3 (room for 192 "
         "tiles); --allow-reload (140 tiles in turn on 64, 76.06 rewritten an inference)."
     )
     assert helps == "mho: This helps, but not enough: --pack pipelined (100 tiles, 36 too many)."
     assert "(--digital LAYER), or by less of it: conv3 40 (20 with 256 of its 288 rows), dense1 40 (" in layers
     sentence, *_ = fail(1, *compile_digits("--tiles", 3, "--pack", "none"))
     assert "needs 7 tiles, but 3 are allowed: 4 tiles too many" in sentence
-    (sentence,) = fail(1, *compile_digits("--tiles", 3, "--pack", "none", "--replicate", "fill", "--pareto"))
+    sentence, *_ = fail(1, *compile_digits("--tiles", 3, "--pack", "none", "--replicate", "fill", "--pareto"))
     assert "needs 7 tiles, but 3 are allowed: 4 tiles too many" in sentence
 
 

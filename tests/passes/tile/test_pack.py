@@ -99,7 +99,7 @@ def test_packings_hold_their_rules(
 @settings(max_examples=20, deadline=None)
 @given(st.lists(shapes(), min_size=1, max_size=5), st.sampled_from([(32, 32), (24, 36), (16, 31)]))
 def test_free_cuts_leave_no_cell_between_sequential_blocks(network: list[Shape], size: tuple[int, int]) -> None:
-    packed = Pack("sequential", effort="fast").run(tiled(network, *size))
+    packed = Pack("sequential", "free", effort="fast").run(tiled(network, *size))
     weights = sum(s.rows * s.columns // s.groups for s in network)
     assert len(packed.tiles) == packed.tiles_lower_bound == ceil(weights / (size[0] * size[1]))
 
@@ -114,7 +114,7 @@ def test_small_packings_are_the_best(shapes: list[tuple[int, int]]) -> None:
     assert len(packed.tiles) == fewest
     assert lower_bound(pieces, machine(32, 32).crossbar, diagonal=True) <= fewest
     assert packed.solvers[-1].status == "OPTIMAL" and packed.solvers[-1].bound == fewest
-    assert len(Pack("pipelined").run(tiling).tiles) <= fewest
+    assert len(Pack("pipelined", "free").run(tiling).tiles) <= fewest
 
 
 MOST_PIECES = 7
@@ -147,7 +147,7 @@ def test_the_bound_holds_for_every_way_to_cut(matrices: list[tuple[int, int]], s
     every = ([p for cut in cuts for p in cut] for cuts in product(*(all_cuts(r, c, size) for r, c in matrices)))
     few = {tuple(sorted(pieces)) for pieces in every if len(pieces) <= MOST_PIECES}
     fewest = min(fewest_tiles([Piece(i, r, c, i) for i, (r, c) in enumerate(pieces)], *size) for pieces in few)
-    packed = Pack("pipelined").run(tiled([Shape(r, c) for r, c in matrices], *size))
+    packed = Pack("pipelined", "free").run(tiled([Shape(r, c) for r, c in matrices], *size))
     assert packed.tiles_lower_bound <= fewest <= len(packed.tiles) <= fewest + 1
 
 
@@ -155,14 +155,14 @@ def test_cutting_rows_elsewhere_saves_tiles() -> None:
     """Three matrices of 20 rows fill two tiles of 32 rows where one of them is cut in two, and three where none is."""
     tiling = tiled([Shape(20, 8)] * 3, 32, 32)
     assert len(Pack("pipelined", "even").run(tiling).tiles) == 3
-    packed = Pack("pipelined").run(tiling)
+    packed = Pack("pipelined", "free").run(tiling)
     assert len(packed.tiles) == packed.tiles_lower_bound == 2
     assert sorted(b.rows[1] - b.rows[0] for b in packed.blocks) == [8, 12, 20, 20]
 
 
 def test_cuts_share_converters_in_order_but_not_a_tile() -> None:
     tiling = tiled([Shape(80, 20), Shape(60, 10), Shape(50, 12)], 32, 32, analog_rows=64)
-    packed = Pack("pipelined").run(tiling)
+    packed = Pack("pipelined", "free").run(tiling)
     assert len(packed.tiles) < len(tiling.tiles)
     sizes = sorted(len(group) for group in converter_groups(packed.blocks))
     assert sizes[-1] > 1
@@ -239,7 +239,7 @@ def test_the_solver_improves_what_quick_packings_leave(
 
 def test_a_thousand_copies_are_packed_near_the_bound() -> None:
     tiling = Replicate(40).run(tiled(RESNET20, 256, 256))
-    packed = Pack("sequential").run(tiling)
+    packed = Pack("sequential", "free").run(tiling)
     assert verify_tiling(packed) == ()
     assert len(packed.tiles) <= 1.03 * packed.tiles_lower_bound
 
@@ -248,7 +248,7 @@ def test_packing_is_repeatable() -> None:
     shapes = [Shape(20 + 13 * i % 150, 20 + 29 * i % 150) for i in range(25)]
     tiling = tiled(shapes, 256, 256)
     for mode in MODES:
-        first, second = (Pack(mode, seed=3, effort="fast").run(tiling) for _ in range(2))
+        first, second = (Pack(mode, "free", seed=3, effort="fast").run(tiling) for _ in range(2))
         assert first.tiles == second.tiles
 
 
@@ -260,5 +260,5 @@ def test_a_taken_corner_leaves_the_largest_rectangles() -> None:
 
 def test_text_of_packed_tilings(golden: Golden) -> None:
     tiling = Replicate(2).run(tiled([RESNET9[-1], RESNET9[0], Shape(500, 30)], 256, 256, 512))
-    text = "\n".join(tiling_text(Pack(mode).run(tiling)) for mode in MODES)
+    text = "\n".join(tiling_text(Pack(mode, "free").run(tiling)) for mode in MODES)
     golden.check("passes/pack.txt", text)

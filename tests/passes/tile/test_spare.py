@@ -52,7 +52,7 @@ def test_spare_lines_make_a_worn_machine_do() -> None:
     worn = (TileFaults(site=Site(0, n % 8, n // 8), rows=(n, n + 9), columns=(n,) * (n % 2)) for n in range(64))
     faults = FaultMap(tiles=tuple(worn))
     options = replace(pipeline("pipelined", 1), partition=replace(pipeline().partition, chips=1))
-    with pytest.raises(FitError, match=r"enough: --spare-rows 2 --spare-columns 1 \(5 tiles\)"):
+    with pytest.raises(FitError, match=r"enough: --spare-rows 2 --spare-columns 1 \(6 tiles\)"):
         mho.compile(files.model, target, files.calibration_data, pipeline=options, faults=faults)
     roomy = replace(options, spare=KeepSpare(rows=2, columns=1))
     program = mho.compile(files.model, target, files.calibration_data, pipeline=roomy, faults=faults).program
