@@ -14,9 +14,9 @@ from mho.examples.builder import Builder
 from mho.examples.generate import NETWORKS
 from mho.examples.matrices import matrices
 from mho.passes.lower import Lower
-from mho.passes.place.partition import PartitionChips
+from mho.passes.pack.pack import Pack
+from mho.passes.partition.partition import PartitionChips
 from mho.passes.tile.choose_devices import ChooseDevices
-from mho.passes.tile.pack import Pack
 from mho.report.summary import Report
 from mho.targets.catalog import load_target
 from mho.targets.peak import Quantity, peak

@@ -26,10 +26,10 @@ from mho.examples.generate import NETWORKS  # noqa: E402
 from mho.passes.levels.matrix import Matrix, Recipe  # noqa: E402
 from mho.passes.levels.network import Calibrated, Network  # noqa: E402
 from mho.passes.levels.tiling import Tiling  # noqa: E402
-from mho.passes.schedule.lanes import lanes  # noqa: E402
-from mho.passes.tile.pack import Mode, Pack  # noqa: E402
+from mho.passes.pack.pack import Mode, Pack  # noqa: E402
 from mho.passes.tile.tile import Tile  # noqa: E402
 from mho.passes.verify.tiling import verify_tiling  # noqa: E402
+from mho.passes.workload.lanes import lanes  # noqa: E402
 from mho.targets.catalog import load_target  # noqa: E402
 
 KNOWN: dict[str, tuple[int, int, int | None, int | None]] = {

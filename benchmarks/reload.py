@@ -19,7 +19,7 @@ import onnx  # noqa: E402
 
 import mho  # noqa: E402
 from mho.examples.builder import Builder  # noqa: E402
-from mho.passes.place.partition import PartitionChips  # noqa: E402
+from mho.passes.partition.partition import PartitionChips  # noqa: E402
 from mho.passes.reload.reload import ReloadTiles  # noqa: E402
 from mho.targets.check import check_program  # noqa: E402
 from mho.targets.reload import ReloadMode  # noqa: E402

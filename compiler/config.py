@@ -13,7 +13,7 @@ from typing import Any
 
 from pydantic import TypeAdapter, ValidationError
 
-from mho.passes.tile.constrain import Constrain
+from mho.passes.constrain.constrain import Constrain
 from mho.pipeline import Pipeline
 from mho.targets.errors import OptionError, brief, plain
 from mho.targets.files import read_bounded

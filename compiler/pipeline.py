@@ -8,6 +8,9 @@ from functools import partial
 
 from mho.passes.calibrate.observe import Observe
 from mho.passes.calibrate.ranges import SetRanges
+from mho.passes.constrain.constrain import Constrain
+from mho.passes.constrain.keep_tiles import KeepTiles
+from mho.passes.constrain.seats import TakePositions
 from mho.passes.emit.emit import Emit
 from mho.passes.levels.model import Model
 from mho.passes.levels.network import Calibrated, Network
@@ -15,20 +18,17 @@ from mho.passes.levels.plan import Plan
 from mho.passes.lower import Lower
 from mho.passes.lower.check_weights import CheckWeights
 from mho.passes.lower.fuse import FuseEpilogues
-from mho.passes.place.partition import PartitionChips
+from mho.passes.pack.pack import Pack
+from mho.passes.partition.partition import PartitionChips
 from mho.passes.place.place import PlaceCores
-from mho.passes.place.route import RouteWords
 from mho.passes.reload.costs import CostReload
 from mho.passes.reload.reload import ReloadTiles
+from mho.passes.replicate.replicate import Replicate
+from mho.passes.route.route import RouteWords
 from mho.passes.schedule.schedule import Schedule
 from mho.passes.simplify import Simplify
 from mho.passes.simplify.expand_weights import ExpandWeights
 from mho.passes.tile.choose_devices import ChooseDevices
-from mho.passes.tile.constrain import Constrain
-from mho.passes.tile.keep_tiles import KeepTiles
-from mho.passes.tile.pack import Pack
-from mho.passes.tile.replicate import Replicate
-from mho.passes.tile.seats import TakePositions
 from mho.passes.tile.spare import KeepSpare
 from mho.passes.tile.tile import Tile
 from mho.passes.unfold.figures import Bench

@@ -8,10 +8,10 @@ from hashlib import sha256
 from pathlib import Path
 
 from mho.compiled import Compiled
+from mho.passes.constrain.keep_tiles import KeepTiles, require_same_machine
+from mho.passes.constrain.seats import TakePositions
 from mho.passes.levels.plan import Plan
 from mho.passes.levels.positions import Positions
-from mho.passes.tile.keep_tiles import KeepTiles, require_same_machine
-from mho.passes.tile.seats import TakePositions
 from mho.placement_file import read_placement
 from mho.runtime.reprogram import reprogramming
 from mho.targets.check import read_sound_program

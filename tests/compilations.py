@@ -12,11 +12,11 @@ from numpy.typing import NDArray
 import mho
 from mho.data import read_npz
 from mho.examples import digits
-from mho.passes.place.partition import PartitionChips
+from mho.passes.pack.pack import Mode, Pack
+from mho.passes.partition.partition import PartitionChips
 from mho.passes.place.place import PlaceCores
+from mho.passes.replicate.replicate import Replicate
 from mho.passes.solver import Effort
-from mho.passes.tile.pack import Mode, Pack
-from mho.passes.tile.replicate import Replicate
 from mho.stages import Stages
 from mho.targets.target import Converter, Crossbar, Device, DigitalUnit, Mesh, Noise, Target
 

@@ -19,10 +19,10 @@ from mho.passes.levels.network import Calibrated, Network
 from mho.passes.levels.plan import Partition, Placement, Plan
 from mho.passes.lower import Lower
 from mho.passes.lower.fuse import FuseEpilogues
-from mho.passes.place.route import RouteWords
+from mho.passes.pack.pack import Mode, Pack
+from mho.passes.replicate.replicate import Replicate
+from mho.passes.route.route import RouteWords
 from mho.passes.simplify import Simplify
-from mho.passes.tile.pack import Mode, Pack
-from mho.passes.tile.replicate import Replicate
 from mho.passes.tile.tile import Tile
 from mho.runtime.matching import match_samples
 from mho.targets.isa import Site

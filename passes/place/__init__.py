@@ -1,1 +1,1 @@
-"""Placement: tiles to chips and cores, words to links."""
+"""Placement: the tiles of every chip to its cores, so that words travel few links."""

@@ -10,10 +10,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from mho.passes.place.matching import Mask
-from mho.passes.place.qap_bounds import lower_bound
+from mho.passes.place.bounds import lower_bound
 from mho.passes.place.tabu import Instances, anywhere, iterated_search
-from mho.passes.place.traffic import Floats, Indices
+from mho.passes.sites.matching import Mask
+from mho.passes.workload.traffic import Floats, Indices
 
 LARGEST_SUM = 2.0**50
 """Flows are rounded to whole numbers whose costs stay below this, so that every sum is exact on every machine."""

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from mho.passes.place.matching import Mask
-from mho.passes.place.neighbours import Neighbours
-from mho.passes.place.traffic import Floats, Indices
+from mho.passes.sites.matching import Mask
+from mho.passes.workload.neighbours import Neighbours
+from mho.passes.workload.traffic import Floats, Indices
 
 REGION = 100
 """The most sites of a region."""

@@ -17,9 +17,9 @@ from time import monotonic
 import numpy as np
 
 from mho.passes.place.assignment import Assignment, Qap
-from mho.passes.place.traffic import Floats, Indices
 from mho.passes.solver import Budget, Problem, in_parallel, new_model, solve
 from mho.passes.watch import watch
+from mho.passes.workload.traffic import Floats, Indices
 
 OPEN = 9
 """Sites of a window: so many can often be proved."""

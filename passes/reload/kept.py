@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from mho.passes.levels.tiling import Tiling
-from mho.passes.place.flows import layer_flows
+from mho.passes.workload.flows import layer_flows
 from mho.targets.steps import layers
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from mho.passes.levels.plan import Partition, Placement, Ranged
-from mho.passes.place.room import chip_sites
+from mho.passes.sites.room import chip_sites
 from mho.targets.isa import Site
 
 

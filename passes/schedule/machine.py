@@ -12,10 +12,10 @@ from numpy.typing import NDArray
 from mho.passes.levels.network import Network
 from mho.passes.levels.plan import Routing
 from mho.passes.levels.tiling import Tiling
-from mho.passes.place.route import as_array, distances
-from mho.passes.place.traffic import Floats, Indices, TileFlows, Traffic
-from mho.passes.schedule.lanes import lanes
-from mho.passes.tile.work import block_work
+from mho.passes.route.route import as_array, distances
+from mho.passes.workload.lanes import lanes
+from mho.passes.workload.traffic import Floats, Indices, TileFlows, Traffic
+from mho.passes.workload.work import block_work
 from mho.targets.cost import Work, rounds, transport_ns
 from mho.targets.target import Target
 

@@ -14,7 +14,7 @@ from functools import cached_property
 
 from mho.passes.levels.tiling import Block
 from mho.passes.schedule.machine import Machine
-from mho.passes.schedule.outside import fed_from_outside, needed_outside
+from mho.passes.workload.outside import fed_from_outside, needed_outside
 
 Vectors = set[tuple[int, object]]
 """Chip, and what tells its vectors apart."""

@@ -9,8 +9,8 @@ from functools import cached_property
 
 import numpy as np
 
-from mho.passes.place.traffic import Floats
 from mho.passes.schedule.tasks import Pool, Task, Wait
+from mho.passes.workload.traffic import Floats
 
 MOST_ENTRIES = 16
 """Of a curve of results in a program; one with more bends is replaced by its concave majorant."""

@@ -1,1 +1,1 @@
-"""Tiling: matrices cut into blocks, copied, and packed into tiles."""
+"""Tiling: matrices cut into blocks that fit a crossbar, and the devices that make their weights."""

@@ -9,7 +9,7 @@ from math import ceil, prod
 
 from mho.passes.levels.matrix import Matrix
 from mho.passes.levels.network import Calibrated, Network
-from mho.passes.tile.pack import Mode, Pack
+from mho.passes.pack.pack import Mode, Pack
 from mho.passes.tile.tile import Tile, blocks_of, converter_groups
 from mho.runtime.unfold import position_shape
 from mho.targets.cost import Work, energy_nj, firing_ns

@@ -17,8 +17,8 @@ import mho
 from mho.driver import NO_DATA, options_of
 from mho.examples import digits
 from mho.passes.levels.tiling import Tiling
+from mho.passes.pack.pack import Mode
 from mho.passes.solver import Effort
-from mho.passes.tile.pack import Mode
 from mho.pipeline import STAGES
 from mho.runtime.effects import Effects
 from mho.stages import BrokenLevelError, Stages, StoppedError

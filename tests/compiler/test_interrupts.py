@@ -11,7 +11,7 @@ from mho.cli.console import standing
 from mho.examples import digits
 from mho.interrupts import Interrupts
 from mho.passes.levels.plan import Partition, Placement, Ranged
-from mho.passes.place.partition import PartitionChips
+from mho.passes.partition.partition import PartitionChips
 from mho.passes.place.place import PlaceCores
 from mho.passes.watch import watch
 from mho.targets.check import check_program

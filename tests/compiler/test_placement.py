@@ -17,11 +17,11 @@ from numpy.typing import NDArray
 import mho
 from mho.compiled import Compiled
 from mho.examples import digits
-from mho.passes.place.partition import PartitionChips
+from mho.passes.constrain.constrain import Constrain
+from mho.passes.pack.pack import Mode, Pack
+from mho.passes.partition.partition import PartitionChips
 from mho.passes.place.place import PlaceCores
-from mho.passes.tile.constrain import Constrain
-from mho.passes.tile.pack import Mode, Pack
-from mho.passes.tile.replicate import Replicate
+from mho.passes.replicate.replicate import Replicate
 from mho.pipeline import Pipeline
 from mho.placement_file import read_placement
 from mho.report import render

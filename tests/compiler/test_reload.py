@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 import mho
 from mho.examples import digits
 from mho.examples.builder import Builder
-from mho.passes.place.partition import PartitionChips
+from mho.passes.partition.partition import PartitionChips
 from mho.passes.reload.reload import ReloadTiles
 from mho.runtime.digital import DigitalUnit
 from mho.runtime.effects import Conditions, Effects

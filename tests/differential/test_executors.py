@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 import mho
 from mho.examples.builder import Builder
-from mho.passes.tile.pack import Mode
+from mho.passes.pack.pack import Mode
 from mho.runtime.crossbar import program_blocks
 from mho.runtime.digital import DigitalUnit
 from mho.runtime.effects import Conditions, Effects

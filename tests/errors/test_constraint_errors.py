@@ -9,11 +9,11 @@ from typing import Any
 import pytest
 
 from mho.config import read_constraints, with_constraints
+from mho.passes.constrain.constrain import Constrain
 from mho.passes.levels.plan import Ranged
 from mho.passes.levels.tiling import Tiling
-from mho.passes.place.partition import PartitionChips
-from mho.passes.tile.constrain import Constrain
-from mho.passes.tile.pack import Pack
+from mho.passes.pack.pack import Pack
+from mho.passes.partition.partition import PartitionChips
 from mho.targets.errors import FitError, MhoError, OptionError
 from mho.targets.faults import FaultMap, TileFaults
 from mho.targets.isa import Site

@@ -9,7 +9,7 @@ import pytest
 
 import mho
 from mho.examples.builder import Builder
-from mho.passes.place.partition import PartitionChips
+from mho.passes.partition.partition import PartitionChips
 from mho.passes.tile.choose_devices import ChooseDevices
 from mho.targets.errors import FitError, OptionError
 from tests.shell import Shell

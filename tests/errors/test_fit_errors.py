@@ -7,7 +7,7 @@ import pytest
 
 from mho.passes.levels.plan import Ranged
 from mho.passes.levels.tiling import Tiling
-from mho.passes.place.partition import PartitionChips
+from mho.passes.partition.partition import PartitionChips
 from mho.targets.errors import FitError
 from mho.targets.target import Mesh
 from tests.passes.placings import chain, machine, tiling

@@ -14,7 +14,7 @@ from benchmarks.packing import KNOWN, matrices_of, packed
 from mho.examples.generate import NETWORKS
 from mho.frontend import load_model
 from mho.passes.levels.matrix import Matrix, Recipe
-from mho.passes.tile.pack import Mode, Pack
+from mho.passes.pack.pack import Mode, Pack
 from mho.pipeline import Pipeline
 from mho.stages import Stages
 from mho.targets.catalog import load_target

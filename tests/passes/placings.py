@@ -10,9 +10,9 @@ from mho.passes.levels.matrix import Matrix, Recipe
 from mho.passes.levels.network import Calibrated, LayerInputs, Network
 from mho.passes.levels.plan import Partition, Plan, Ranged, Routing
 from mho.passes.levels.tiling import Block, Seat, Tiling
-from mho.passes.place.partition import PartitionChips
+from mho.passes.partition.partition import PartitionChips
 from mho.passes.place.place import PlaceCores
-from mho.passes.place.route import RouteWords
+from mho.passes.route.route import RouteWords
 from mho.passes.schedule.schedule import Schedule
 from mho.targets.steps import Analog, Digital, Step, layers
 from mho.targets.target import Costs, Crossbar, Mesh, Target

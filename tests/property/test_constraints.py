@@ -9,12 +9,12 @@ from itertools import permutations
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from mho.passes.constrain.constrain import Constrain
 from mho.passes.levels.plan import Placement, Ranged
 from mho.passes.levels.tiling import Tiling
-from mho.passes.place.partition import PartitionChips
+from mho.passes.pack.pack import Pack
+from mho.passes.partition.partition import PartitionChips
 from mho.passes.place.place import PlaceCores
-from mho.passes.tile.constrain import Constrain
-from mho.passes.tile.pack import Pack
 from mho.passes.verify.demands import verify_demands
 from mho.targets.errors import MhoError
 from mho.targets.faults import FaultMap, TileFaults

@@ -13,10 +13,10 @@ from hypothesis import strategies as st
 
 import mho
 from mho.examples.builder import Builder
-from mho.passes.place.partition import PartitionChips
-from mho.passes.place.route import RouteWords
+from mho.passes.pack.pack import Mode
+from mho.passes.partition.partition import PartitionChips
 from mho.passes.reload.reload import ReloadTiles
-from mho.passes.tile.pack import Mode
+from mho.passes.route.route import RouteWords
 from mho.passes.unfold.groups import ChooseGroups
 from mho.passes.unfold.unfold import ChooseUnfolding
 from mho.runtime.effects import Conditions, Effects

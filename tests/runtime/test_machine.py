@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from mho.passes.calibrate.observe import Observe
 from mho.passes.levels.plan import Plan
-from mho.passes.tile.pack import Mode
+from mho.passes.pack.pack import Mode
 from mho.runtime.crossbar import ProgrammedBlock, largest_weights, program_blocks
 from mho.runtime.digital import DigitalUnit
 from mho.runtime.effects import Conditions, Effects

@@ -9,7 +9,7 @@ import pytest
 from mho.passes.calibrate.full_scale import Rule
 from mho.passes.calibrate.ranges import STRIP, SetRanges, dac_inputs, strip_sums, strips
 from mho.passes.levels.network import Calibrated
-from mho.passes.tile.replicate import Replicate
+from mho.passes.replicate.replicate import Replicate
 from mho.passes.tile.tile import Tile, blocks_of
 from mho.targets.target import Converter, WeightScale
 from tests.passes.tilings import Shape, calibrated, machine

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from mho.passes.emit.emit import LazyTensors, emit_exact
 from mho.passes.emit.graphs import SMALL_CONSTANT_BYTES
-from mho.passes.tile.pack import Mode
+from mho.passes.pack.pack import Mode
 from mho.runtime.digital import DigitalUnit
 from mho.runtime.exact import ExactUnit
 from mho.runtime.sequencer import Sequencer

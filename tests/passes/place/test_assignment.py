@@ -9,8 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mho.passes.place.assignment import Qap, cost_of, solve_qap
-from mho.passes.place.room import chip_sites
-from mho.passes.place.traffic import Floats
+from mho.passes.sites.room import chip_sites
+from mho.passes.workload.traffic import Floats
 from mho.targets.target import Mesh
 
 

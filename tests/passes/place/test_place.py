@@ -4,7 +4,7 @@ import pytest
 
 from mho.passes.place import place
 from mho.passes.place.place import PlaceCores, snake
-from mho.passes.place.room import chip_sites
+from mho.passes.sites.room import chip_sites
 from mho.targets.target import Mesh
 from tests.passes.placings import chain, machine, partition, tiling
 

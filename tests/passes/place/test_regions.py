@@ -9,12 +9,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mho.passes.place.neighbours import Neighbours
+from mho.passes.place.by_region import place_in_regions, stars_bound
 from mho.passes.place.place import BANDS, LARGEST_SEARCH, PlaceCores, snake
-from mho.passes.place.place_regions import place_in_regions, stars_bound
 from mho.passes.place.regions import REGION, divide
-from mho.passes.place.traffic import Floats, Indices, TileFlows
 from mho.passes.solver import Budget
+from mho.passes.workload.neighbours import Neighbours
+from mho.passes.workload.traffic import Floats, Indices, TileFlows
 from mho.targets.target import Mesh
 from tests.passes.placings import chain, machine, partition, tiling
 

@@ -10,13 +10,13 @@ import pytest
 from mho.passes.levels.network import Calibrated, LayerInputs
 from mho.passes.levels.plan import Partition, Placement, Plan, Ranged, Routing
 from mho.passes.levels.tiling import Seat, Tiling
-from mho.passes.place.partition import PartitionChips
+from mho.passes.partition.partition import PartitionChips
 from mho.passes.place.place import PlaceCores
-from mho.passes.place.route import RouteWords
 from mho.passes.reload.costs import LINKS, CostReload
 from mho.passes.reload.firings import firing_sequence
 from mho.passes.reload.kept import kept_words
 from mho.passes.reload.reload import ReloadTiles, pages_of_layers
+from mho.passes.route.route import RouteWords
 from mho.passes.schedule.schedule import Schedule
 from mho.targets.isa import Site
 from mho.targets.mapping import CostFacts

@@ -13,13 +13,13 @@ from hypothesis import strategies as st
 from mho.passes.levels.plan import Plan
 from mho.passes.levels.tiling import Seat
 from mho.passes.schedule.costs import LayerCost
-from mho.passes.schedule.lanes import lanes
 from mho.passes.schedule.machine import Machine
 from mho.passes.schedule.pipeline import Arcs, in_turns
 from mho.passes.schedule.schedule import Schedule
 from mho.passes.schedule.tasks import tasks
 from mho.passes.schedule.timeline import Resources
 from mho.passes.verify.plan import verify_plan
+from mho.passes.workload.lanes import lanes
 from mho.targets.steps import Analog, Direction, Gate, Port, Recurrent
 from mho.targets.target import Mesh, Target
 from tests.passes.placings import chain, dense, machine, network, plan, routing, tiling

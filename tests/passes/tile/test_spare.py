@@ -8,8 +8,8 @@ import pytest
 
 import mho
 from mho.examples import digits
-from mho.passes.place.room import tile_needs
-from mho.passes.tile.pack import Mode, Pack
+from mho.passes.pack.pack import Mode, Pack
+from mho.passes.sites.room import tile_needs
 from mho.passes.tile.spare import KeepSpare
 from mho.passes.tile.tile import Tile
 from mho.targets.check import check_program

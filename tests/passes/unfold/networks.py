@@ -9,7 +9,7 @@ from mho.examples.builder import Builder
 from mho.passes.levels.network import Network
 from mho.passes.lower import Lower
 from mho.passes.lower.fuse import FuseEpilogues
-from mho.passes.tile.pack import Mode, Pack
+from mho.passes.pack.pack import Mode, Pack
 from mho.passes.unfold.figures import Bench
 from mho.targets.target import Costs, Crossbar, Target
 from tests.passes.conftest import import_model

@@ -7,7 +7,7 @@ import pytest
 import mho
 from mho.examples.builder import Builder
 from mho.passes.levels.matrix import Matrix, Recipe
-from mho.passes.tile.pack import Mode, Pack
+from mho.passes.pack.pack import Mode, Pack
 from mho.passes.unfold.figures import Beside, measure
 from mho.passes.unfold.unfold import ChooseUnfolding, Form
 from mho.report import summarise

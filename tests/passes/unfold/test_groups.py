@@ -16,7 +16,7 @@ from mho.passes.levels.matrix import evaluate
 from mho.passes.levels.network import Network
 from mho.passes.lower import Lower
 from mho.passes.lower.rule import Declined
-from mho.passes.tile.pack import Mode, Pack
+from mho.passes.pack.pack import Mode, Pack
 from mho.passes.unfold.figures import Bench
 from mho.passes.unfold.groups import CHEAPER, TOO_EMPTY, ChooseGroups, Form, whole
 from mho.passes.verify.network import verify_network

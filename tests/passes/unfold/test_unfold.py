@@ -14,7 +14,7 @@ from mho.passes.levels.dump import level_text
 from mho.passes.levels.matrix import Matrix
 from mho.passes.levels.network import Network
 from mho.passes.lower import Lower
-from mho.passes.tile.pack import Mode
+from mho.passes.pack.pack import Mode
 from mho.passes.unfold.candidates import candidates, shifted
 from mho.passes.unfold.figures import measure
 from mho.passes.unfold.unfold import ChooseUnfolding

@@ -6,7 +6,7 @@ from dataclasses import replace
 import pytest
 
 from mho.passes.levels.tiling import Block, Seat, Tiling
-from mho.passes.tile.pack import Mode
+from mho.passes.pack.pack import Mode
 from mho.passes.tile.tile import Tile
 from mho.passes.verify.tiling import verify_tiling
 from tests.passes.tilings import Shape, calibrated, machine

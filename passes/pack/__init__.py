@@ -1,0 +1,1 @@
+"""Packing: blocks into tiles, cut anew where that saves tiles."""

@@ -1,0 +1,1 @@
+"""Partitioning: tiles to chips."""

@@ -1,0 +1,1 @@
+"""Routing: words to links."""
