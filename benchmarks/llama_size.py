@@ -27,7 +27,7 @@ DIMENSIONS = {"S": 16, "P": 16, "T": 32}
 """Tokens at hand, in the cache, and together."""
 
 SPARSE = ("8b",)
-BARS = {"1.1b": (3.0, 3.0), "8b": (25.0, 4.0)}
+BARS = {"1.1b": (3.0, 3.0), "8b": (10.0, 4.0)}
 """Size → minutes and GiB that it should stay under."""
 
 

@@ -62,6 +62,8 @@ SECTIONS: tuple[tuple[str, str, tuple[str, ...]], ...] = (
         (
             "mho report digits.mho -o digits.html",
             "mho report digits.mho --format json",
+            "mho report digits.mho --format placement -o placement.json",
+            "mho report digits.mho --format trace -o digits-trace.json",
         ),
     ),
     (

@@ -42,7 +42,7 @@ class PackingLine:
 
     def __str__(self) -> str:
         if self.mode == "none":
-            return f"none, a tile a block; {q.whole(self.volume_bound)} tiles by volume"
+            return f"none, a tile a block; volume bound {q.whole(self.volume_bound)}"
         turns = f"; up to {q.whole(self.turns)} blocks of a tile take turns" if self.turns > 1 else ""
         return (
             f"{self.mode}; volume bound {q.whole(self.volume_bound)}, proven bound {q.whole(self.bound)} for "

@@ -17,7 +17,7 @@ from mho.passes.workload.traffic import Floats, Indices, TileFlows, cut_words
 LARGEST_SPECTRUM = 2000
 """The spectral bound needs all eigenvalues of a matrix of this side (about a second); beyond it the bound is 0."""
 
-CUBES_A_SECOND = 1e10
+CUBES_A_SECOND = 6e9
 """Units cubed times iterations of the semidefinite bound that a second of budget is worth."""
 
 FEWEST_ITERATIONS, MOST_ITERATIONS = 60, 400

@@ -19,7 +19,7 @@ from mho.passes.workload.traffic import Floats, Indices, TileFlows
 LARGEST_SEARCH = 2000
 """Units beyond which only pairs of chips are searched."""
 
-ENTRIES_A_SECOND = 2e7
+ENTRIES_A_SECOND = 1.5e7
 ENTRIES_OF_ONE = 10_000
 """Entries of units × chips that tabu looks at on each graph for a second of budget; so many more an iteration."""
 

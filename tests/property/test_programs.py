@@ -17,6 +17,7 @@ from mho.passes.pack.pack import Mode
 from mho.passes.partition.partition import PartitionChips
 from mho.passes.reload.reload import ReloadTiles
 from mho.passes.route.route import RouteWords
+from mho.passes.schedule.schedule import Schedule
 from mho.passes.unfold.groups import ChooseGroups
 from mho.passes.unfold.unfold import ChooseUnfolding
 from mho.runtime.effects import Conditions, Effects
@@ -24,9 +25,9 @@ from mho.runtime.interpreter import Interpreter
 from mho.runtime.machine import Machine
 from mho.stages import Stages
 from mho.targets.check import check_program
-from mho.targets.mapping import RouteMode
+from mho.targets.mapping import RouteMode, ScheduleMode
 from mho.targets.reload import ReloadMode
-from mho.targets.target import Converter, Core, Crossbar, Mesh, Target
+from mho.targets.target import Converter, Core, Costs, Crossbar, Mesh, Target
 from tests.compilations import Copies, pipeline
 from tests.differential.reference import IDEAL_TOLERANCE, reference, worst_error
 
@@ -103,36 +104,45 @@ def machines(draw: st.DrawFn) -> Target:
             tiles=draw(st.sampled_from([None, 4, 16, 64])),
             multicast=draw(st.sampled_from([None, False, True])),
             virtual_channels=draw(st.sampled_from([None, 1, 2])),
+            hop_latency_ns=draw(st.sampled_from([None, 3.0])),
+        ),
+        costs=Costs(
+            mvm_latency_ns=draw(st.sampled_from([None, 100.0])), digital_latency_ns=draw(st.sampled_from([None, 30.0]))
         ),
     )
 
 
-@settings(max_examples=40, deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow])
+@st.composite
+def pipelines(draw: st.DrawFn, replicas: Copies) -> mho.Pipeline:
+    """Every option that changes where or when a network runs."""
+    packs: tuple[Mode, ...] = ("none", "pipelined", "sequential")
+    unfoldings: tuple[Unfolding, ...] = ("im2col", "windows", "places", "auto")
+    groupings: tuple[Grouping, ...] = ("auto", "block-diagonal", "dense", "digital")
+    routes: tuple[RouteMode, ...] = ("xy", "yx", "balanced")
+    schedules: tuple[ScheduleMode, ...] = ("latency", "throughput")
+    options = pipeline(draw(st.sampled_from(packs)), replicas, effort=0.02, tiles=64)
+    return replace(
+        options,
+        pack=replace(options.pack, cuts=draw(st.sampled_from(("even", "free")))),
+        unfold=ChooseUnfolding(unfold=draw(st.sampled_from(unfoldings))),
+        group=ChooseGroups(grouped=draw(st.sampled_from(groupings))),
+        route=RouteWords(draw(st.sampled_from(routes)), effort=0.02),
+        schedule=Schedule(draw(st.sampled_from(schedules)), effort=0.02),
+    )
+
+
+@settings(max_examples=50, deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow])
 @given(
     network=st.one_of(perceptrons(), convolutions()),
     target=machines(),
-    pack=st.sampled_from(["none", "pipelined", "sequential"]),
     replicas=st.sampled_from([1, 2, 3, "fill", "balance"]),
-    unfold=st.sampled_from(["im2col", "windows", "places", "auto"]),
-    grouped=st.sampled_from(["auto", "block-diagonal", "dense", "digital"]),
-    routes=st.sampled_from(["xy", "yx", "balanced"]),
+    data=st.data(),
 )
 def test_whatever_compiles_is_sound_complete_and_exact(
-    network: Network,
-    target: Target,
-    pack: Mode,
-    replicas: Copies,
-    unfold: Unfolding,
-    grouped: Grouping,
-    routes: RouteMode,
+    network: Network, target: Target, replicas: Copies, data: st.DataObject
 ) -> None:
     x = np.random.default_rng(0).standard_normal((4, *network.sample)).astype(np.float32)
-    options = replace(
-        pipeline(pack, replicas, effort=0.02, tiles=64),
-        unfold=ChooseUnfolding(unfold=unfold),
-        group=ChooseGroups(grouped=grouped),
-        route=RouteWords(routes, effort=0.02),
-    )
+    options = data.draw(pipelines(replicas))
     compiled = mho.compile(network.model, target, x, pipeline=options, stages=Stages(verify=True))
     assert check_program(compiled.program) == ()
     assert_each_weight_is_there_once_a_replica(compiled, replicas)
