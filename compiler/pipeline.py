@@ -12,6 +12,7 @@ from mho.passes.constrain.constrain import Constrain
 from mho.passes.constrain.keep_tiles import KeepTiles
 from mho.passes.constrain.seats import TakePositions
 from mho.passes.emit.emit import Emit
+from mho.passes.expand.expand_weights import ExpandWeights
 from mho.passes.levels.model import Model
 from mho.passes.levels.network import Calibrated, Network
 from mho.passes.levels.plan import Plan
@@ -27,7 +28,6 @@ from mho.passes.replicate.replicate import Replicate
 from mho.passes.route.route import RouteWords
 from mho.passes.schedule.schedule import Schedule
 from mho.passes.simplify import Simplify
-from mho.passes.simplify.expand_weights import ExpandWeights
 from mho.passes.tile.choose_devices import ChooseDevices
 from mho.passes.tile.spare import KeepSpare
 from mho.passes.tile.tile import Tile

@@ -10,8 +10,8 @@ from mho.passes.levels.demands import BlockKey, Demands, Spot, block_key
 from mho.passes.levels.positions import Position, Positions
 from mho.passes.levels.tiling import Block, Tiling
 from mho.passes.pack.pack import Mode
+from mho.passes.tile.blocks import converter_key
 from mho.passes.tile.named import guess
-from mho.passes.tile.tile import converter_key
 from mho.targets.errors import OptionError, plain
 from mho.targets.fault_file import outside_mesh
 from mho.targets.isa import Site

@@ -10,7 +10,8 @@ from mho.passes.levels.matrix import Matrix
 from mho.passes.levels.tiling import Block, Seat, Tiling
 from mho.passes.pack.pack import Cuts, Mode, Pack
 from mho.passes.replicate.search import copied
-from mho.passes.tile.tile import blocks_by_matrix, blocks_of, rows_of_channels, with_blocks
+from mho.passes.tile.blocks import blocks_by_matrix, with_blocks
+from mho.passes.tile.tile import blocks_of, rows_of_channels
 from mho.targets.target import UNLIMITED, Crossbar
 
 MOST_BLOCKS = 20_000

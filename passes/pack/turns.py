@@ -10,8 +10,8 @@ import numpy as np
 
 from mho.passes.levels.tiling import Block, Seat, Tile, Tiling
 from mho.passes.pack.pack import Pack
-from mho.passes.tile.tile import blocks_by_matrix, with_blocks
-from mho.passes.workload.traffic import Floats
+from mho.passes.tile.blocks import blocks_by_matrix, with_blocks
+from mho.targets.arrays import Floats
 from mho.targets.mapping import SolverFacts
 from mho.targets.target import Crossbar
 

@@ -6,7 +6,7 @@ import numpy as np
 
 from mho.passes.partition.limits import ChipLimits
 from mho.passes.solver import Budget, Problem, new_model, solve
-from mho.passes.workload.traffic import Floats, Indices
+from mho.targets.arrays import Floats, Indices
 
 MOST_CHOICES = 1500
 MOST_EDGES = 2500

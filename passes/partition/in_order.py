@@ -6,7 +6,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mho.passes.sites.units import Units
-from mho.passes.workload.traffic import Floats, Indices, TileFlows
+from mho.passes.workload.traffic import TileFlows
+from mho.targets.arrays import Floats, Indices
 
 
 def cut_in_order(flows: TileFlows, units: Units, capacities: Indices) -> Indices | None:

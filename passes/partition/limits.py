@@ -9,7 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mho.passes.sites.units import Units
-from mho.passes.workload.traffic import Indices, TileFlows, cut_words
+from mho.passes.workload.traffic import TileFlows, cut_words
+from mho.targets.arrays import Indices
 
 
 @dataclass(frozen=True)

@@ -25,8 +25,9 @@ from mho.passes.sites.fill_chips import Filling, fill_fewest, fill_near
 from mho.passes.sites.room import Room, chip_sites, no_site, spare_lines, survivors
 from mho.passes.sites.units import Units, contract, converter_units, pack_units
 from mho.passes.solver import Effort, budget
-from mho.passes.workload.traffic import Indices, TileFlows, cut_words, tile_flows, tiles_of_blocks
+from mho.passes.workload.traffic import TileFlows, cut_words, tile_flows, tiles_of_blocks
 from mho.runtime.products import steady_products
+from mho.targets.arrays import Indices
 from mho.targets.errors import FitError, plain
 from mho.targets.mapping import SolverFacts
 from mho.targets.steps import layers

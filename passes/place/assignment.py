@@ -12,8 +12,7 @@ import numpy as np
 
 from mho.passes.place.bounds import lower_bound
 from mho.passes.place.tabu import Instances, anywhere, iterated_search
-from mho.passes.sites.matching import Mask
-from mho.passes.workload.traffic import Floats, Indices
+from mho.targets.arrays import Floats, Indices, Mask
 
 LARGEST_SUM = 2.0**50
 """Flows are rounded to whole numbers whose costs stay below this, so that every sum is exact on every machine."""

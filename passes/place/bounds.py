@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from mho.passes.workload.traffic import Floats
+from mho.targets.arrays import Floats
 
 LARGEST_HUNGARIAN = 256
 LARGEST_SPECTRUM = 256

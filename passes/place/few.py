@@ -15,8 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mho.passes.place.assignment import Assignment, cost_of
-from mho.passes.sites.matching import Mask
-from mho.passes.workload.traffic import Floats, Indices
+from mho.targets.arrays import Floats, Indices, Mask
 
 FEW = 7
 """The most tiles: 47,293 orders with 877 sets of level tiles; one tile more would have ten times as many."""

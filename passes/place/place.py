@@ -17,12 +17,13 @@ from mho.passes.place.by_region import place_in_regions
 from mho.passes.place.few import FEW, place_few
 from mho.passes.place.windows import improve
 from mho.passes.reload.pages import sites_in_order
-from mho.passes.sites.matching import Mask, Matching
+from mho.passes.sites.matching import Matching
 from mho.passes.sites.room import Room, chip_sites, no_site, smaller_tiles, survivors
 from mho.passes.sites.units import converter_units
 from mho.passes.solver import Budget, Effort, budget
 from mho.passes.watch import watch
-from mho.passes.workload.traffic import Floats, Indices, TileFlows, tile_flows
+from mho.passes.workload.traffic import TileFlows, tile_flows
+from mho.targets.arrays import Floats, Indices, Mask
 from mho.targets.errors import FitError
 from mho.targets.isa import Site
 from mho.targets.mapping import SolverFacts

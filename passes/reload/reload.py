@@ -13,8 +13,8 @@ from mho.passes.reload.firings import firing_sequence
 from mho.passes.reload.kept import kept_words
 from mho.passes.sites.fill_chips import fill_chips
 from mho.passes.sites.room import Room, chip_sites
-from mho.passes.tile.tile import converter_groups
-from mho.passes.workload.traffic import Indices
+from mho.passes.tile.blocks import converter_groups
+from mho.targets.arrays import Indices
 from mho.targets.errors import FitError, OptionError, plain
 from mho.targets.faults import FaultMap
 from mho.targets.isa import Site

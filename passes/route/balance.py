@@ -14,7 +14,7 @@ import numpy as np
 from mho.passes.route.choice import Choice, choices
 from mho.passes.route.lightest import lightest
 from mho.passes.solver import Budget
-from mho.passes.workload.traffic import Floats, Indices
+from mho.targets.arrays import Floats, Indices
 from mho.targets.mapping import SolverFacts
 from mho.targets.routes import Deliveries, Floor, Routes
 

@@ -11,7 +11,7 @@ from mho.passes.levels.tiling import Tiling
 from mho.passes.sites.demanded import Asked
 from mho.passes.sites.matching import Matching
 from mho.passes.sites.room import Room
-from mho.passes.workload.traffic import Indices
+from mho.targets.arrays import Indices
 from mho.targets.errors import plain
 from mho.targets.isa import Site
 from mho.targets.steps import layers

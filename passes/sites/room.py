@@ -11,8 +11,8 @@ import numpy as np
 
 from mho.passes.levels.tiling import Tiling
 from mho.passes.sites.demanded import Asked
-from mho.passes.sites.matching import Mask, Matching
-from mho.passes.workload.traffic import Indices
+from mho.passes.sites.matching import Matching
+from mho.targets.arrays import Indices, Mask
 from mho.targets.errors import plain
 from mho.targets.faults import FaultMap
 from mho.targets.isa import Site

@@ -8,15 +8,12 @@ from functools import cached_property
 from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
 from mho.passes.levels.tiling import Block, Tiling
-from mho.passes.tile.tile import blocks_by_matrix
+from mho.passes.tile.blocks import blocks_by_matrix
 from mho.passes.workload.flows import LayerFlow, layer_flows
+from mho.targets.arrays import Floats, Indices
 from mho.targets.steps import Analog, Layer, layers, walk
-
-Indices = NDArray[np.int64]
-Floats = NDArray[np.float64]
 
 MOST_PAIRS = 20_000
 """Where a pair of layers would give more pairs of tiles, every receiver takes its words from a part of the senders."""

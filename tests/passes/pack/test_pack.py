@@ -22,7 +22,8 @@ from mho.passes.pack.whole import WholePacking
 from mho.passes.pack.windows import repack
 from mho.passes.replicate.replicate import Replicate
 from mho.passes.solver import budget
-from mho.passes.tile.tile import Tile, converter_groups
+from mho.passes.tile.blocks import converter_groups
+from mho.passes.tile.tile import Tile
 from mho.passes.verify.tiling import verify_tiling
 from mho.targets.errors import OptionError
 from mho.targets.target import Regime

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from mho.passes.place.assignment import Qap, cost_of, solve_qap
 from mho.passes.sites.room import chip_sites
-from mho.passes.workload.traffic import Floats
+from mho.targets.arrays import Floats
 from mho.targets.target import Mesh
 
 

@@ -14,7 +14,8 @@ from mho.passes.place.place import BANDS, LARGEST_SEARCH, PlaceCores, snake
 from mho.passes.place.regions import REGION, divide
 from mho.passes.solver import Budget
 from mho.passes.workload.neighbours import Neighbours
-from mho.passes.workload.traffic import Floats, Indices, TileFlows
+from mho.passes.workload.traffic import TileFlows
+from mho.targets.arrays import Floats, Indices
 from mho.targets.target import Mesh
 from tests.passes.placings import chain, machine, partition, tiling
 
