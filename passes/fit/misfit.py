@@ -12,7 +12,7 @@ from mho.passes.fit.what_if import WhatIf, tiles_of_matrices
 from mho.passes.levels.tiling import Tiling
 from mho.passes.pack.pack import Pack
 from mho.passes.reload.reload import DEFAULT_INFERENCES, Bench, movable, reloaded
-from mho.targets.errors import brief
+from mho.targets.errors import brief, counted
 from mho.targets.steps import layers
 from mho.targets.target import Regime
 
@@ -214,7 +214,7 @@ class _Trial:
         return found.packed(mode, cuts)
 
     def _knob(self, flags: str, tiling: Tiling) -> Knob:
-        return Knob(flags, _count(len(tiling.tiles), "tile"), self.lacking(tiling))
+        return Knob(flags, counted(len(tiling.tiles), "tile"), self.lacking(tiling))
 
     def _burden(self, matrix: str, tiles: int) -> Burden:
         name, without = self._names[matrix], self.what_if.without(matrix)
@@ -234,9 +234,5 @@ def _reload(tiling: Tiling, chips: int | None, tiles: int | None) -> Iterator[Kn
     sites = Bench.of(tiling, chips, tiles).sound(tiling.faults)
     if movable(tiling) and sites:
         reload, _ = reloaded(tiling, sites, "alternate", DEFAULT_INFERENCES)
-        rate = f"{_count(len(tiling.tiles), 'tile')} in turn on {len(sites):,}"
+        rate = f"{counted(len(tiling.tiles), 'tile')} in turn on {len(sites):,}"
         yield Knob("--allow-reload", f"{rate}, {reload.writes_an_inference:,.2f} rewritten an inference")
-
-
-def _count(number: int, noun: str) -> str:
-    return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"

@@ -11,7 +11,6 @@ import numpy as np
 
 from mho.passes.levels.plan import Partition, Placement
 from mho.passes.levels.tiling import Tiling
-from mho.passes.partition.partition import KNOBS
 from mho.passes.place.assignment import Assignment, Qap, solve_qaps
 from mho.passes.place.by_region import place_in_regions
 from mho.passes.place.few import FEW, place_few
@@ -50,6 +49,9 @@ FOREVER = 10**9
 
 SEARCH_SHARE = 0.7
 """The part of a wall-clock budget for the tabu search; the windows have the rest."""
+
+
+FEWER_TILES = "pack several blocks into a tile (--pack sequential) or use fewer replicas (--replicate 1)."
 
 
 @dataclass(frozen=True)
@@ -125,7 +127,7 @@ def grid_for(tiling: Tiling, members: list[Indices]) -> tuple[int, int]:
     least = bisect_left(counts, True, key=holds)
     if least == len(counts):
         room = Room.of(tiling, chip_sites(mesh, mesh.grid(count)))
-        advice = KNOBS if room.live(0) < count else smaller_tiles(room, 1)
+        advice = FEWER_TILES if room.live(0) < count else smaller_tiles(room, 1)
         raise FitError(f"{no_site(room, room.left(0, members[0]))}: {survivors(room, tiling, 1)} To fit, {advice}")
     return mesh.grid(counts[least])
 
