@@ -20,7 +20,7 @@ import numpy as np
 import mho
 from mho.passes.levels.plan import Partition
 from mho.passes.place.assignment import Qap
-from mho.passes.place.place import place_chips
+from mho.passes.place.search import place_chips
 from mho.passes.replicate.replicate import Replicate
 from mho.passes.sites.room import chip_sites
 from mho.passes.solver import Budget, Effort, Problem, budget, new_model, solve

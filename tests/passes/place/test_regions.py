@@ -10,8 +10,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mho.passes.place.by_region import place_in_regions, stars_bound
-from mho.passes.place.place import BANDS, LARGEST_SEARCH, PlaceCores, snake
+from mho.passes.place.place import PlaceCores
 from mho.passes.place.regions import REGION, divide
+from mho.passes.place.search import LARGEST_SEARCH
+from mho.passes.place.snake import BANDS, snake
 from mho.passes.solver import Budget
 from mho.passes.workload.neighbours import Neighbours
 from mho.passes.workload.traffic import TileFlows
