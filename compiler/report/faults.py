@@ -8,13 +8,12 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from mho.targets.arrays import Indices
 from mho.targets.errors import counted
 from mho.targets.faults import StuckCell, TileFaults, usable_lines
 from mho.targets.isa import CoreProgram, Load, Site
 from mho.targets.program import MatrixFacts, Program
 from mho.targets.target import Crossbar
-
-Indices = NDArray[np.int64]
 
 
 @dataclass(frozen=True, kw_only=True)

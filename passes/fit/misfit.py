@@ -11,7 +11,7 @@ from itertools import combinations
 from mho.passes.fit.what_if import WhatIf, tiles_of_matrices
 from mho.passes.levels.tiling import Tiling
 from mho.passes.pack.pack import Pack
-from mho.passes.reload.reload import DEFAULT_INFERENCES, Bench, movable, reloaded
+from mho.passes.reload.reload import DEFAULT_INFERENCES, Supply, movable, reloaded
 from mho.targets.errors import brief, counted
 from mho.targets.steps import layers
 from mho.targets.target import Regime
@@ -106,7 +106,7 @@ def misfit(
 
     Args:
         room: remedies that make the machine larger.
-        chips, tiles: the machine, as `Bench` takes it.
+        chips, tiles: the machine, as `Supply` takes it.
         spare: rows and columns of each crossbar that a fault map would have left free.
     """
     trial = _Trial(WhatIf(tiling), lacking)
@@ -231,7 +231,7 @@ def _reload(tiling: Tiling, chips: int | None, tiles: int | None) -> Iterator[Kn
     """Taking turns on the machine as it is, where its tiles can."""
     if tiling.target.mesh.tiles is None and tiles is None:
         return
-    sites = Bench.of(tiling, chips, tiles).sound(tiling.faults)
+    sites = Supply.of(tiling, chips, tiles).sound(tiling.faults)
     if movable(tiling) and sites:
         reload, _ = reloaded(tiling, sites, "alternate", DEFAULT_INFERENCES)
         rate = f"{counted(len(tiling.tiles), 'tile')} in turn on {len(sites):,}"

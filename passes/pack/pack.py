@@ -60,7 +60,7 @@ class Pack:
 
         The bound is proven for this mode and these cuts: without packing it is the number of blocks, whatever a
         packing could save; with even cuts that of these blocks; with free ones that of the matrices, as
-        `pack_bounds.least_tiles` says.
+        `bounds.least_tiles` says.
 
         Raises:
             OptionError: the machine does not allow the mode.

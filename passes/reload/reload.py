@@ -51,7 +51,7 @@ class ReloadTiles:
         """The same, with how tiles are reloaded where they are; then without a fault map.
 
         Args:
-            chips, tiles: the most that may be used; see `Bench.of`.
+            chips, tiles: the most that may be used; see `Supply.of`.
 
         Raises:
             OptionError: a mode without leave to reload, a machine whose number of tiles nobody knows, or tiles that
@@ -63,7 +63,7 @@ class ReloadTiles:
                 raise OptionError("reload: a mode (--reload) or inferences to count need --allow-reload")
             return ranged
         tiling = ranged.tiling
-        bench = Bench.of(tiling, chips, tiles)
+        bench = Supply.of(tiling, chips, tiles)
         if bench.holds(tiling):
             return ranged
         _refuse_demands(tiling, bench)
@@ -75,7 +75,7 @@ class ReloadTiles:
 
 
 @dataclass(frozen=True)
-class Bench:
+class Supply:
     """The tiles that a network may use.
 
     Attributes:
@@ -87,7 +87,7 @@ class Bench:
     most: int | None
 
     @staticmethod
-    def of(tiling: Tiling, chips: int | None, tiles: int | None) -> Bench:
+    def of(tiling: Tiling, chips: int | None, tiles: int | None) -> Supply:
         """Of so many chips or tiles; without them the largest published system, or one chip.
 
         Raises:
@@ -100,7 +100,7 @@ class Bench:
                 "give --tiles"
             )
         a_chip = chip_sites(mesh, mesh.grid(mesh.tiles or tiles or 1))
-        return Bench(chips or mesh.chips or (1 if tiles is None else -(-tiles // len(a_chip))), a_chip, tiles)
+        return Supply(chips or mesh.chips or (1 if tiles is None else -(-tiles // len(a_chip))), a_chip, tiles)
 
     @property
     def room(self) -> int:
@@ -192,7 +192,7 @@ def _together(tiling: Tiling) -> int:
     return max((len({tile_of[b.number] for b in group}) for group in converter_groups(tiling.blocks)), default=1)
 
 
-def _refuse_demands(tiling: Tiling, bench: Bench) -> None:
+def _refuse_demands(tiling: Tiling, bench: Supply) -> None:
     if tiling.demands.any:
         raise OptionError(
             f"--allow-reload: {len(tiling.tiles):,} tiles take turns on {bench.room:,}, so none has a place of its own "
