@@ -1,1 +1,1 @@
-"""Weights that a graph computes from constants, written down as constants or recipes."""
+"""Expansion: a random matrix before a layer spreads its weights over more rows."""

@@ -14,7 +14,6 @@ from mho.passes.workload.traffic import Traffic
 from mho.targets.arrays import Indices
 from mho.targets.mapping import RouteMode, SolverFacts
 from mho.targets.routes import Deliveries, Floor, Routes
-from mho.targets.routes import as_array as as_array
 
 
 @dataclass(frozen=True)

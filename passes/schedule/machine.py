@@ -12,12 +12,13 @@ from numpy.typing import NDArray
 from mho.passes.levels.network import Network
 from mho.passes.levels.plan import Routing
 from mho.passes.levels.tiling import Tiling
-from mho.passes.route.route import as_array, distances
+from mho.passes.route.route import distances
 from mho.passes.workload.lanes import lanes
 from mho.passes.workload.traffic import TileFlows, Traffic
 from mho.passes.workload.work import block_work
 from mho.targets.arrays import Floats, Indices
 from mho.targets.cost import Work, rounds, transport_ns
+from mho.targets.routes import as_array
 from mho.targets.target import Target
 
 
