@@ -27,7 +27,7 @@ from mho.placement_file import read_placement
 from mho.report import render
 from mho.stages import Stages
 from mho.targets.catalog import load_target
-from mho.targets.check import check_program
+from mho.targets.check.check import check_program
 from mho.targets.errors import OptionError
 from mho.targets.isa import CoreProgram
 from mho.targets.mapping import ReprogramFacts

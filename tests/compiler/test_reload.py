@@ -22,7 +22,7 @@ from mho.runtime.interpreter import Interpreter
 from mho.runtime.machine import Machine
 from mho.runtime.sequencer import Sequencer
 from mho.stages import Stages
-from mho.targets.check import check_program
+from mho.targets.check.check import check_program
 from mho.targets.errors import FitError
 from mho.targets.faults import FaultMap, TileFaults
 from mho.targets.isa import Site
