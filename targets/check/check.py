@@ -1,7 +1,7 @@
 """`check_program`: verifies a program independently of the compiler that made it.
 
 Here: names, values and tensors of the sequence. What remains is beside it: `tiles` and `kernels` of the cores, what
-they and links hold (`buffers`), `routes`, `schedule`, how tiles take turns (`reload`), and what is written (`reprogram`).
+they and links hold (`buffers`), `routes`, `schedule`, how tiles take turns (`reload`), what is written (`reprogram`).
 """
 
 from __future__ import annotations
