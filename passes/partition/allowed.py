@@ -9,7 +9,8 @@ import numpy as np
 from mho.passes.fit.misfit import Knob, misfit
 from mho.passes.levels.tiling import Tiling
 from mho.passes.sites.fill_chips import Filling, fill_fewest
-from mho.passes.sites.room import Room, chip_sites, no_site, spare_lines, survivors
+from mho.passes.sites.room import Room, chip_sites
+from mho.passes.sites.shortage import no_site, spare_lines, survivors
 from mho.passes.sites.units import converter_units, pack_units
 from mho.targets.arrays import Indices
 from mho.targets.errors import FitError, counted, plain

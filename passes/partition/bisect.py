@@ -10,7 +10,7 @@ import numpy as np
 from mho.passes.partition.limits import ChipLimits
 from mho.passes.solver import Budget, Problem, in_parallel, new_model, solve
 from mho.passes.watch import watch
-from mho.passes.workload.traffic import TileFlows, cut_words
+from mho.passes.workload.tile_flows import TileFlows, cut_words
 from mho.targets.arrays import Floats, Indices, Mask
 
 SWEEPS = 6

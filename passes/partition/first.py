@@ -18,7 +18,7 @@ from mho.passes.sites.fill_chips import fill_near
 from mho.passes.sites.room import Room
 from mho.passes.sites.units import Units, pack_units
 from mho.passes.solver import Budget
-from mho.passes.workload.traffic import TileFlows
+from mho.passes.workload.tile_flows import TileFlows
 from mho.targets.arrays import Indices
 from mho.targets.errors import FitError, counted
 

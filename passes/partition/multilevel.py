@@ -12,7 +12,7 @@ from mho.passes.partition.limits import ChipLimits
 from mho.passes.partition.tabu import tabu
 from mho.passes.sites.units import Units
 from mho.passes.solver import Budget
-from mho.passes.workload.traffic import TileFlows
+from mho.passes.workload.tile_flows import TileFlows
 from mho.targets.arrays import Floats, Indices
 
 CLUSTERS_A_CHIP = 6

@@ -19,7 +19,8 @@ from mho.passes.reload.pages import chips_in_order
 from mho.passes.sites.demanded import Asked
 from mho.passes.sites.units import contract
 from mho.passes.solver import Effort, budget
-from mho.passes.workload.traffic import TileFlows, cut_words, tile_flows
+from mho.passes.workload.tile_flows import TileFlows, cut_words
+from mho.passes.workload.traffic import tile_flows
 from mho.runtime.products import steady_products
 from mho.targets.arrays import Indices
 from mho.targets.errors import FitError, counted, plain

@@ -14,7 +14,7 @@ from mho.passes.partition.multilevel import multilevel
 from mho.passes.partition.tabu import tabu
 from mho.passes.solver import Budget
 from mho.passes.watch import watch
-from mho.passes.workload.traffic import TileFlows
+from mho.passes.workload.tile_flows import TileFlows
 from mho.targets.arrays import Floats, Indices
 
 LARGEST_SEARCH = 2000

@@ -79,7 +79,7 @@ def _cheapest(flow: Floats, width: int, height: int) -> tuple[Indices, Indices, 
     return x.astype(np.int64), y.astype(np.int64), float(sums[column, row])
 
 
-def _first_of_each(by_cost: Indices, level: Indices, allowed: NDArray[np.bool_]) -> Indices:
+def _first_of_each(by_cost: Indices, level: Indices, allowed: Mask) -> Indices:
     """The cheapest allowed order for each set of level tiles."""
     left = by_cost[allowed[by_cost]]
     chosen: Indices = left[np.unique(level[left], return_index=True)[1]]

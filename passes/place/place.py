@@ -13,10 +13,12 @@ from mho.passes.place.assignment import Assignment, Qap
 from mho.passes.place.by_region import place_in_regions
 from mho.passes.place.search import LARGEST_SEARCH, place_chips
 from mho.passes.reload.pages import sites_in_order
-from mho.passes.sites.room import Room, chip_sites, no_site, smaller_tiles, survivors
+from mho.passes.sites.room import Room, chip_sites
+from mho.passes.sites.shortage import no_site, smaller_tiles, survivors
 from mho.passes.sites.units import converter_units
 from mho.passes.solver import Effort, budget
-from mho.passes.workload.traffic import TileFlows, tile_flows
+from mho.passes.workload.tile_flows import TileFlows
+from mho.passes.workload.traffic import tile_flows
 from mho.targets.arrays import Floats, Indices, Mask
 from mho.targets.errors import FitError
 from mho.targets.isa import Site

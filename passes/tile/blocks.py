@@ -8,7 +8,10 @@ from dataclasses import replace
 from itertools import groupby
 from math import ceil
 
+import numpy as np
+
 from mho.passes.levels.tiling import Block, Seat, Tiling
+from mho.targets.arrays import Indices
 from mho.targets.isa import Span
 from mho.targets.target import Crossbar
 
@@ -69,3 +72,20 @@ def volume_bound(tiling: Tiling) -> int:
     for matrix, blocks in blocks_by_matrix(tiling.blocks).items():
         weights[tiling.crossbar_of(matrix)] += sum(b.weights for b in blocks)
     return sum(ceil(held / (crossbar.rows * crossbar.columns)) for crossbar, held in weights.items())
+
+
+def tiles_of_blocks(tiling: Tiling) -> Indices:
+    """Block number → the tile that it sits in."""
+    tile_of = np.zeros(len(tiling.blocks), np.int64)
+    for number, tile in enumerate(tiling.tiles):
+        for seat in tile:
+            tile_of[seat.block] = number
+    return tile_of
+
+
+def accumulators(blocks: tuple[Block, ...]) -> Indices:
+    """Block number → the first block of its matrix and replica with the same columns, which adds them up."""
+    first: dict[object, int] = {}
+    for block in blocks:
+        first.setdefault((block.matrix, block.replica, block.columns), block.number)
+    return np.array([first[b.matrix, b.replica, b.columns] for b in blocks], np.int64)

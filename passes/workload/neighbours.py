@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from mho.passes.workload.traffic import TileFlows
+from mho.passes.workload.tile_flows import TileFlows
 from mho.targets.arrays import Floats, Indices
 
 

@@ -16,7 +16,7 @@ from mho.passes.place.search import LARGEST_SEARCH
 from mho.passes.place.snake import BANDS, snake
 from mho.passes.solver import Budget
 from mho.passes.workload.neighbours import Neighbours
-from mho.passes.workload.traffic import TileFlows
+from mho.passes.workload.tile_flows import TileFlows
 from mho.targets.arrays import Floats, Indices
 from mho.targets.target import Mesh
 from tests.passes.placings import chain, machine, partition, tiling
