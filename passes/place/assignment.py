@@ -61,13 +61,6 @@ def cost_of(flow: Floats, distance: Floats, site_of: Indices) -> float:
     return float((flow * distance[np.ix_(site_of, site_of)]).sum())
 
 
-def solve_qap(
-    qap: Qap, distance: Floats, start: Indices, iterations: int, seed: int = 0, searches: int = 4
-) -> Assignment:
-    """Find a cheap assignment of one instance; see `solve_qaps`."""
-    return solve_qaps([qap], distance, [start], iterations, seed, searches)[0]
-
-
 def solve_qaps(
     qaps: list[Qap],
     distance: Floats,
