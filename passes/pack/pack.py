@@ -137,12 +137,7 @@ def _packed(tiling: Tiling, whole: Iterable[Tile], cuts: Sequence[Cut], bound: i
     result = retiled(tiling, cuts, whole) if cuts else replace(tiling, tiles=_in_order(whole))
     result = fill_spots(replace(result, tiles_lower_bound=bound), pipelined)
     bound = result.tiles_lower_bound
-    facts = SolverFacts(
-        search="pack",
-        status="OPTIMAL" if bound == len(result.tiles) else "FEASIBLE",
-        objective=len(result.tiles),
-        bound=bound,
-    )
+    facts = SolverFacts.of("pack", len(result.tiles), bound)
     return replace(result, tiles_lower_bound=bound, solvers=(*tiling.solvers, facts))
 
 

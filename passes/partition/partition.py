@@ -66,7 +66,7 @@ class PartitionChips:
         first = FirstChips(tiling, units, between, allowed, budget(self.effort), self.seed)
         limits, start = first.found()
         if limits.chips == 1:
-            facts = SolverFacts(search="partition", status="OPTIMAL", objective=0.0, bound=0.0)
+            facts = SolverFacts.of("partition", 0.0, 0.0)
             return Partition(ranged, 1, (0,) * len(units.unit_of), (facts,))
         limits = replace(limits, link_words=self.link_words)
         chip_of, facts = self._improved(flows, between, limits, start)
@@ -88,10 +88,7 @@ class PartitionChips:
             cut = cut_words(between, chip_of)
             if proved < cut:
                 proved = max(proved, cut_bound(flows, limits, chip_of, limit.seconds))
-        bound = min(cut, proved)
-        return chip_of, SolverFacts(
-            search="partition", status="OPTIMAL" if cut <= bound else "FEASIBLE", objective=cut, bound=bound
-        )
+        return chip_of, SolverFacts.of("partition", cut, min(cut, proved))
 
     def _check_links(self, tiling: Tiling, limits: ChipLimits, between: TileFlows, chip_of: Indices) -> None:
         over = limits.overload(between, chip_of)

@@ -130,4 +130,4 @@ def ways_out(flows: TileFlows, chip_of: Indices, members: list[Indices], sites: 
 
 def _facts(answers: list[Assignment]) -> SolverFacts:
     cost, bound = sum(a.cost for a in answers), sum(a.bound for a in answers)
-    return SolverFacts(search="place", status="OPTIMAL" if cost <= bound else "FEASIBLE", objective=cost, bound=bound)
+    return SolverFacts.of("place", cost, bound)

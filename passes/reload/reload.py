@@ -26,6 +26,7 @@ from mho.targets.steps import layers
 from mho.targets.target import Count
 
 DEFAULT_INFERENCES = 1000
+"""Inferences that writes are counted for where nobody says: enough that the first, into empty tiles, hardly counts."""
 
 
 @dataclass(frozen=True)
@@ -176,9 +177,7 @@ def _proof(firing: FiringOrder, mode: ReloadMode, writes: int, tiles: int, passe
     """Belady's choice is the best for a given order; where the order was chosen too, any order has a least number."""
     chosen = mode == "alternate" and any(len(pages) > 1 for pages in firing.pages)
     bound = fewest_writes(firing, tiles, passes) if chosen else writes
-    return SolverFacts(
-        search="reload", status="OPTIMAL" if bound == writes else "FEASIBLE", objective=writes, bound=bound
-    )
+    return SolverFacts.of("reload", writes, bound)
 
 
 def movable(tiling: Tiling) -> bool:
