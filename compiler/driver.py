@@ -104,8 +104,7 @@ def compile(
         calibrated = pipeline.calibrated(network, machine, samples, stage.of(observed))
     plan = pipeline.plan(calibrated, machine, fault_map, wanted.seats, stage)
     cut_short = () if stage.interrupts is None else stage.interrupts.warnings
-    seen = (*calibrated.warnings, *moved_warnings(plan), *idle_warnings(pipeline, plan), *_unpublished(plan))
-    told = (*arrays, *warnings, *seen, *cut_short)
+    told = (*arrays, *warnings, *calibrated.warnings, *_told(pipeline, plan), *cut_short)
     options = {**options_of(pipeline), **wanted.options}
     program = pipeline.program(plan, _manifest(bound, options, seed, told), stage)
     return Compiled(with_reprogramming(program, wanted.like))
@@ -172,6 +171,11 @@ def _own_arrays(pipeline: Pipeline, machine: Target, network: Network) -> tuple[
         f"arrays of its own, {crossbar.rows} × {crossbar.columns} like the largest; tiles and utilisation are of these"
     )
     return replace(pipeline, pack=replace(pipeline.pack, mode="none")), (warning,)
+
+
+def _told(pipeline: Pipeline, plan: Plan) -> tuple[str, ...]:
+    """What there is to know of a plan."""
+    return (*moved_warnings(plan), *idle_warnings(pipeline, plan), *_unpublished(plan))
 
 
 def _unpublished(plan: Plan) -> tuple[str, ...]:

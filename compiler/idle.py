@@ -20,7 +20,8 @@ def _copies(pipeline: Pipeline, plan: Plan) -> Iterator[str]:
     tiling, asked = plan.routing.placement.partition.ranged.tiling, pipeline.replicate
     if not tiling.blocks:
         return
-    searched = any(facts.search == "replicate" for facts in tiling.solvers)
+    proven = any(facts.search == "replicate" for facts in tiling.solvers)
+    searched = tiling.packed or proven or max(tiling.replicas.values()) > 1
     idle = []
     if isinstance(asked.replicas, str) and not searched:
         idle.append(f"--replicate {asked.replicas} makes no copies")

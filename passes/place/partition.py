@@ -211,8 +211,8 @@ class PartitionChips:
             over = max(count - self.chips * capacity, 1)
             problems.append(
                 f"The network needs {_count(count, 'tile')}, but {_count(self.chips, 'chip')} of {name} with "
-                f"{capacity} tiles each {'is' if self.chips == 1 else 'are'} allowed: {_count(over, 'tile')} too many; "
-                f"{needed} chips would do."
+                f"{capacity} tiles{' is' if self.chips == 1 else ' each are'} allowed: {_count(over, 'tile')} too "
+                f"many; {needed} chips would do."
             )
             room.append(Knob(f"--chips {needed}", f"room for {needed * capacity:,} tiles"))
         if self.tiles is not None and count > self.tiles:

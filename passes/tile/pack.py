@@ -59,7 +59,7 @@ class Pack:
         """The same weights in as few tiles as are found, never more tiles than blocks; what is packed already stays.
 
         Where blocks of packed tiles take turns, only those of which not the same is asked part: with less to take turns
-        with they are done no later, which another packing would not promise.
+        with they are done no later. Spots make tiles that may be done later, so that no interval is proven then.
 
         The bound is proven for this mode and these cuts: without packing it is the number of blocks, whatever a
         packing could save; with even cuts that of these blocks; with free ones that of the matrices, as
@@ -71,8 +71,11 @@ class Pack:
         if tiling.packed and not tiling.demands.any:
             return tiling
         mode, whole = self.rule(tiling.target), _spotted(tiling)
-        if tiling.packed and mode == "sequential" and not whole:
-            return _asked_apart(tiling)
+        if tiling.packed and mode == "sequential":
+            if not whole:
+                return _asked_apart(tiling)
+            proofs = tuple(known for known in tiling.solvers if known.search != "replicate")
+            tiling = replace(tiling, solvers=proofs)
         if mode == "none":
             spotted = {seat.block for seats in whole for seat in seats}
             alone = [(Seat(b.number),) for b in tiling.blocks if b.number not in spotted]
