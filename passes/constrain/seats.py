@@ -71,7 +71,9 @@ def _unknown(tiling: Tiling, p: Position) -> Iterator[str]:
     if matrix is None:
         yield f"there is no matrix {plain(p.matrix)}{guess(p.matrix, tiling.calibrated.network.matrices)}"
     elif p.replica >= tiling.replicas[p.matrix]:
-        yield f"there are only {tiling.replicas[p.matrix]} replicas of it, numbered from 0 (--replicate)"
+        copies = tiling.replicas[p.matrix]
+        known = "there is only replica 0" if copies == 1 else f"there are only {copies} replicas, numbered from 0,"
+        yield f"{known} of it (--replicate)"
     elif not (0 <= p.rows[0] < p.rows[1] <= matrix.rows and 0 <= p.columns[0] < p.columns[1] <= matrix.columns):
         yield f"it is no slice of {matrix.rows} rows × {matrix.columns} columns"
 

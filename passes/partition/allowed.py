@@ -43,7 +43,7 @@ class Allowed:
             over = max(count - self.chips * capacity, 1)
             problems.append(
                 f"The network needs {counted(count, 'tile')}, but {counted(self.chips, 'chip')} of {name} with "
-                f"{capacity} tiles each {'is' if self.chips == 1 else 'are'} allowed: {counted(over, 'tile')} too "
+                f"{capacity} tiles{' is' if self.chips == 1 else ' each are'} allowed: {counted(over, 'tile')} too "
                 f"many; {needed} chips would do."
             )
             room.append(Knob(f"--chips {needed}", f"room for {needed * capacity:,} tiles"))
