@@ -15,7 +15,7 @@ sys.path.insert(0, str(ROOT))
 
 import mho  # noqa: E402
 from mho.examples.builder import Builder  # noqa: E402
-from mho.passes.simplify.expand_weights import Draw, ExpandWeights  # noqa: E402
+from mho.passes.expand.expand_weights import Draw, ExpandWeights  # noqa: E402
 
 ROWS, COLUMNS, INPUTS = 96, 64, 400
 FACTORS = (1, 2, 4, 8)

@@ -45,7 +45,7 @@ def fuzz_program(path: Path) -> None:
     from mho.report import render, summarise
     from mho.runtime.check_graphs import check_graphs
     from mho.show import show_level
-    from mho.targets.check import check_program
+    from mho.targets.check.check import check_program
     from mho.targets.program_file import check_tensors, read_program
 
     program = read_program(path)
@@ -205,7 +205,7 @@ def _edited(document: Any, chance: random.Random) -> Any:
     return [*document[:index], _edited(document[index], chance), *document[index + 1 :]]
 
 
-INSTRUMENTED = ["mho.frontend", "mho.runtime.wire", "mho.pipeline", "mho.targets.check"]
+INSTRUMENTED = ["mho.frontend", "mho.runtime.wire", "mho.pipeline", "mho.targets.check.check"]
 TARGETS = {"model": (fuzz_model, mutate_model, ".onnx"), "program": (fuzz_program, mutate_program, ".mho")}
 
 

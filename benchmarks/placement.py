@@ -20,13 +20,14 @@ import numpy as np
 import mho
 from mho.passes.levels.plan import Partition
 from mho.passes.place.assignment import Qap
-from mho.passes.place.place import place_chips
+from mho.passes.place.search import place_chips
 from mho.passes.replicate.replicate import Replicate
 from mho.passes.sites.room import chip_sites
 from mho.passes.solver import Budget, Effort, Problem, budget, new_model, solve
-from mho.passes.workload.traffic import Floats, Indices, tile_flows
+from mho.passes.workload.traffic import tile_flows
 from mho.pipeline import Pipeline
 from mho.stages import Level, P, Stages
+from mho.targets.arrays import Floats, Indices
 
 ROOT = Path(__file__).resolve().parents[1]
 

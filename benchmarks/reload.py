@@ -21,7 +21,7 @@ import mho  # noqa: E402
 from mho.examples.builder import Builder  # noqa: E402
 from mho.passes.partition.partition import PartitionChips  # noqa: E402
 from mho.passes.reload.reload import ReloadTiles  # noqa: E402
-from mho.targets.check import check_program  # noqa: E402
+from mho.targets.check.check import check_program  # noqa: E402
 from mho.targets.reload import ReloadMode  # noqa: E402
 
 TILES, INFERENCES, SIDE = 8, 1000, 256

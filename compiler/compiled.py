@@ -17,7 +17,7 @@ from mho.runtime.effects import Conditions, Effects
 from mho.runtime.matching import match_samples
 from mho.runtime.samples import Values, run_samples
 from mho.runtime.simulator import Simulator
-from mho.targets.check import read_sound_program
+from mho.targets.check.check import read_sound_program
 from mho.targets.program import Program
 from mho.targets.program_file import write_program
 from mho.targets.target import Compensation

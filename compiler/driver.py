@@ -13,6 +13,7 @@ from mho.compiled import Compiled
 from mho.config import require_sound_options
 from mho.data import Data, generated_samples, read_data, refuse_useless
 from mho.frontend import load_model
+from mho.idle import idle_warnings
 from mho.passes.levels.model import Model
 from mho.passes.levels.network import Network
 from mho.passes.levels.plan import Plan
@@ -103,7 +104,7 @@ def compile(
         calibrated = pipeline.calibrated(network, machine, samples, stage.of(observed))
     plan = pipeline.plan(calibrated, machine, fault_map, wanted.seats, stage)
     cut_short = () if stage.interrupts is None else stage.interrupts.warnings
-    told = (*arrays, *warnings, *calibrated.warnings, *moved_warnings(plan), *_unpublished(plan), *cut_short)
+    told = (*arrays, *warnings, *calibrated.warnings, *_told(pipeline, plan), *cut_short)
     options = {**options_of(pipeline), **wanted.options}
     program = pipeline.program(plan, _manifest(bound, options, seed, told), stage)
     return Compiled(with_reprogramming(program, wanted.like))
@@ -172,14 +173,21 @@ def _own_arrays(pipeline: Pipeline, machine: Target, network: Network) -> tuple[
     return replace(pipeline, pack=replace(pipeline.pack, mode="none")), (warning,)
 
 
+def _told(pipeline: Pipeline, plan: Plan) -> tuple[str, ...]:
+    """What there is to know of a plan."""
+    return (*moved_warnings(plan), *idle_warnings(pipeline, plan), *_unpublished(plan))
+
+
 def _unpublished(plan: Plan) -> tuple[str, ...]:
     """A warning where the program needs more chips than any published system has."""
     partition = plan.routing.placement.partition
-    machine = partition.ranged.tiling.target
-    if machine.mesh.chips is None or partition.chips <= machine.mesh.chips:
+    machine, reload = partition.ranged.tiling.target, partition.ranged.reload
+    chips = partition.chips if reload is None else len({site.chip for site in reload.sites})
+    if machine.mesh.chips is None or chips <= machine.mesh.chips:
         return ()
+    needs = "needs" if reload is None else "takes turns on"
     return (
-        f"the network needs {partition.chips} chips; the largest published system of {machine.name} has "
+        f"the network {needs} {chips} chips; the largest published system of {machine.name} has "
         f"{machine.mesh.chips}, so the links between chips are this compiler's assumption",
     )
 

@@ -12,6 +12,7 @@ from mho.passes.constrain.constrain import Constrain
 from mho.passes.constrain.keep_tiles import KeepTiles
 from mho.passes.constrain.seats import TakePositions
 from mho.passes.emit.emit import Emit
+from mho.passes.expand.expand_weights import ExpandWeights
 from mho.passes.levels.model import Model
 from mho.passes.levels.network import Calibrated, Network
 from mho.passes.levels.plan import Plan
@@ -27,7 +28,6 @@ from mho.passes.replicate.replicate import Replicate
 from mho.passes.route.route import RouteWords
 from mho.passes.schedule.schedule import Schedule
 from mho.passes.simplify import Simplify
-from mho.passes.simplify.expand_weights import ExpandWeights
 from mho.passes.tile.choose_devices import ChooseDevices
 from mho.passes.tile.spare import KeepSpare
 from mho.passes.tile.tile import Tile
@@ -90,7 +90,7 @@ class Pipeline:
         """
         tiled = replace(stage("tile", self.tile.run, calibrated, self.spare.run(target)), faults=faults)
         chosen = stage("devices", self.devices.run, tiled)
-        replicated = stage("replicate", self.replicate.run, chosen, self.pack)
+        replicated = stage("replicate", self._copies(target).run, chosen, self.pack)
         constrained = stage("constrain", self.constrain.run, replicated)
         seated = stage("seats", seats.run, constrained, self.pack.rule(constrained.target))
         packed = stage("pack", self.pack.run, seated)
@@ -102,6 +102,13 @@ class Pipeline:
         routing = stage("route", self.route.run, placement)
         scheduled = stage("schedule", self.schedule.run, routing)
         return stage("reload_costs", CostReload().run, scheduled)
+
+    def _copies(self, target: Target) -> Replicate:
+        """The copies, for no more chips than tiles would take turns on."""
+        asked = self.replicate
+        if not self.reload.allow or asked.chips is not None or asked.tiles is not None:
+            return asked
+        return replace(asked, chips=target.mesh.chips or 1)
 
     def program(self, plan: Plan, manifest: Manifest, stage: Stages) -> Program:
         """The plan written down."""

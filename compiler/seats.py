@@ -14,7 +14,7 @@ from mho.passes.levels.plan import Plan
 from mho.passes.levels.positions import Positions
 from mho.placement_file import read_placement
 from mho.runtime.reprogram import reprogramming
-from mho.targets.check import read_sound_program
+from mho.targets.check.check import read_sound_program
 from mho.targets.errors import OptionError
 from mho.targets.program import JsonScalar, Program
 from mho.targets.program_file import program_digest

@@ -1,4 +1,4 @@
-"""Checks of a program's digital graphs, which need onnxruntime and so stand apart from `mho.targets.check`."""
+"""Checks of a program's digital graphs, which need onnxruntime and so stand apart from `mho.targets.check.check`."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
 """Checks that a schedule waits for the values that its program reads, which needs a look into digital graphs.
 
-`mho.targets.check_schedule` checks that no row begins before what its slot says it needs; here, that slots name the
+`mho.targets.check.schedule` checks that no row begins before what its slot says it needs; here, that slots name the
 steps that made what they read, and rows enough of them.
 """
 
@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import onnx
 
 from mho.runtime.digital import checked_graph
-from mho.targets.check_schedule import check_slots
+from mho.targets.check.schedule import check_slots
 from mho.targets.errors import ProgramError
 from mho.targets.mapping import Need, Slot
 from mho.targets.program import Program

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mho.runtime.crossbar import largest_weights
-from mho.targets.check_tiles import weights_inside
+from mho.targets.check.tiles import weights_inside
 from mho.targets.isa import CoreProgram, Load, Span
 from mho.targets.mapped_tensors import StoredTensor
 from mho.targets.mapping import ReprogramFacts, TileChange

@@ -18,7 +18,8 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from mho.targets.routes import Flags, Floats, Indices, Routes
+from mho.targets.arrays import Floats, Indices, Mask
+from mho.targets.routes import Routes
 
 
 def cyclic_channels(routes: Routes, virtual_channels: int) -> tuple[str, ...]:
@@ -68,7 +69,7 @@ def _turns(routes: Routes, offset: Indices) -> Iterator[Indices]:
         last[entries] = end
 
 
-def _ahead(routes: Routes, entries: Flags) -> Iterator[Indices]:
+def _ahead(routes: Routes, entries: Mask) -> Iterator[Indices]:
     """Edges from link to link straight ahead on the ways of some entries: [2, edges] for each direction."""
     floor = routes.floor
     change: Floats = np.zeros((4, floor.sites))
@@ -82,7 +83,7 @@ def _ahead(routes: Routes, entries: Flags) -> Iterator[Indices]:
         yield np.stack([links, links + floor.steps[towards]])
 
 
-def _left(before: Indices, after: Indices, channels: int) -> Flags:
+def _left(before: Indices, after: Indices, channels: int) -> Mask:
     """The channels that remain when those that nothing waits in any more are taken away, again and again (Kahn)."""
     order = np.argsort(before, kind="stable")
     before, after = before[order], after[order]

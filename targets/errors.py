@@ -63,6 +63,11 @@ def _without_middle(text: str, most: int) -> str:
     return text if len(text) <= most else f"{text[:half]}…{text[-half:]}"
 
 
+def counted(number: int, noun: str) -> str:
+    """A number of things in words: `1 tile`, `1,024 tiles`."""
+    return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"
+
+
 def plain(text: str) -> str:
     """`text` with control characters escaped, so that a name from a model cannot disturb a terminal."""
     return "".join(c if c.isprintable() else c.encode("unicode_escape").decode("ascii") for c in text)

@@ -29,6 +29,12 @@ class SolverFacts:
     objective: Finite | None
     bound: Finite | None
 
+    @staticmethod
+    def of(search: str, objective: float, bound: float | None) -> SolverFacts:
+        """Of a search for the least, which is proven to be found where its bound is met."""
+        met = bound is not None and objective <= bound
+        return SolverFacts(search=search, status="OPTIMAL" if met else "FEASIBLE", objective=objective, bound=bound)
+
     @property
     def gap(self) -> float | None:
         if self.objective is None or self.bound is None:

@@ -105,13 +105,6 @@ class _Followed:
         return begins
 
 
-def belady_writes(visits: Sequence[int], tiles: int, inferences: int) -> int:
-    """The fewest pages that must be programmed to visit these in order in each of so many inferences."""
-    pages = {page: number for number, page in enumerate(dict.fromkeys(visits))}
-    single = FiringOrder(tuple((n,) for n in pages.values()), tuple(pages[page] for page in visits))
-    return replay(single, tiles, inferences).writes
-
-
 def fewest_writes(order: FiringOrder, tiles: int, inferences: int) -> int:
     """No order of the pages inside layers, another one at each firing even, needs fewer writes.
 

@@ -15,15 +15,11 @@ from functools import cached_property
 from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
+from mho.targets.arrays import Floats, Indices, Mask
 from mho.targets.isa import Site
 from mho.targets.mapping import LinkTraffic
 from mho.targets.program import Array
-
-Indices = NDArray[np.int64]
-Floats = NDArray[np.float64]
-Flags = NDArray[np.bool_]
 
 EAST, WEST, SOUTH, NORTH = range(4)
 """Directions of links: to the next column, the one before, the next row, the one before."""
@@ -48,7 +44,7 @@ class Deliveries:
     count: Indices
     target: Indices
     words: Floats
-    column_first: Flags
+    column_first: Mask
 
     @staticmethod
     def none() -> Deliveries:
@@ -60,11 +56,11 @@ class Deliveries:
         """Entry → its delivery."""
         return np.repeat(np.arange(len(self.source)), self.count)
 
-    def by(self, column_first: Flags) -> Deliveries:
+    def by(self, column_first: Mask) -> Deliveries:
         """The same on other ways."""
         return Deliveries(self.source, self.count, self.target, self.words, column_first)
 
-    def some(self, chosen: Flags) -> Deliveries:
+    def some(self, chosen: Mask) -> Deliveries:
         """Those that are chosen."""
         target = self.target[chosen[self.of]]
         return Deliveries(
@@ -253,9 +249,9 @@ class Routes:
         return (total + np.bincount(runs.cross_delivery, crossed, len(total))).astype(np.float64)
 
     @cached_property
-    def used(self) -> Flags:
+    def used(self) -> Mask:
         """Which links carry anything: [links]."""
-        used: Flags = self.loads((self.deliveries.words > 0).astype(np.float64)) > 0.5
+        used: Mask = self.loads((self.deliveries.words > 0).astype(np.float64)) > 0.5
         return used
 
     @cached_property

@@ -7,6 +7,7 @@ import subprocess
 import sys
 import tomllib
 from collections.abc import Iterator
+from graphlib import TopologicalSorter
 from pathlib import Path
 
 import pytest
@@ -46,6 +47,15 @@ def test_imports_point_downwards(path: Path) -> None:
     here = FLOORS[FOLDERS[path.relative_to(ROOT).parts[0]]]
     inside = [name for name in imports(path) if name == "mho" or name.startswith("mho.")]
     assert [name for name in inside if floor(name) > here] == []
+
+
+def test_rooms_of_passes_import_each_other_in_no_circle() -> None:
+    needs: dict[str, set[str]] = {}
+    for path in (ROOT / "passes").rglob("*.py"):
+        room = path.relative_to(ROOT / "passes").with_suffix("").parts[0]
+        others = {name.split(".")[2] for name in imports(path) if name.startswith("mho.passes.")} - {room}
+        needs.setdefault(room, set()).update(others)
+    assert "pack" in list(TopologicalSorter(needs).static_order())  # raises CycleError, which names the circle
 
 
 @pytest.mark.parametrize("library", DOORS)

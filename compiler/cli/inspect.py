@@ -35,7 +35,7 @@ def report_command(program: Path, kind: Kind | None, accuracy: Path | None, outp
     from mho.report import render, summarise
     from mho.report.accuracy import load_accuracy
     from mho.report.trace import trace_text
-    from mho.targets.check import read_sound_program
+    from mho.targets.check.check import read_sound_program
 
     if output is not None:
         refuse_output(output, program, accuracy)
@@ -75,7 +75,7 @@ def _kind(output: Path | None) -> Kind:
 def show_command(program: Path, level: str, core: str | None) -> None:
     """Print a PROGRAM as text."""
     from mho.show import show_level
-    from mho.targets.check import read_sound_program
+    from mho.targets.check.check import read_sound_program
 
     click.echo(show_level(read_sound_program(program), level, core), nl=False)
 
@@ -89,7 +89,7 @@ def check_command(context: click.Context, program: Path, as_json: bool) -> None:
     and that no row of the schedule starts before the rows that it needs."""
     from mho.runtime.check_graphs import check_graphs
     from mho.runtime.check_needs import check_needs
-    from mho.targets.check import check_program
+    from mho.targets.check.check import check_program
     from mho.targets.errors import ProgramError, first_problems
     from mho.targets.program_file import check_tensors, read_program
 

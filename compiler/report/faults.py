@@ -8,12 +8,12 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from mho.targets.arrays import Indices
+from mho.targets.errors import counted
 from mho.targets.faults import StuckCell, TileFaults, usable_lines
 from mho.targets.isa import CoreProgram, Load, Site
 from mho.targets.program import MatrixFacts, Program
 from mho.targets.target import Crossbar
-
-Indices = NDArray[np.int64]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -37,8 +37,8 @@ class FaultLine:
 
     def __str__(self) -> str:
         lines = [
-            f"{_count(self.dead_tiles, 'dead tile')}, {_count(self.dead_rows, 'dead row')} and "
-            f"{_count(self.dead_columns, 'dead column')} avoided; {_count(self.spare_tiles, 'tile')} "
+            f"{counted(self.dead_tiles, 'dead tile')}, {counted(self.dead_rows, 'dead row')} and "
+            f"{counted(self.dead_columns, 'dead column')} avoided; {counted(self.spare_tiles, 'tile')} "
             f"{'uses' if self.spare_tiles == 1 else 'use'} spare lines"
         ]
         if self.stuck_cells:
@@ -109,7 +109,3 @@ def _positions(lines: Iterable[int], usable: Indices) -> tuple[Indices, NDArray[
     wanted = np.fromiter(lines, np.int64)
     place = np.minimum(np.searchsorted(usable, wanted), len(usable) - 1)
     return place, usable[place] == wanted
-
-
-def _count(number: int, noun: str) -> str:
-    return f"{number:,} {noun}{'' if number == 1 else 's'}"

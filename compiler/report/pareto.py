@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from math import isclose
 
 from rich.console import Group, RenderableType
 from rich.padding import Padding
@@ -12,6 +13,7 @@ from rich.text import Text
 from mho.report import quantities as q
 from mho.report.lines import LayerLine
 from mho.targets.mapping import ParetoPoint
+from mho.targets.program import Program
 
 HEADINGS = ("tiles", "most copies", "interval", "speed", "energy")
 
@@ -25,7 +27,7 @@ class ParetoLine:
     Attributes:
         most_copies: of one matrix.
         speed: how much shorter the interval is than that of single copies.
-        compiled: whether the program has these copies.
+        compiled: whether the program has these copies, in as many tiles or with the same interval.
     """
 
     point: ParetoPoint
@@ -46,15 +48,23 @@ class ParetoLine:
         return q.whole(self.point.tiles), q.whole(self.most_copies), self.interval, speed, energy
 
 
-def pareto_lines(points: tuple[ParetoPoint, ...], layers: tuple[LayerLine, ...]) -> tuple[ParetoLine, ...]:
+def pareto_lines(program: Program, layers: tuple[LayerLine, ...]) -> tuple[ParetoLine, ...]:
     """The points in order, beside the program's own layers."""
+    points, interval_ns = program.mapping.pareto, program.mapping.costs.interval_ns
     own = {layer.matrix: layer.replicas for layer in layers if layer.replicas > 1}
+
+    def is_own(point: ParetoPoint) -> bool:
+        """Layers that take turns have the same copies at several points."""
+        timed = None not in (interval_ns, point.interval_ns)
+        alike = timed and isclose(interval_ns or 0.0, point.interval_ns or 0.0)
+        return point.copies == own and (alike or point.tiles == len(program.cores))
+
     return tuple(
         ParetoLine(
             point=point,
             most_copies=max(point.copies.values(), default=1),
             speed=points[0].mvms / point.mvms if point.mvms else 1.0,
-            compiled=point.copies == own,
+            compiled=is_own(point),
         )
         for point in points
     )
@@ -71,5 +81,6 @@ def pareto_table(lines: tuple[ParetoLine, ...], most: int) -> RenderableType:
     for line in shown:
         table.add_row(*line.cells, "← this program" if line.compiled else "", style="bold" if line.compiled else "")
     left = len(lines) - len(shown)
-    more = f"; {left} points between these are not shown" if left else ""
+    several = "1 point between these is" if left == 1 else f"{left} points between these are"
+    more = f"; {several} not shown" if left else ""
     return Padding(Group(table, Text(REMARK + more, style="dim")), (0, 0, 0, 2))

@@ -19,6 +19,7 @@ from mho.runtime.exact import ExactUnit
 from mho.runtime.products import product_in_parts
 from mho.runtime.samples import Samples, each_batch
 from mho.runtime.sequencer import Sequencer
+from mho.targets.arrays import Mask
 from mho.targets.errors import plain
 from mho.targets.steps import Loop, layers, walk
 from mho.targets.target import Count, Target
@@ -140,7 +141,7 @@ class Reservoir:
             self._places = np.concatenate([self._places[old], places[new]])
             self._room[np.count_nonzero(old) : len(self._places)] = rows[new]
 
-    def _below(self, places: NDArray[np.uint64]) -> NDArray[np.bool_]:
+    def _below(self, places: NDArray[np.uint64]) -> Mask:
         return places <= np.uint64(self._ceiling - 1)
 
     def vectors(self) -> Floats:

@@ -13,7 +13,7 @@ from mho.passes.levels.matrix import Array, evaluate
 from mho.passes.levels.network import LayerInputs
 from mho.passes.levels.plan import Ranged
 from mho.passes.levels.tiling import Block, Tiling
-from mho.passes.tile.tile import blocks_by_matrix, converter_groups, scale_rows
+from mho.passes.tile.blocks import blocks_by_matrix, converter_groups, scale_rows
 from mho.runtime.crossbar import largest_weights
 from mho.runtime.products import product_in_parts
 from mho.targets.isa import Span

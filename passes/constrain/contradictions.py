@@ -8,7 +8,7 @@ from itertools import combinations
 
 from mho.passes.levels.demands import Demands, Part, Pin
 from mho.passes.levels.tiling import Tiling
-from mho.passes.tile.tile import converter_groups
+from mho.passes.tile.blocks import converter_groups
 from mho.targets.errors import plain
 
 

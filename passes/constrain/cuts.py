@@ -9,8 +9,9 @@ from itertools import groupby, pairwise
 from mho.passes.levels.matrix import Matrix
 from mho.passes.levels.positions import Positions
 from mho.passes.levels.tiling import Block, Tiling
-from mho.passes.tile.tile import blocks_by_matrix, converter_groups, converter_heads, scale_rows, with_blocks
-from mho.targets.check_tiles import weights_inside
+from mho.passes.tile.blocks import blocks_by_matrix, converter_groups, scale_rows, with_blocks
+from mho.passes.tile.tile import converter_heads
+from mho.targets.check.tiles import weights_inside
 from mho.targets.isa import Span
 from mho.targets.program import MatrixFacts
 

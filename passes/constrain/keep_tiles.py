@@ -13,7 +13,7 @@ from mho.passes.levels.matrix import Matrix, evaluate
 from mho.passes.levels.positions import Position
 from mho.passes.levels.tiling import Tiling
 from mho.passes.pack.pack import Mode
-from mho.passes.tile.tile import blocks_by_matrix, converter_groups, scale_rows
+from mho.passes.tile.blocks import blocks_by_matrix, converter_groups, scale_rows
 from mho.runtime.reprogram import conductances
 from mho.targets.errors import OptionError, plain
 from mho.targets.isa import Load, Site, Span

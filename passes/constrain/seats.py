@@ -10,8 +10,8 @@ from mho.passes.levels.demands import BlockKey, Demands, Spot, block_key
 from mho.passes.levels.positions import Position, Positions
 from mho.passes.levels.tiling import Block, Tiling
 from mho.passes.pack.pack import Mode
+from mho.passes.tile.blocks import converter_key
 from mho.passes.tile.named import guess
-from mho.passes.tile.tile import converter_key
 from mho.targets.errors import OptionError, plain
 from mho.targets.fault_file import outside_mesh
 from mho.targets.isa import Site
@@ -71,7 +71,9 @@ def _unknown(tiling: Tiling, p: Position) -> Iterator[str]:
     if matrix is None:
         yield f"there is no matrix {plain(p.matrix)}{guess(p.matrix, tiling.calibrated.network.matrices)}"
     elif p.replica >= tiling.replicas[p.matrix]:
-        yield f"there are only {tiling.replicas[p.matrix]} replicas of it, numbered from 0 (--replicate)"
+        copies = tiling.replicas[p.matrix]
+        known = "there is only replica 0" if copies == 1 else f"there are only {copies} replicas, numbered from 0,"
+        yield f"{known} of it (--replicate)"
     elif not (0 <= p.rows[0] < p.rows[1] <= matrix.rows and 0 <= p.columns[0] < p.columns[1] <= matrix.columns):
         yield f"it is no slice of {matrix.rows} rows × {matrix.columns} columns"
 

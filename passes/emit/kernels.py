@@ -12,7 +12,7 @@ from itertools import groupby
 
 from mho.passes.levels.plan import Plan
 from mho.passes.levels.tiling import Block, Seat, Tiling
-from mho.passes.tile.tile import converter_groups, scale_rows
+from mho.passes.tile.blocks import converter_groups, scale_rows
 from mho.targets.isa import (
     Accumulate,
     Activate,

@@ -11,12 +11,14 @@ from itertools import combinations
 from mho.passes.fit.what_if import WhatIf, tiles_of_matrices
 from mho.passes.levels.tiling import Tiling
 from mho.passes.pack.pack import Pack
-from mho.passes.reload.reload import DEFAULT_INFERENCES, Bench, movable, reloaded
-from mho.targets.errors import brief
+from mho.passes.reload.reload import DEFAULT_INFERENCES, Supply, movable, reloaded
+from mho.targets.errors import brief, counted
 from mho.targets.steps import layers
 from mho.targets.target import Regime
 
 REGIMES: tuple[Regime, ...] = ("pipelined", "sequential")
+
+IN_GROUPS = "--grouped block-diagonal"
 
 LAYERS_SHOWN = 5
 """Layers in the most tiles, which are tried one by one."""
@@ -106,7 +108,7 @@ def misfit(
 
     Args:
         room: remedies that make the machine larger.
-        chips, tiles: the machine, as `Bench` takes it.
+        chips, tiles: the machine, as `Supply` takes it.
         spare: rows and columns of each crossbar that a fault map would have left free.
     """
     trial = _Trial(WhatIf(tiling), lacking)
@@ -127,18 +129,21 @@ class _Trial:
 
     def knobs(self) -> Iterator[Knob]:
         """Those that save tiles, each alone; where none is enough, as few as are enough together, or all."""
-        kinds = [self._packings(), self._cuts(), self._copies(), self._devices()]
+        kinds = [list(kind) for kind in (self._packings(), self._cuts(), self._copies(), self._devices())]
         saving = [[pair for pair in kind if len(pair[1].tiles) < self.tiles] for kind in kinds]
         alone = [self._knob(flags, tiling) for kind in saving for flags, tiling in kind]
         yield from alone
         best = [min(kind, key=lambda pair: len(pair[1].tiles))[0] for kind in saving if kind]
         if all(knob.lacking for knob in alone):
+            if saving[0] and not saving[1]:
+                best += [flags for flags, _ in kinds[1]]  # other cuts may save tiles in another regime only
             together: list[Knob] = []
             for size in range(2, len(best) + 1):
                 together = [self._knob(" ".join(some), self._together(some)) for some in combinations(best, size)]
                 if not all(knob.lacking for knob in together):
                     break
-            yield from sorted(together, key=lambda knob: knob.lacking)[:1]
+            least = min((knob.lacking for knob in alone), default=0)
+            yield from sorted((k for k in together if k.lacking < least), key=lambda knob: knob.lacking)[:1]
 
     def spare(self, lines: tuple[int, int] | None) -> Iterator[Knob]:
         """Smaller blocks, where a fault map takes lines away and more tiles find a site so."""
@@ -173,8 +178,13 @@ class _Trial:
         return matrix.rows, matrix.columns, matrix.groups, tiling.replicas[name], tiling.devices.get(name)
 
     def _packings(self) -> Iterator[tuple[str, Tiling]]:
-        modes = self.what_if.tiling.target.crossbar.packing or REGIMES
-        yield from ((f"--pack {mode}", self.what_if.packed(mode)) for mode in modes if mode != self.what_if.mode)
+        """In other regimes, with grouped convolutions as blocks of whole groups where that takes fewer tiles there."""
+        parted = self.what_if.in_groups()
+        for mode in self.what_if.tiling.target.crossbar.packing or REGIMES:
+            if mode != self.what_if.mode:
+                ways = [(f"--pack {mode}", self.what_if.packed(mode))]
+                ways += [(f"--pack {mode} {IN_GROUPS}", parted.packed(mode))] if parted is not None else []
+                yield min(ways, key=lambda way: len(way[1].tiles))
 
     def _cuts(self) -> Iterator[tuple[str, Tiling]]:
         """Matrices cut wherever that takes fewer tiles."""
@@ -201,7 +211,8 @@ class _Trial:
 
     def _together(self, flags: Iterable[str]) -> Tiling:
         found, mode, cuts = self.what_if, self.what_if.mode, Pack.cuts
-        for name, value in (flag.split() for flag in flags):
+        words = " ".join(flags).split()
+        for name, value in zip(words[::2], words[1::2], strict=True):
             match name:
                 case "--replicate":
                     found = found.with_copies(int(value))
@@ -209,12 +220,14 @@ class _Trial:
                     found = found.with_devices(int(value))
                 case "--cuts":
                     cuts = "free"
+                case "--grouped":
+                    found = found.in_groups() or found
                 case _:
                     mode = "sequential" if value == "sequential" else "pipelined"
         return found.packed(mode, cuts)
 
     def _knob(self, flags: str, tiling: Tiling) -> Knob:
-        return Knob(flags, _count(len(tiling.tiles), "tile"), self.lacking(tiling))
+        return Knob(flags, counted(len(tiling.tiles), "tile"), self.lacking(tiling))
 
     def _burden(self, matrix: str, tiles: int) -> Burden:
         name, without = self._names[matrix], self.what_if.without(matrix)
@@ -231,12 +244,8 @@ def _reload(tiling: Tiling, chips: int | None, tiles: int | None) -> Iterator[Kn
     """Taking turns on the machine as it is, where its tiles can."""
     if tiling.target.mesh.tiles is None and tiles is None:
         return
-    sites = Bench.of(tiling, chips, tiles).sound(tiling.faults)
+    sites = Supply.of(tiling, chips, tiles).sound(tiling.faults)
     if movable(tiling) and sites:
         reload, _ = reloaded(tiling, sites, "alternate", DEFAULT_INFERENCES)
-        rate = f"{_count(len(tiling.tiles), 'tile')} in turn on {len(sites):,}"
+        rate = f"{counted(len(tiling.tiles), 'tile')} in turn on {len(sites):,}"
         yield Knob("--allow-reload", f"{rate}, {reload.writes_an_inference:,.2f} rewritten an inference")
-
-
-def _count(number: int, noun: str) -> str:
-    return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"

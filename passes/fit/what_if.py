@@ -7,10 +7,12 @@ from functools import cached_property
 from itertools import combinations
 
 from mho.passes.levels.matrix import Matrix
+from mho.passes.levels.recipe import Diagonal
 from mho.passes.levels.tiling import Block, Seat, Tiling
 from mho.passes.pack.pack import Cuts, Mode, Pack
 from mho.passes.replicate.search import copied
-from mho.passes.tile.tile import blocks_by_matrix, blocks_of, rows_of_channels, with_blocks
+from mho.passes.tile.blocks import blocks_by_matrix, with_blocks
+from mho.passes.tile.tile import blocks_of, rows_of_channels
 from mho.targets.target import UNLIMITED, Crossbar
 
 MOST_BLOCKS = 20_000
@@ -39,6 +41,15 @@ class WhatIf:
     def packed(self, mode: Mode, cuts: Cuts = Pack.cuts) -> Tiling:
         """Packed in another regime, or cut otherwise."""
         return self._packed(self.tiling, mode, cuts)
+
+    def in_groups(self) -> WhatIf | None:
+        """Matrices that hold the zeros between their groups as blocks of whole groups; None where there are none."""
+        network = self.tiling.calibrated.network
+        parted = {m.name: parts for m in network.matrices.values() if (parts := _parted(m)) is not None}
+        if not parted:
+            return None
+        calibrated = replace(self.tiling.calibrated, network=replace(network, matrices={**network.matrices, **parted}))
+        return WhatIf(self._packed(self._cut(replace(self.tiling, calibrated=calibrated), self.crossbar), self.mode))
 
     def with_copies(self, copies: int) -> WhatIf:
         """So many copies of each matrix."""
@@ -110,6 +121,17 @@ class WhatIf:
         loose = replace(tiling.with_crossbar(tiling.cut_for or self.crossbar), packed=False)
         packed = Pack(mode=mode, cuts=cuts, effort="fast").run(loose)
         return packed.with_crossbar(self.tiling.target.crossbar)
+
+
+def _parted(matrix: Matrix) -> Matrix | None:
+    """A matrix without the zeros between its groups; None where it holds none or others too."""
+    *first, last = matrix.recipe.operations or (None,)
+    cells = matrix.rows * matrix.columns
+    groups, rest = divmod(cells, max(cells - matrix.zeros, 1))
+    if not isinstance(last, Diagonal) or rest or groups < 2 or matrix.rows % groups or matrix.columns % groups:
+        return None
+    recipe = replace(matrix.recipe, operations=tuple(step for step in first if step is not None))
+    return replace(matrix, recipe=recipe, groups=groups, zeros=0)
 
 
 def _beside(one: Seat, other: Seat, tiling: Tiling) -> bool:

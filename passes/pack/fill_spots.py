@@ -9,7 +9,7 @@ from itertools import product
 
 from mho.passes.levels.demands import block_key
 from mho.passes.levels.tiling import Block, Seat, Tile, Tiling
-from mho.passes.tile.tile import converter_key
+from mho.passes.tile.blocks import converter_key
 from mho.targets.isa import Site
 
 Box = tuple[int, int, int, int]

@@ -58,9 +58,12 @@ class Pack:
     def run(self, tiling: Tiling) -> Tiling:
         """The same weights in as few tiles as are found, never more tiles than blocks; what is packed already stays.
 
+        Where blocks of packed tiles take turns, only those of which not the same is asked part: with less to take turns
+        with they are done no later. Spots make tiles that may be done later, so that no interval is proven then.
+
         The bound is proven for this mode and these cuts: without packing it is the number of blocks, whatever a
         packing could save; with even cuts that of these blocks; with free ones that of the matrices, as
-        `pack_bounds.least_tiles` says.
+        `bounds.least_tiles` says.
 
         Raises:
             OptionError: the machine does not allow the mode.
@@ -68,6 +71,11 @@ class Pack:
         if tiling.packed and not tiling.demands.any:
             return tiling
         mode, whole = self.rule(tiling.target), _spotted(tiling)
+        if tiling.packed and mode == "sequential":
+            if not whole:
+                return _asked_apart(tiling)
+            proofs = tuple(known for known in tiling.solvers if known.search != "replicate")
+            tiling = replace(tiling, solvers=proofs)
         if mode == "none":
             spotted = {seat.block for seats in whole for seat in seats}
             alone = [(Seat(b.number),) for b in tiling.blocks if b.number not in spotted]
@@ -136,14 +144,25 @@ def _packed(tiling: Tiling, whole: Iterable[Tile], cuts: Sequence[Cut], bound: i
     """The tiling with tiles of blocks as they are and of cuts, and what is proven of their number."""
     result = retiled(tiling, cuts, whole) if cuts else replace(tiling, tiles=_in_order(whole))
     result = fill_spots(replace(result, tiles_lower_bound=bound), pipelined)
-    bound = result.tiles_lower_bound
-    facts = SolverFacts(
-        search="pack",
-        status="OPTIMAL" if bound == len(result.tiles) else "FEASIBLE",
-        objective=len(result.tiles),
-        bound=bound,
-    )
-    return replace(result, tiles_lower_bound=bound, solvers=(*tiling.solvers, facts))
+    return _proven(result, result.tiles_lower_bound)
+
+
+def _asked_apart(tiling: Tiling) -> Tiling:
+    """The packed tiles, each parted into blocks of which the same is asked."""
+    parted: list[list[Seat]] = []
+    for seats in tiling.tiles:
+        kinds: dict[tuple[int, ...], list[Seat]] = {}
+        for seat in seats:
+            kinds.setdefault(tiling.demands.kind_of(tiling.blocks[seat.block]), []).append(seat)
+        parted += kinds.values()
+    return _proven(replace(tiling, tiles=_in_order(parted)), tiling.tiles_lower_bound)
+
+
+def _proven(tiling: Tiling, bound: int) -> Tiling:
+    """The packed tiling with what is proven of its tiles, in place of what was of another packing."""
+    facts = SolverFacts.of("pack", len(tiling.tiles), bound)
+    others = (known for known in tiling.solvers if known.search != "pack")
+    return replace(tiling, tiles_lower_bound=bound, solvers=(*others, facts))
 
 
 def _in_order(bins: Iterable[Iterable[Seat]]) -> tuple[Tile, ...]:

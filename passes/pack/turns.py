@@ -10,8 +10,8 @@ import numpy as np
 
 from mho.passes.levels.tiling import Block, Seat, Tile, Tiling
 from mho.passes.pack.pack import Pack
-from mho.passes.tile.tile import blocks_by_matrix, with_blocks
-from mho.passes.workload.traffic import Floats
+from mho.passes.tile.blocks import blocks_by_matrix, with_blocks
+from mho.targets.arrays import Floats
 from mho.targets.mapping import SolverFacts
 from mho.targets.target import Crossbar
 
@@ -187,9 +187,7 @@ def _joined(tiling: Tiling, parts: Sequence[Tiling]) -> Tiling:
     tiles = [_renamed(tile, names) for part, names in zip(parts, number, strict=True) for tile in part.tiles]
     bare = with_blocks(tiling, blocks)
     least = bare.tiles_lower_bound
-    proof = SolverFacts(
-        search="pack", status="OPTIMAL" if len(tiles) == least else "FEASIBLE", objective=len(tiles), bound=least
-    )
+    proof = SolverFacts.of("pack", len(tiles), least)
     return replace(bare, tiles=tuple(sorted(tiles, key=lambda t: t[0].block)), solvers=(*tiling.solvers, proof))
 
 

@@ -10,7 +10,8 @@ import numpy as np
 from mho.passes.partition.limits import ChipLimits
 from mho.passes.solver import Budget, Problem, new_model, solve
 from mho.passes.workload.neighbours import Neighbours
-from mho.passes.workload.traffic import Indices, TileFlows
+from mho.passes.workload.tile_flows import TileFlows
+from mho.targets.arrays import Indices
 
 MOST_CHOICES = 100_000
 """Units times chips that CP-SAT is asked about; beyond it only quick rules look for an assignment."""

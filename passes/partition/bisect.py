@@ -8,10 +8,10 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from mho.passes.partition.limits import ChipLimits
-from mho.passes.sites.matching import Mask
 from mho.passes.solver import Budget, Problem, in_parallel, new_model, solve
 from mho.passes.watch import watch
-from mho.passes.workload.traffic import Floats, Indices, TileFlows, cut_words
+from mho.passes.workload.tile_flows import TileFlows, cut_words
+from mho.targets.arrays import Floats, Indices, Mask
 
 SWEEPS = 6
 """The most sweeps of exchanges over all pairs of chips that have traffic between them."""

@@ -12,7 +12,8 @@ from mho.passes.partition.limits import ChipLimits
 from mho.passes.partition.semidefinite import Relaxation, semidefinite_bound
 from mho.passes.sites.units import contract
 from mho.passes.watch import Watch, watch
-from mho.passes.workload.traffic import Floats, Indices, TileFlows, cut_words
+from mho.passes.workload.tile_flows import TileFlows, cut_words
+from mho.targets.arrays import Floats, Indices
 
 LARGEST_SPECTRUM = 2000
 """The spectral bound needs all eigenvalues of a matrix of this side (about a second); beyond it the bound is 0."""

@@ -8,7 +8,8 @@ import numpy as np
 
 from mho.passes.levels.tiling import Tiling
 from mho.passes.partition.limits import ChipLimits
-from mho.passes.workload.traffic import Indices, tiles_of_blocks
+from mho.passes.tile.blocks import tiles_of_blocks
+from mho.targets.arrays import Indices
 from mho.targets.steps import Recurrent, walk
 
 

@@ -6,7 +6,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mho.passes.sites.units import Units
-from mho.passes.workload.traffic import Floats, Indices, TileFlows
+from mho.passes.workload.tile_flows import TileFlows
+from mho.targets.arrays import Floats, Indices, Mask
 
 
 def cut_in_order(flows: TileFlows, units: Units, capacities: Indices) -> Indices | None:
@@ -54,11 +55,11 @@ def _walls(units: Units) -> Indices:
     return np.minimum.accumulate(walls[::-1])[::-1]
 
 
-def _unpinned_elsewhere(units: Units, chip: int, here: slice, after: Indices) -> NDArray[np.bool_]:
+def _unpinned_elsewhere(units: Units, chip: int, here: slice, after: Indices) -> Mask:
     """[unit, run]: the run holds nothing that is pinned to another chip."""
     elsewhere = (units.pinned >= 0) & (units.pinned != chip)
     counted = np.concatenate([[0], np.cumsum(elsewhere)])
-    clear: NDArray[np.bool_] = counted[after[here]] == counted[:-1][here, None]
+    clear: Mask = counted[after[here]] == counted[:-1][here, None]
     return clear
 
 

@@ -6,10 +6,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
 from mho.passes.sites.units import Units
-from mho.passes.workload.traffic import Indices, TileFlows, cut_words
+from mho.passes.workload.tile_flows import TileFlows, cut_words
+from mho.targets.arrays import Indices, Mask
 
 
 @dataclass(frozen=True)
@@ -47,7 +47,7 @@ class ChipLimits:
             return False
         return all(self.holds(chip, np.flatnonzero(chip_of == chip)) for chip in range(self.chips))
 
-    def tied(self, members: Indices) -> NDArray[np.bool_]:
+    def tied(self, members: Indices) -> Mask:
         """Which of some units may not move among the chips that these are on, if taken one at a time."""
         tied = self.units.pinned[members] >= 0
         if len(self.units.apart):

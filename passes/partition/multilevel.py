@@ -12,7 +12,8 @@ from mho.passes.partition.limits import ChipLimits
 from mho.passes.partition.tabu import tabu
 from mho.passes.sites.units import Units
 from mho.passes.solver import Budget
-from mho.passes.workload.traffic import Floats, Indices, TileFlows
+from mho.passes.workload.tile_flows import TileFlows
+from mho.targets.arrays import Floats, Indices
 
 CLUSTERS_A_CHIP = 6
 """Clusters a chip below which no graph is contracted further."""

@@ -14,7 +14,8 @@ from mho.passes.partition.multilevel import multilevel
 from mho.passes.partition.tabu import tabu
 from mho.passes.solver import Budget
 from mho.passes.watch import watch
-from mho.passes.workload.traffic import Floats, Indices, TileFlows
+from mho.passes.workload.tile_flows import TileFlows
+from mho.targets.arrays import Floats, Indices
 
 LARGEST_SEARCH = 2000
 """Units beyond which only pairs of chips are searched."""

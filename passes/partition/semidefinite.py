@@ -9,7 +9,7 @@ from functools import cached_property
 import numpy as np
 
 from mho.passes.watch import watch
-from mho.passes.workload.traffic import Floats, Indices
+from mho.targets.arrays import Floats, Indices
 
 STEP = 1.6
 """Of the multipliers; the method converges below the golden ratio in practice (Wen, Goldfarb and Yin, section 2)."""

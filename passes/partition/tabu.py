@@ -7,9 +7,8 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from mho.passes.partition.limits import ChipLimits
-from mho.passes.sites.matching import Mask
 from mho.passes.watch import watch
-from mho.passes.workload.traffic import Floats, Indices
+from mho.targets.arrays import Floats, Indices, Mask
 
 CANDIDATES = 120
 """Units that exchanges are looked for among: those that gain most by a move to any other chip."""

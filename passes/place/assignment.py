@@ -12,8 +12,7 @@ import numpy as np
 
 from mho.passes.place.bounds import lower_bound
 from mho.passes.place.tabu import Instances, anywhere, iterated_search
-from mho.passes.sites.matching import Mask
-from mho.passes.workload.traffic import Floats, Indices
+from mho.targets.arrays import Floats, Indices, Mask
 
 LARGEST_SUM = 2.0**50
 """Flows are rounded to whole numbers whose costs stay below this, so that every sum is exact on every machine."""
@@ -60,13 +59,6 @@ class Qap:
 def cost_of(flow: Floats, distance: Floats, site_of: Indices) -> float:
     """Sum over ordered pairs of tiles of flow times the distance of their sites."""
     return float((flow * distance[np.ix_(site_of, site_of)]).sum())
-
-
-def solve_qap(
-    qap: Qap, distance: Floats, start: Indices, iterations: int, seed: int = 0, searches: int = 4
-) -> Assignment:
-    """Find a cheap assignment of one instance; see `solve_qaps`."""
-    return solve_qaps([qap], distance, [start], iterations, seed, searches)[0]
 
 
 def solve_qaps(

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 
-from mho.passes.workload.traffic import Floats
+from mho.targets.arrays import Floats
 
 LARGEST_HUNGARIAN = 256
 LARGEST_SPECTRUM = 256
+"""Tiles up to which an assignment is solved, more being bounded by rows and columns; and eigenvalues are found."""
 
 DENSE = 0.25
 """The least part of the pairs of tiles that send words to each other for which eigenvalues are worth their time."""

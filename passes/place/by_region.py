@@ -15,7 +15,8 @@ from mho.passes.place.windows import A_SOLVE, SHARE, Window, solve_window
 from mho.passes.solver import Budget, in_parallel
 from mho.passes.watch import watch
 from mho.passes.workload.neighbours import Neighbours
-from mho.passes.workload.traffic import Floats, Indices, TileFlows
+from mho.passes.workload.tile_flows import TileFlows
+from mho.targets.arrays import Floats, Indices
 
 SIDE = 10
 """Of the squares across the regions' borders."""

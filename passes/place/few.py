@@ -15,8 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mho.passes.place.assignment import Assignment, cost_of
-from mho.passes.sites.matching import Mask
-from mho.passes.workload.traffic import Floats, Indices
+from mho.targets.arrays import Floats, Indices, Mask
 
 FEW = 7
 """The most tiles: 47,293 orders with 877 sets of level tiles; one tile more would have ten times as many."""
@@ -80,7 +79,7 @@ def _cheapest(flow: Floats, width: int, height: int) -> tuple[Indices, Indices, 
     return x.astype(np.int64), y.astype(np.int64), float(sums[column, row])
 
 
-def _first_of_each(by_cost: Indices, level: Indices, allowed: NDArray[np.bool_]) -> Indices:
+def _first_of_each(by_cost: Indices, level: Indices, allowed: Mask) -> Indices:
     """The cheapest allowed order for each set of level tiles."""
     left = by_cost[allowed[by_cost]]
     chosen: Indices = left[np.unique(level[left], return_index=True)[1]]

@@ -3,52 +3,28 @@
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Callable
-from dataclasses import dataclass, replace
-from time import monotonic
+from dataclasses import dataclass
 
 import numpy as np
 
 from mho.passes.levels.plan import Partition, Placement
 from mho.passes.levels.tiling import Tiling
-from mho.passes.partition.partition import KNOBS
-from mho.passes.place.assignment import Assignment, Qap, solve_qaps
+from mho.passes.place.assignment import Assignment, Qap
 from mho.passes.place.by_region import place_in_regions
-from mho.passes.place.few import FEW, place_few
-from mho.passes.place.windows import improve
+from mho.passes.place.search import LARGEST_SEARCH, place_chips
 from mho.passes.reload.pages import sites_in_order
-from mho.passes.sites.matching import Mask, Matching
-from mho.passes.sites.room import Room, chip_sites, no_site, smaller_tiles, survivors
+from mho.passes.sites.room import Room, chip_sites
+from mho.passes.sites.shortage import no_site, smaller_tiles, survivors
 from mho.passes.sites.units import converter_units
-from mho.passes.solver import Budget, Effort, budget
-from mho.passes.watch import watch
-from mho.passes.workload.traffic import Floats, Indices, TileFlows, tile_flows
+from mho.passes.solver import Effort, budget
+from mho.passes.workload.tile_flows import TileFlows
+from mho.passes.workload.traffic import tile_flows
+from mho.targets.arrays import Floats, Indices, Mask
 from mho.targets.errors import FitError
 from mho.targets.isa import Site
 from mho.targets.mapping import SolverFacts
 
-LARGEST_SEARCH = 1500
-"""A chip with more sites is divided into regions; around faults its tiles stay along a snake, and nothing is proved."""
-
-ENTRIES_A_SECOND = 1.5e8
-"""Entries of the matrices of exchanges that a core looks at in about a second; one iteration costs 20,000 more."""
-
-BANDS = (1, 2, 3, 4, 5, 6, 8)
-"""Heights of the bands that the snakes run through: wide layers want tall ones."""
-
-MOST_ITERATIONS = 20_000
-MOST_FOR_A_PAIR = 20
-"""Iterations for each pair of sites: few sites need few."""
-
-ENTRIES = 40_000
-MOST_SEARCHES = 8
-"""Searches of an instance side by side: so many, or as many as have so many entries of matrices."""
-
-FOREVER = 10**9
-"""Iterations that only the clock ends."""
-
-SEARCH_SHARE = 0.7
-"""The part of a wall-clock budget for the tabu search; the windows have the rest."""
+FEWER_TILES = "pack several blocks into a tile (--pack sequential) or use fewer replicas (--replicate 1)."
 
 
 @dataclass(frozen=True)
@@ -124,7 +100,7 @@ def grid_for(tiling: Tiling, members: list[Indices]) -> tuple[int, int]:
     least = bisect_left(counts, True, key=holds)
     if least == len(counts):
         room = Room.of(tiling, chip_sites(mesh, mesh.grid(count)))
-        advice = KNOBS if room.live(0) < count else smaller_tiles(room, 1)
+        advice = FEWER_TILES if room.live(0) < count else smaller_tiles(room, 1)
         raise FitError(f"{no_site(room, room.left(0, members[0]))}: {survivors(room, tiling, 1)} To fit, {advice}")
     return mesh.grid(counts[least])
 
@@ -152,83 +128,6 @@ def ways_out(flows: TileFlows, chip_of: Indices, members: list[Indices], sites: 
     return [sides[:, tiles].T @ links if sides[:, tiles].any() else None for tiles in members]
 
 
-def place_chips(qaps: list[Qap], sites: Indices, limit: Budget, seed: int) -> list[Assignment]:
-    """Assign the tiles of every chip to sites: a few for good, more by a search.
-
-    Args:
-        qaps: one a chip, with symmetric flows.
-    """
-    done = [_without_search(qap, sites) for qap in qaps]
-    found = iter(_search([q for q, answer in zip(qaps, done, strict=True) if answer is None], sites, limit, seed))
-    return [next(found) if answer is None else answer for answer in done]
-
-
-def _without_search(qap: Qap, sites: Indices) -> Assignment | None:
-    """The best placement where every tile has one site to go to, or where there are few tiles; None elsewhere."""
-    if qap.allowed is not None and (qap.allowed.sum(axis=1) == 1).all():
-        site_of = qap.allowed.argmax(axis=1)
-        at = sites[site_of].astype(np.float64)
-        alone = 0.0 if qap.alone is None else float(qap.alone[np.arange(len(site_of)), site_of].sum())
-        cost = float((qap.flow * np.abs(at[:, None] - at[None]).sum(axis=2)).sum()) + alone
-        return Assignment(site_of, cost, cost)
-    return place_few(qap.flow, sites, qap.allowed) if 0 < len(qap) <= FEW and qap.alone is None else None
-
-
-def _search(qaps: list[Qap], sites: Indices, limit: Budget, seed: int) -> list[Assignment]:
-    """What a tabu search from a snake, and then CP-SAT on windows, find within the limit."""
-    if not qaps:
-        return []
-    begun = monotonic()
-    distance = np.abs(sites[:, None, :] - sites[None, :, :]).sum(axis=2).astype(np.float64)
-    begin = [_best_snake(qap, distance, sites) for qap in qaps]
-    if len(sites) > LARGEST_SEARCH:
-        return [Assignment(p, qap.cost(distance, p), 0.0) for qap, p in zip(qaps, begin, strict=True)]
-    entries = len(qaps) * len(sites) ** 2
-    searches = int(min(max(1, ENTRIES // entries), MOST_SEARCHES))
-    found = solve_qaps(
-        qaps, distance, begin, _iterations(limit, searches * entries, len(sites)), seed, searches, _clock(limit, begun)
-    )
-    left = replace(limit, seconds=max(0.0, limit.seconds - (monotonic() - begun))) if limit.wall else limit
-    return improve(qaps, sites, found, left, seed)
-
-
-def _iterations(limit: Budget, entries: int, sites: int) -> int:
-    if limit.wall:
-        return FOREVER
-    most = min(MOST_ITERATIONS, MOST_FOR_A_PAIR * sites**2)
-    return int(min(max(limit.seconds * ENTRIES_A_SECOND / (entries + 20_000), 10), most))
-
-
-def _clock(limit: Budget, begun: float) -> Callable[[], bool]:
-    """Whether the tabu search is to end: its part of the wall clock is used up, or whoever watches ends it."""
-    follower = watch()
-    return lambda: follower.over() or (limit.wall and monotonic() - begun >= SEARCH_SHARE * limit.seconds)
-
-
-def snake(sites: Indices, band: int = 1) -> Indices:
-    """The order of the sites along a line that runs to and fro through bands of rows, and up and down in each."""
-    x, y = sites[:, 0], sites[:, 1]
-    strip = y // band
-    along = np.where(strip % 2 == 0, x, -x)
-    across = np.where(x % 2 == 0, y, -y)
-    return np.lexsort((across, along, strip))
-
-
-def _best_snake(qap: Qap, distance: Floats, sites: Indices) -> Indices:
-    """The tiles in their order along the snake that costs least."""
-    tries = [_along(snake(sites, band), len(qap), qap.allowed) for band in BANDS]
-    return min(tries, key=lambda site_of: qap.cost(distance, site_of))
-
-
-def _along(order: Indices, tiles: int, allowed: Mask | None) -> Indices:
-    """Tile → site: each takes the first free one in the order that it may have."""
-    if allowed is None:
-        return order[:tiles]
-    matching = Matching(allowed, order)
-    matching.add_all(range(tiles), range(tiles))
-    return np.array([matching.site_of[tile] for tile in range(tiles)], np.int64)
-
-
 def _facts(answers: list[Assignment]) -> SolverFacts:
     cost, bound = sum(a.cost for a in answers), sum(a.bound for a in answers)
-    return SolverFacts(search="place", status="OPTIMAL" if cost <= bound else "FEASIBLE", objective=cost, bound=bound)
+    return SolverFacts.of("place", cost, bound)

@@ -7,9 +7,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from mho.passes.sites.matching import Mask
 from mho.passes.workload.neighbours import Neighbours
-from mho.passes.workload.traffic import Floats, Indices
+from mho.targets.arrays import Floats, Indices, Mask
 
 REGION = 100
 """The most sites of a region."""

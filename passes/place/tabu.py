@@ -12,8 +12,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from mho.passes.sites.matching import Mask, Matching
-from mho.passes.workload.traffic import Floats, Indices
+from mho.passes.sites.matching import Matching
+from mho.targets.arrays import Floats, Indices, Mask
 
 ROUND = 5
 """Exchanges of a round, for each site: then every search goes on from its best, shaken."""

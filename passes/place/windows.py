@@ -19,7 +19,7 @@ import numpy as np
 from mho.passes.place.assignment import Assignment, Qap
 from mho.passes.solver import Budget, Problem, in_parallel, new_model, solve
 from mho.passes.watch import watch
-from mho.passes.workload.traffic import Floats, Indices
+from mho.targets.arrays import Floats, Indices
 
 OPEN = 9
 """Sites of a window: so many can often be proved."""

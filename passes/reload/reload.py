@@ -13,8 +13,8 @@ from mho.passes.reload.firings import firing_sequence
 from mho.passes.reload.kept import kept_words
 from mho.passes.sites.fill_chips import fill_chips
 from mho.passes.sites.room import Room, chip_sites
-from mho.passes.tile.tile import converter_groups
-from mho.passes.workload.traffic import Indices
+from mho.passes.tile.blocks import converter_groups
+from mho.targets.arrays import Indices
 from mho.targets.errors import FitError, OptionError, plain
 from mho.targets.faults import FaultMap
 from mho.targets.isa import Site
@@ -26,6 +26,7 @@ from mho.targets.steps import layers
 from mho.targets.target import Count
 
 DEFAULT_INFERENCES = 1000
+"""Inferences that writes are counted for where nobody says: enough that the first, into empty tiles, hardly counts."""
 
 
 @dataclass(frozen=True)
@@ -51,7 +52,7 @@ class ReloadTiles:
         """The same, with how tiles are reloaded where they are; then without a fault map.
 
         Args:
-            chips, tiles: the most that may be used; see `Bench.of`.
+            chips, tiles: the most that may be used; see `Supply.of`.
 
         Raises:
             OptionError: a mode without leave to reload, a machine whose number of tiles nobody knows, or tiles that
@@ -63,7 +64,7 @@ class ReloadTiles:
                 raise OptionError("reload: a mode (--reload) or inferences to count need --allow-reload")
             return ranged
         tiling = ranged.tiling
-        bench = Bench.of(tiling, chips, tiles)
+        bench = Supply.of(tiling, chips, tiles)
         if bench.holds(tiling):
             return ranged
         _refuse_demands(tiling, bench)
@@ -75,7 +76,7 @@ class ReloadTiles:
 
 
 @dataclass(frozen=True)
-class Bench:
+class Supply:
     """The tiles that a network may use.
 
     Attributes:
@@ -87,7 +88,7 @@ class Bench:
     most: int | None
 
     @staticmethod
-    def of(tiling: Tiling, chips: int | None, tiles: int | None) -> Bench:
+    def of(tiling: Tiling, chips: int | None, tiles: int | None) -> Supply:
         """Of so many chips or tiles; without them the largest published system, or one chip.
 
         Raises:
@@ -100,7 +101,7 @@ class Bench:
                 "give --tiles"
             )
         a_chip = chip_sites(mesh, mesh.grid(mesh.tiles or tiles or 1))
-        return Bench(chips or mesh.chips or (1 if tiles is None else -(-tiles // len(a_chip))), a_chip, tiles)
+        return Supply(chips or mesh.chips or (1 if tiles is None else -(-tiles // len(a_chip))), a_chip, tiles)
 
     @property
     def room(self) -> int:
@@ -176,9 +177,7 @@ def _proof(firing: FiringOrder, mode: ReloadMode, writes: int, tiles: int, passe
     """Belady's choice is the best for a given order; where the order was chosen too, any order has a least number."""
     chosen = mode == "alternate" and any(len(pages) > 1 for pages in firing.pages)
     bound = fewest_writes(firing, tiles, passes) if chosen else writes
-    return SolverFacts(
-        search="reload", status="OPTIMAL" if bound == writes else "FEASIBLE", objective=writes, bound=bound
-    )
+    return SolverFacts.of("reload", writes, bound)
 
 
 def movable(tiling: Tiling) -> bool:
@@ -192,7 +191,7 @@ def _together(tiling: Tiling) -> int:
     return max((len({tile_of[b.number] for b in group}) for group in converter_groups(tiling.blocks)), default=1)
 
 
-def _refuse_demands(tiling: Tiling, bench: Bench) -> None:
+def _refuse_demands(tiling: Tiling, bench: Supply) -> None:
     if tiling.demands.any:
         raise OptionError(
             f"--allow-reload: {len(tiling.tiles):,} tiles take turns on {bench.room:,}, so none has a place of its own "

@@ -22,11 +22,11 @@ from math import ceil, inf, isqrt
 import numpy as np
 
 from mho.passes.levels.tiling import Tiling
-from mho.passes.tile.tile import blocks_by_matrix
+from mho.passes.tile.blocks import blocks_by_matrix
 from mho.passes.workload.lanes import lanes
 from mho.passes.workload.outside import fed_from_outside, needed_outside
-from mho.passes.workload.traffic import Floats, Indices
 from mho.passes.workload.work import block_work
+from mho.targets.arrays import Floats, Indices
 from mho.targets.cost import Work, firing_ns, rounds
 from mho.targets.steps import Analog, Gate, Recurrent, layers, walk
 from mho.targets.target import Costs, Target

@@ -17,6 +17,7 @@ MOST_PACKED = 400_000
 """Blocks that are packed in all; with more blocks a point, fewer intervals are tried."""
 
 LEAST_TRIED = 16
+"""Intervals that are tried whatever the number of blocks."""
 
 
 def pareto_points(search: CopiesSearch) -> tuple[ParetoPoint, ...]:

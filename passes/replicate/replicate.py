@@ -60,12 +60,7 @@ class Replicate:
         if found is None:
             return search.single
         trial = search.balanced(found.trial) if self.replicas == "balance" else found.trial
-        proof = SolverFacts(
-            search="replicate",
-            status="OPTIMAL" if trial.interval <= found.bound else "FEASIBLE",
-            objective=trial.interval,
-            bound=found.bound,
-        )
+        proof = SolverFacts.of("replicate", trial.interval, found.bound)
         before = len(search.single.solvers)
         solvers = (*search.single.solvers, proof, *trial.tiling.solvers[before:])
         return replace(trial.tiling, solvers=solvers, packed=True)

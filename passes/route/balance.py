@@ -14,7 +14,7 @@ import numpy as np
 from mho.passes.route.choice import Choice, choices
 from mho.passes.route.lightest import lightest
 from mho.passes.solver import Budget
-from mho.passes.workload.traffic import Floats, Indices
+from mho.targets.arrays import Floats, Indices
 from mho.targets.mapping import SolverFacts
 from mho.targets.routes import Deliveries, Floor, Routes
 
@@ -32,6 +32,8 @@ MOST_TRIED = 64
 """Deliveries over a link that carries most which are tried, those with most words first."""
 
 SLACK = 1e-9
+"""Loads that differ by a smaller part are taken to be equal: their sums round."""
+
 Tried = tuple[Floats, float, float]
 """The part of each delivery that goes the other way, what the hottest link then carries, and a bound on that."""
 
@@ -59,12 +61,7 @@ def balanced(
     part, hottest, _ = tried[best]
     bound = min(bound for _, _, bound in tried)
     done = hottest <= bound * (1 + SLACK)
-    facts = SolverFacts(
-        search="route",
-        status="OPTIMAL" if done else "FEASIBLE",
-        objective=hottest,
-        bound=hottest if done else bound,
-    )
+    facts = SolverFacts.of("route", hottest, hottest if done else bound)
     return open_choices[best].chosen(deliveries, part), (facts,)
 
 

@@ -7,8 +7,8 @@ from functools import cached_property
 
 import numpy as np
 
-from mho.passes.workload.traffic import Floats, Indices
-from mho.targets.routes import EAST, NORTH, SOUTH, WEST, Deliveries, Flags, Floor, Routes
+from mho.targets.arrays import Floats, Indices, Mask
+from mho.targets.routes import EAST, NORTH, SOUTH, WEST, Deliveries, Floor, Routes
 
 RULES = ((False, EAST), (False, WEST), (True, SOUTH), (True, NORTH))
 """What one virtual channel allows: all row first (column first) but for what nowhere goes against a direction."""
@@ -71,7 +71,7 @@ def _choice(floor: Floor, deliveries: Deliveries, column_first: bool, towards: i
     )
 
 
-def _free(floor: Floor, deliveries: Deliveries, towards: int | None) -> Flags:
+def _free(floor: Floor, deliveries: Deliveries, towards: int | None) -> Mask:
     """Deliveries whose two ways are not the same links, and of which no part goes against a direction.
 
     The ways differ where some target has another row, and another column or chip. A chip of a higher number lies east.
@@ -83,5 +83,5 @@ def _free(floor: Floor, deliveries: Deliveries, towards: int | None) -> Flags:
     if towards is None:
         return free
     against = {EAST: across < 0, WEST: across > 0, SOUTH: y < 0, NORTH: y > 0}[towards]
-    allowed: Flags = free & (np.bincount(deliveries.of[against], minlength=len(free)) == 0)
+    allowed: Mask = free & (np.bincount(deliveries.of[against], minlength=len(free)) == 0)
     return allowed

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from mho.passes.solver import Budget, Problem, new_model, solve
-from mho.passes.workload.traffic import Floats, Indices
+from mho.targets.arrays import Floats, Indices
 from mho.targets.routes import Routes
 
 MOST_DELIVERIES = 1500

@@ -10,10 +10,10 @@ from mho.passes.levels.plan import Placement, Routing
 from mho.passes.route.balance import balanced
 from mho.passes.solver import Effort, budget
 from mho.passes.workload.deliveries import moved_words, tile_deliveries
-from mho.passes.workload.traffic import Indices, Traffic
+from mho.passes.workload.traffic import Traffic
+from mho.targets.arrays import Indices
 from mho.targets.mapping import RouteMode, SolverFacts
 from mho.targets.routes import Deliveries, Floor, Routes
-from mho.targets.routes import as_array as as_array
 
 
 @dataclass(frozen=True)

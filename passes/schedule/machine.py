@@ -7,16 +7,18 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
-from numpy.typing import NDArray
 
 from mho.passes.levels.network import Network
 from mho.passes.levels.plan import Routing
 from mho.passes.levels.tiling import Tiling
-from mho.passes.route.route import as_array, distances
+from mho.passes.route.route import distances
 from mho.passes.workload.lanes import lanes
-from mho.passes.workload.traffic import Floats, Indices, TileFlows, Traffic
+from mho.passes.workload.tile_flows import TileFlows
+from mho.passes.workload.traffic import Traffic
 from mho.passes.workload.work import block_work
+from mho.targets.arrays import Floats, Indices, Mask
 from mho.targets.cost import Work, rounds, transport_ns
+from mho.targets.routes import as_array
 from mho.targets.target import Target
 
 
@@ -36,7 +38,7 @@ class Moves:
     """Ways of words, one entry for a pair of tiles."""
 
     hops: Indices
-    crosses: NDArray[np.bool_]
+    crosses: Mask
 
     def ways(self) -> set[Way]:
         return {Way(h, c) for h, c in zip(self.hops.tolist(), self.crosses.tolist(), strict=True)}

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 
 from mho.passes.schedule.tasks import Pool, Task
 from mho.passes.schedule.timeline import Free, Resources, Run, close_together, earliest, end_ns, smooth, without_waiting
-from mho.passes.workload.traffic import Floats
+from mho.targets.arrays import Floats
 
 GROWTH = (1.0, 1.01, 1.02, 1.04, 1.07, 1.1, 1.15, 1.2, 1.25, 1.3, 1.4, 1.5, 1.7, 2.0, 2.5, 3.0, 4.0, 6.0, 10.0)
 """Intervals that are tried, as parts of the least one, before inferences follow each other without overlap."""

@@ -20,14 +20,6 @@ Vectors = set[tuple[int, object]]
 """Chip, and what tells its vectors apart."""
 
 
-def ports_ns(machine: Machine) -> float:
-    """How long the ports of the busiest chip are busy with one inference; 0 where they are unknown.
-
-    Neither an inference nor the interval between two can be shorter.
-    """
-    return max(port_times(machine).values(), default=0.0)
-
-
 def port_times(machine: Machine) -> dict[str, float]:
     """Ports of a chip, in words → how long they are busy with one inference; empty where they are unknown.
 

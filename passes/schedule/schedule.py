@@ -95,9 +95,7 @@ class Schedule:
         found = times.latency_ns if latency else times.interval_ns
         bound = timing.latency_bound_ns if latency else timing.interval_bound_ns
         met = bound is not None and isclose(found, bound, rel_tol=1e-9, abs_tol=1e-9)
-        if met:
-            return SolverFacts(search="schedule", status="OPTIMAL", objective=found, bound=found)
-        return SolverFacts(search="schedule", status="FEASIBLE", objective=found, bound=bound)
+        return SolverFacts.of("schedule", found, found if met else bound)
 
 
 def slots(runs: Sequence[Run]) -> tuple[Slot, ...]:

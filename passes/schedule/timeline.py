@@ -10,7 +10,7 @@ from functools import cached_property
 import numpy as np
 
 from mho.passes.schedule.tasks import Pool, Task, Wait
-from mho.passes.workload.traffic import Floats
+from mho.targets.arrays import Floats
 
 MOST_ENTRIES = 16
 """Of a curve of results in a program; one with more bends is replaced by its concave majorant."""

@@ -11,8 +11,8 @@ from mho.passes.levels.tiling import Tiling
 from mho.passes.sites.demanded import Asked
 from mho.passes.sites.matching import Matching
 from mho.passes.sites.room import Room
-from mho.passes.workload.traffic import Indices
-from mho.targets.errors import plain
+from mho.targets.arrays import Indices
+from mho.targets.errors import counted, plain
 from mho.targets.isa import Site
 from mho.targets.steps import layers
 
@@ -45,7 +45,7 @@ class AskedRoom:
         for chip in chips[chips >= (self.chips or np.inf)].tolist():
             named = self._named(np.flatnonzero(asked.chips == chip))
             yield (
-                f"{named} is pinned to chip {chip}, but only {_count(self.chips or 0, 'chip')} "
+                f"{named} is pinned to chip {chip}, but only {counted(self.chips or 0, 'chip')} "
                 f"{'is' if self.chips == 1 else 'are'} allowed, numbered from 0; allow more "
                 f"(--chips {chip + 1}) or pin to another"
             )
@@ -85,7 +85,7 @@ class AskedRoom:
         rivals = [tile for tile in pinned.tolist() if asked.cores[tile] & cores]
         listed = ", ".join(map(str, sorted(cores)[:NAMES_SHOWN])) + (" …" if len(cores) > NAMES_SHOWN else "")
         return (
-            f"{len(rivals)} tiles of {self._named(rivals)} are pinned to {_count(len(cores), 'core')} ({listed}), and "
+            f"{len(rivals)} tiles of {self._named(rivals)} are pinned to {counted(len(cores), 'core')} ({listed}), and "
             f"{len(left)} of them {'finds' if len(left) == 1 else 'find'} none left: a core holds one tile; "
             "list more cores"
         )
@@ -128,7 +128,3 @@ class AskedRoom:
         found = dict.fromkeys(self.tiling.blocks[seat.block].matrix for seat in seats)
         shown = [plain(names.get(matrix, matrix)) for matrix in list(found)[:NAMES_SHOWN]]
         return ", ".join(shown) + (" …" if len(found) > NAMES_SHOWN else "")
-
-
-def _count(number: int, noun: str) -> str:
-    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"

@@ -11,7 +11,8 @@ import numpy as np
 from mho.passes.levels.demands import Demands, Part, block_key
 from mho.passes.levels.tiling import Tiling
 from mho.passes.sites.units import Units, converter_units
-from mho.passes.workload.traffic import Indices, tiles_of_blocks
+from mho.passes.tile.blocks import tiles_of_blocks
+from mho.targets.arrays import Indices
 from mho.targets.isa import Site
 
 

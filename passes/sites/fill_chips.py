@@ -10,7 +10,7 @@ import numpy as np
 from mho.passes.sites.matching import Matching
 from mho.passes.sites.room import Room, tightest_first
 from mho.passes.sites.units import members_of
-from mho.passes.workload.traffic import Indices
+from mho.targets.arrays import Indices
 
 
 @dataclass(frozen=True)

@@ -6,11 +6,8 @@ from collections import deque
 from collections.abc import Sequence
 
 import numpy as np
-from numpy.typing import NDArray
 
-from mho.passes.workload.traffic import Indices
-
-Mask = NDArray[np.bool_]
+from mho.targets.arrays import Indices, Mask
 
 
 class Matching:

@@ -8,7 +8,9 @@ from functools import cached_property
 import numpy as np
 
 from mho.passes.levels.tiling import Tiling
-from mho.passes.workload.traffic import Indices, TileFlows, tiles_of_blocks
+from mho.passes.tile.blocks import tiles_of_blocks
+from mho.passes.workload.tile_flows import TileFlows
+from mho.targets.arrays import Indices
 from mho.targets.steps import layers
 
 

@@ -9,9 +9,10 @@ from typing import Literal
 
 from mho.passes.levels.tiling import Block, Tiling
 from mho.passes.solver import Effort
+from mho.passes.tile.blocks import converter_groups, with_blocks
 from mho.passes.tile.devices_search import Choice, Kind, Room, best_choice
 from mho.passes.tile.named import guess, matrices_by_name
-from mho.passes.tile.tile import blocks_of, converter_groups, rows_of_channels, with_blocks
+from mho.passes.tile.tile import blocks_of, rows_of_channels
 from mho.targets.errors import OptionError, plain
 from mho.targets.target import Count
 

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
-from itertools import groupby
+from collections.abc import Sequence
+from dataclasses import dataclass
 from math import ceil
 
 from mho.passes.levels.matrix import Matrix
 from mho.passes.levels.network import Calibrated, Network
-from mho.passes.levels.tiling import Block, Seat, Tiling
+from mho.passes.levels.tiling import Block, Tiling
+from mho.passes.tile.blocks import with_blocks
 from mho.targets.isa import Span
 from mho.targets.steps import Analog, walk
 from mho.targets.target import Crossbar, Target
@@ -32,14 +31,6 @@ class Tile:
         cuts = [blocks_of(m, target.crossbar, channel.get(m.name, 1)) for m in network.matrices.values()]
         empty = Tiling(calibrated, target, (), (), dict.fromkeys(network.matrices, 1), 0)
         return with_blocks(empty, (block for blocks in cuts for block in blocks))
-
-
-def with_blocks(tiling: Tiling, blocks: Iterable[Block]) -> Tiling:
-    """The tiling with other blocks, numbered anew, each in its own tile."""
-    numbered = renumber(blocks)
-    alone = tuple((Seat(b.number),) for b in numbered)
-    bare = replace(tiling, blocks=numbered, tiles=alone, packed=False)
-    return replace(bare, tiles_lower_bound=volume_bound(bare))
 
 
 def rows_of_channels(network: Network) -> dict[str, int]:
@@ -110,53 +101,3 @@ def converter_heads(rows: Sequence[Span], analog_rows: int | None) -> list[int]:
 
 def _shift(span: Span, offset: int) -> Span:
     return span[0] + offset, span[1] + offset
-
-
-def renumber(blocks: Iterable[Block]) -> tuple[Block, ...]:
-    """Blocks numbered by their place in the sequence; each converter takes the number of its first block.
-
-    Blocks that share a converter must have equal matrix, replica, columns and converter, and stand together.
-    """
-    numbered: list[Block] = []
-    for _, sharing in groupby(blocks, converter_key):
-        first = len(numbered)
-        numbered += [replace(b, number=first + i, converter=first) for i, b in enumerate(sharing)]
-    return tuple(numbered)
-
-
-def blocks_by_matrix(blocks: Iterable[Block]) -> dict[str, list[Block]]:
-    """Matrix → its blocks, in order."""
-    found: dict[str, list[Block]] = {}
-    for block in blocks:
-        found.setdefault(block.matrix, []).append(block)
-    return found
-
-
-ConverterKey = tuple[str, int, Span, int]
-
-
-def converter_key(block: Block) -> ConverterKey:
-    """What blocks that add their charge before one converter have in common."""
-    return block.matrix, block.replica, block.columns, block.converter
-
-
-def converter_groups(blocks: Iterable[Block]) -> Iterator[tuple[Block, ...]]:
-    """The blocks of each converter, in order of their rows; most groups are a single block."""
-    groups: dict[ConverterKey, list[Block]] = {}
-    for block in blocks:
-        groups.setdefault(converter_key(block), []).append(block)
-    for group in groups.values():
-        yield tuple(sorted(group, key=lambda b: b.rows))
-
-
-def scale_rows(group: Sequence[Block]) -> Span:
-    """The rows whose weights are normalised together: all rows of the blocks that share a converter."""
-    return min(b.rows[0] for b in group), max(b.rows[1] for b in group)
-
-
-def volume_bound(tiling: Tiling) -> int:
-    """No packing of the blocks needs fewer tiles than their weights need cells; a tile holds one kind of weights."""
-    weights: Counter[Crossbar] = Counter()
-    for matrix, blocks in blocks_by_matrix(tiling.blocks).items():
-        weights[tiling.crossbar_of(matrix)] += sum(b.weights for b in blocks)
-    return sum(ceil(held / (crossbar.rows * crossbar.columns)) for crossbar, held in weights.items())

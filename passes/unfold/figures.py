@@ -10,7 +10,8 @@ from math import ceil, prod
 from mho.passes.levels.matrix import Matrix
 from mho.passes.levels.network import Calibrated, Network
 from mho.passes.pack.pack import Mode, Pack
-from mho.passes.tile.tile import Tile, blocks_of, converter_groups
+from mho.passes.tile.blocks import converter_groups
+from mho.passes.tile.tile import Tile, blocks_of
 from mho.runtime.unfold import position_shape
 from mho.targets.cost import Work, energy_nj, firing_ns
 from mho.targets.steps import Analog, Dimension

@@ -10,7 +10,7 @@ from mho.passes.levels.tiling import Tiling
 from mho.passes.verify.network import verify_network
 from mho.passes.verify.plan import verify_plan
 from mho.passes.verify.tiling import verify_tiling
-from mho.targets.check import check_program
+from mho.targets.check.check import check_program
 from mho.targets.program import Program
 
 

@@ -10,10 +10,11 @@ from itertools import pairwise
 import numpy as np
 
 from mho.passes.levels.plan import Placement, Plan, Routing
+from mho.passes.tile.blocks import tiles_of_blocks
 from mho.passes.verify.demands import verify_demands
 from mho.passes.workload.lanes import lanes
-from mho.passes.workload.traffic import tile_flows, tiles_of_blocks
-from mho.targets.check_schedule import Turns, check_slots
+from mho.passes.workload.traffic import tile_flows
+from mho.targets.check.schedule import Turns, check_slots
 from mho.targets.isa import Site
 from mho.targets.mapping import Slot
 from mho.targets.steps import Analog, Recurrent, Step, bodies, captures, reads, walk, writes

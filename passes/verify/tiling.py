@@ -9,7 +9,7 @@ from itertools import pairwise
 from mho.passes.levels.matrix import Matrix
 from mho.passes.levels.tiling import Block, Seat, Tiling
 from mho.passes.pack.pack import Mode
-from mho.passes.tile.tile import blocks_by_matrix, converter_groups
+from mho.passes.tile.blocks import blocks_by_matrix, converter_groups
 from mho.targets.errors import plain
 from mho.targets.target import Crossbar
 

@@ -8,7 +8,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from mho.passes.workload.flows import LayerFlow
-from mho.passes.workload.traffic import Floats, Indices, Shared, TileFlows, Traffic
+from mho.passes.workload.tile_flows import TileFlows
+from mho.passes.workload.traffic import Shared, Traffic
+from mho.targets.arrays import Floats, Indices
 from mho.targets.routes import Deliveries, Routes
 from mho.targets.steps import Analog, walk
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from mho.passes.levels.tiling import Tiling
-from mho.passes.workload.traffic import Indices
+from mho.targets.arrays import Indices
 from mho.targets.turns import turns
 
 

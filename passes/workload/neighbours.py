@@ -6,7 +6,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from mho.passes.workload.traffic import Floats, Indices, TileFlows
+from mho.passes.workload.tile_flows import TileFlows
+from mho.targets.arrays import Floats, Indices
 
 
 @dataclass(frozen=True)

@@ -7,8 +7,8 @@ from dataclasses import replace
 import numpy as np
 
 from mho.passes.levels.tiling import Tiling
-from mho.passes.tile.tile import blocks_by_matrix, converter_groups
-from mho.passes.workload.traffic import Floats, accumulators
+from mho.passes.tile.blocks import accumulators, blocks_by_matrix, converter_groups
+from mho.targets.arrays import Floats
 from mho.targets.cost import Work
 from mho.targets.steps import Analog, layers, walk
 

@@ -12,7 +12,7 @@ import mho
 from mho.examples.rnnt import transducer
 from mho.report import summarise
 from mho.runtime.effects import Effects
-from mho.targets.check import check_program
+from mho.targets.check.check import check_program
 from tests.shell import Shell
 
 MACHINE = """

@@ -22,7 +22,7 @@ from mho.passes.solver import Effort
 from mho.pipeline import STAGES
 from mho.runtime.effects import Effects
 from mho.stages import BrokenLevelError, Stages, StoppedError
-from mho.targets.check import check_program
+from mho.targets.check.check import check_program
 from mho.targets.program_file import check_tensors, read_program
 from tests.compilations import WAYS, Copies, digits_on, digits_test, pipeline, small
 

@@ -13,7 +13,7 @@ from mho.examples import digits
 from mho.passes.tile.choose_devices import ChooseDevices
 from mho.pipeline import Pipeline
 from mho.stages import Stages
-from mho.targets.check import check_program
+from mho.targets.check.check import check_program
 from mho.targets.errors import FitError
 from mho.targets.faults import FaultMap, TileFaults
 from mho.targets.isa import Site

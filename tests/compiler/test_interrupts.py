@@ -14,7 +14,7 @@ from mho.passes.levels.plan import Partition, Placement, Ranged
 from mho.passes.partition.partition import PartitionChips
 from mho.passes.place.place import PlaceCores
 from mho.passes.watch import watch
-from mho.targets.check import check_program
+from mho.targets.check.check import check_program
 from mho.targets.program_file import read_program
 from tests.shell import Shell
 

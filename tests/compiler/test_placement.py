@@ -27,7 +27,7 @@ from mho.placement_file import read_placement
 from mho.report import render
 from mho.stages import Stages
 from mho.targets.catalog import load_target
-from mho.targets.check import check_program
+from mho.targets.check.check import check_program
 from mho.targets.errors import OptionError
 from mho.targets.isa import CoreProgram
 from mho.targets.mapping import ReprogramFacts
@@ -253,7 +253,7 @@ def test_another_machine_is_refused(run: Shell, tmp_path: Path) -> None:
     ("edit", "says"),
     [
         ({"matrix": "conv4"}, "there is no matrix conv4; did you mean conv3?"),
-        ({"replica": 1}, "there are only 1 replicas of it"),
+        ({"replica": 1}, "there is only replica 0 of it"),
         ({"rows": [0, 600]}, "it is no slice of 9 rows × 16 columns"),
         ({"rows": [0, 5]}, "it is cut otherwise: [0:5,0:16] is none of its blocks, which are [0:9,0:16]"),
         ({"core": "0:9,0"}, "the column must be at most 7"),

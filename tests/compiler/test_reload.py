@@ -16,13 +16,16 @@ from mho.examples import digits
 from mho.examples.builder import Builder
 from mho.passes.partition.partition import PartitionChips
 from mho.passes.reload.reload import ReloadTiles
+from mho.passes.replicate.replicate import Replicate
+from mho.passes.route.route import RouteWords
+from mho.passes.schedule.schedule import Schedule
 from mho.runtime.digital import DigitalUnit
 from mho.runtime.effects import Conditions, Effects
 from mho.runtime.interpreter import Interpreter
 from mho.runtime.machine import Machine
 from mho.runtime.sequencer import Sequencer
 from mho.stages import Stages
-from mho.targets.check import check_program
+from mho.targets.check.check import check_program
 from mho.targets.errors import FitError
 from mho.targets.faults import FaultMap, TileFaults
 from mho.targets.isa import Site
@@ -111,6 +114,27 @@ def test_program_file_and_text_keep_it(mode: ReloadMode, tmp_path: Path) -> None
     read = mho.load(str(tmp_path / "d.mho")).program
     assert read.reload == compiled.program.reload is not None
     assert parse_program(print_program(read), read.tensors) == read
+
+
+def test_options_that_change_nothing_of_tiles_that_take_turns_are_told() -> None:
+    example = digits()
+    options = replace(
+        pipeline(),
+        replicate=Replicate("fill", pareto=True),
+        reload=ReloadTiles(allow=True, inferences=5),
+        partition=PartitionChips(chips=1),
+        route=RouteWords("balanced"),
+        schedule=Schedule("throughput"),
+    )
+    machine = replace(small(), mesh=replace(small().mesh, chips=1))
+    told = mho.compile(example.model, machine, example.calibration_data, pipeline=options).program.manifest.warnings
+    assert told == (
+        "--replicate fill makes no copies and --pareto lists nothing: one copy of each matrix does not fit the tiles "
+        "that are allowed",
+        "--routes balanced and --schedule throughput change nothing: tiles are rewritten, so layers fire one after the "
+        "other, and words have no links of their own",
+    )
+    assert not any("--" in warning for warning in reloaded().program.manifest.warnings)
 
 
 def test_recurrent_layers_and_their_writes() -> None:

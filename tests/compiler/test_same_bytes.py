@@ -15,10 +15,10 @@ from threadpoolctl import threadpool_info, threadpool_limits
 
 import mho
 from mho.passes.calibrate.full_scale import Floats, FullScale
+from mho.passes.expand.expand_weights import ExpandWeights
 from mho.passes.partition.partition import PartitionChips
 from mho.passes.place.place import PlaceCores
 from mho.passes.replicate.replicate import Replicate
-from mho.passes.simplify.expand_weights import ExpandWeights
 from mho.pipeline import Pipeline
 from mho.runtime.products import product_in_parts, steady_products
 from tests.refusals import model_of

@@ -9,7 +9,7 @@ import pytest
 
 import mho
 from mho.examples.builder import Builder
-from mho.passes.simplify.expand_weights import ExpandWeights
+from mho.passes.expand.expand_weights import ExpandWeights
 from mho.targets.errors import OptionError
 from tests.shell import Shell
 

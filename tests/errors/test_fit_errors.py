@@ -43,8 +43,7 @@ def test_too_few_chips_allowed() -> None:
 
 def test_one_tile_too_many_for_one_chip() -> None:
     assert problem(network(Mesh(tiles=29)), chips=1).splitlines() == [
-        "The network needs 30 tiles, but 1 chip of bench with 29 tiles each is allowed: 1 tile too many; 2 chips "
-        "would do.",
+        "The network needs 30 tiles, but 1 chip of bench with 29 tiles is allowed: 1 tile too many; 2 chips would do.",
         "Each of these is enough: --chips 2 (room for 58 tiles); --allow-reload (30 tiles in turn on 29, 1.03 "
         "rewritten an inference).",
         "Tiles saved by leaving a layer digital (--digital LAYER), or by less of it; * is enough: "

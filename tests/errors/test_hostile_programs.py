@@ -16,7 +16,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mho.runtime.check_graphs import check_graphs
-from mho.targets.check import read_sound_program
+from mho.targets.check.check import read_sound_program
 from mho.targets.errors import ProgramError
 from mho.targets.program_file import check_tensors, read_program, write_program
 from tests.programs import tiny_program

@@ -10,9 +10,9 @@ import pytest
 
 import mho
 from mho.examples import digits
+from mho.passes.expand.expand_weights import ExpandWeights
 from mho.passes.pack.pack import Pack
 from mho.passes.partition.partition import PartitionChips
-from mho.passes.simplify.expand_weights import ExpandWeights
 from mho.passes.tile.spare import KeepSpare
 from mho.targets.errors import OptionError, TargetError
 from mho.targets.target import Converter, Crossbar, Device, Mesh, Noise, Target

@@ -90,7 +90,7 @@ def test_a_target_that_is_none(fail: Strict, tmp_path: Path) -> None:
 
 def test_a_model_that_does_not_fit(fail: Strict) -> None:
     sentence, enough, helps, layers = fail(1, *compile_digits("--chips", 1, "--replicate", 20, "--pack", "none"))
-    assert "The network needs 140 tiles, but 1 chip of hermes64 with 64 tiles each is allowed" in sentence
+    assert "The network needs 140 tiles, but 1 chip of hermes64 with 64 tiles is allowed" in sentence
     assert "76 tiles too many; 3 chips would do" in sentence
     assert enough == (
         "mho: Each of these is enough: --pack sequential (18 tiles); --replicate 9 (63 tiles); --chips 3 (room for 192 "

@@ -24,7 +24,7 @@ from mho.runtime.effects import Conditions, Effects
 from mho.runtime.interpreter import Interpreter
 from mho.runtime.machine import Machine
 from mho.stages import Stages
-from mho.targets.check import check_program
+from mho.targets.check.check import check_program
 from mho.targets.mapping import RouteMode, ScheduleMode
 from mho.targets.reload import ReloadMode
 from mho.targets.target import Converter, Core, Costs, Crossbar, Mesh, Target

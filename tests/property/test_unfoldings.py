@@ -20,7 +20,7 @@ from mho.runtime.interpreter import Interpreter
 from mho.runtime.machine import Machine
 from mho.runtime.sequencer import Sequencer, Unit
 from mho.stages import Stages
-from mho.targets.check import check_program
+from mho.targets.check.check import check_program
 from tests.compilations import Array, everything, pipeline, small
 from tests.differential.reference import IDEAL_TOLERANCE, reference, worst_error
 

@@ -10,9 +10,16 @@ from hypothesis import strategies as st
 
 from mho.targets import replay as replays
 from mho.targets.replacement import Controller, FiringOrder
-from mho.targets.replay import belady_writes, cyclic_writes, fewest_writes, replay
+from mho.targets.replay import cyclic_writes, fewest_writes, replay
 
 TILES = 8
+
+
+def belady_writes(visits: Sequence[int], tiles: int, inferences: int) -> int:
+    """The fewest pages that must be programmed to visit these in order in each of so many inferences."""
+    pages = {page: number for number, page in enumerate(dict.fromkeys(visits))}
+    single = FiringOrder(tuple((n,) for n in pages.values()), tuple(pages[page] for page in visits))
+    return replay(single, tiles, inferences).writes
 
 
 def one_layer(pages: int, alternate: bool = False) -> FiringOrder:

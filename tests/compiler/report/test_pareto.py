@@ -32,7 +32,17 @@ def test_a_long_table_is_thinned_but_for_the_program() -> None:
     lines = tuple(replace(line, compiled=place == 1) for place, line in enumerate(report.pareto))
     text = as_text(pareto_table(lines, most=2))
     assert [row.split()[0] for row in text.splitlines()[1:4]] == ["40", "44", "400"]
-    assert "1 points between these are not shown" in text
+    assert "1 point between these is not shown" in text
+
+
+def test_points_with_the_copies_of_the_program_but_not_its_tiles_or_interval_are_not_it() -> None:
+    """Where layers take turns, the same copies lie in more or fewer tiles."""
+    program = resnet9()
+    tiles, interval_ns = len(program.cores), program.mapping.costs.interval_ns
+    assert interval_ns is not None
+    other = ParetoPoint(tiles=tiles - 1, mvms=3.0, interval_ns=2 * interval_ns)
+    points = (other, replace(other, tiles=tiles), replace(other, interval_ns=interval_ns))
+    assert [line.compiled for line in summarise(with_points(*points)).pareto] == [False, True, True]
 
 
 def test_intervals_without_a_clock_are_mvms() -> None:

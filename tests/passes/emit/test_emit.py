@@ -15,7 +15,7 @@ from mho.passes.pack.pack import Mode
 from mho.runtime.digital import DigitalUnit
 from mho.runtime.exact import ExactUnit
 from mho.runtime.sequencer import Sequencer
-from mho.targets.check import check_program
+from mho.targets.check.check import check_program
 from mho.targets.isa import Accumulate, Add, Kernel, Mvm, Send, Store
 from mho.targets.program import Program
 from mho.targets.steps import Digital, walk

@@ -19,6 +19,7 @@ from mho.passes.reload.reload import ReloadTiles
 from mho.passes.replicate.replicate import Replicate
 from mho.passes.tile.choose_devices import ChooseDevices
 from mho.passes.tile.tile import Tile
+from mho.passes.unfold.groups import whole
 from mho.passes.verify.tiling import verify_tiling
 from mho.targets.errors import FitError
 from mho.targets.target import Mesh, Target
@@ -102,6 +103,28 @@ def test_what_is_said_to_be_enough_is_enough(layers: list[Shape], mode: Mode) ->
     reload = ReloadTiles(allow=True).run(Ranged(tiled, {}), 1, None).reload
     assert reload is not None
     assert f"{reload.writes / 1000:,.2f} rewritten an inference" in enough
+
+
+def test_groups_stored_with_zeros_are_blocks_again_where_that_saves_tiles() -> None:
+    """What a regime saves only with other forms and cuts is found, and is what the passes make of these flags."""
+    seen = calibrated([Shape(18, 6, groups=6), Shape(5, 5), Shape(5, 5), Shape(5, 5)])
+    network = seen.network
+    dense = replace(seen, network=replace(network, matrices={**network.matrices, "m0": whole(network.matrices["m0"])}))
+    tiled = mapped(dense, "pipelined")
+    parted = WhatIf(tiled).in_groups()
+    assert parted is not None
+    assert parted.tiling.calibrated.network.matrices == network.matrices
+    assert parted.packed("sequential").tiles == mapped(seen, "sequential").tiles
+    assert WhatIf(mapped(seen, "pipelined")).in_groups() is None
+    free = Pack("sequential", "free", effort="fast").run(Tile().run(seen, target()))
+    even = mapped(seen, "sequential")
+    assert len(free.tiles) < len(even.tiles) < len(tiled.tiles)
+    both = "--pack sequential --grouped block-diagonal"
+    for most, flags in ((len(even.tiles), both), (len(free.tiles), f"{both} --cuts free")):
+        with pytest.raises(FitError) as error:
+            PartitionChips(tiles=most, effort="fast").run(Ranged(tiled, {}))
+        enough = next(sentence for sentence in error.value.problems if "enough: --" in sentence)
+        assert f"enough: {flags} ({most} tile" in enough
 
 
 def test_a_smaller_matrix_loses_the_blocks_that_hold_least() -> None:

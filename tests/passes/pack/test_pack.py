@@ -8,9 +8,10 @@ from random import Random
 from typing import Literal
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
+from mho.passes.levels.demands import Demands, Part, Pin
 from mho.passes.levels.matrix import Matrix, Recipe
 from mho.passes.levels.tiling import Tiling
 from mho.passes.levels.tiling_text import tiling_text
@@ -20,11 +21,14 @@ from mho.passes.pack.pack import Mode, Pack
 from mho.passes.pack.pipelined import deals
 from mho.passes.pack.whole import WholePacking
 from mho.passes.pack.windows import repack
+from mho.passes.replicate.interval import interval_of
 from mho.passes.replicate.replicate import Replicate
 from mho.passes.solver import budget
-from mho.passes.tile.tile import Tile, converter_groups
+from mho.passes.tile.blocks import converter_groups
+from mho.passes.tile.tile import Tile
 from mho.passes.verify.tiling import verify_tiling
 from mho.targets.errors import OptionError
+from mho.targets.isa import Site
 from mho.targets.target import Regime
 from tests.conftest import Golden
 from tests.passes.tilings import RESNET9, RESNET20, Shape, calibrated, machine
@@ -139,13 +143,16 @@ def all_cuts(rows: int, columns: int, size: tuple[int, int]) -> set[tuple[tuple[
 
 
 @settings(max_examples=25, deadline=None)
+@example([(4, 4), (4, 4)], (3, 3))
 @given(
     st.lists(st.tuples(st.integers(1, 5), st.integers(1, 4)), min_size=1, max_size=2),
     st.sampled_from([(3, 3), (4, 3), (3, 4)]),
 )
 def test_the_bound_holds_for_every_way_to_cut(matrices: list[tuple[int, int]], size: tuple[int, int]) -> None:
-    every = ([p for cut in cuts for p in cut] for cuts in product(*(all_cuts(r, c, size) for r, c in matrices)))
-    few = {tuple(sorted(pieces)) for pieces in every if len(pieces) <= MOST_PIECES}
+    cuts = product(*(all_cuts(r, c, size) for r, c in matrices))
+    every = {tuple(sorted(piece for cut in each for piece in cut)) for each in cuts}
+    most = max(MOST_PIECES, min(map(len, every)))
+    few = [pieces for pieces in every if len(pieces) <= most]
     fewest = min(fewest_tiles([Piece(i, r, c, i) for i, (r, c) in enumerate(pieces)], *size) for pieces in few)
     packed = Pack("pipelined", "free").run(tiled([Shape(r, c) for r, c in matrices], *size))
     assert packed.tiles_lower_bound <= fewest <= len(packed.tiles) <= fewest + 1
@@ -242,6 +249,23 @@ def test_a_thousand_copies_are_packed_near_the_bound() -> None:
     packed = Pack("sequential", "free").run(tiling)
     assert verify_tiling(packed) == ()
     assert len(packed.tiles) <= 1.03 * packed.tiles_lower_bound
+
+
+def test_what_takes_turns_within_an_interval_is_only_parted_by_what_is_asked() -> None:
+    """Packing anew would let more blocks of a tile take turns than the copies were counted for."""
+    shapes = [Shape(100, 40, fires=40.0), Shape(60, 20, fires=24.0), Shape(90, 70, fires=6.0), Shape(9, 9, fires=2.0)]
+    pack = Pack("sequential", effort="fast")
+    filled = Replicate("fill", tiles=6).run(tiled(shapes, 100, 100), pack)
+    forbidden = replace(filled, demands=Demands(forbidden=frozenset({Site(0, 0, 0)})))
+    assert pack.run(forbidden).tiles == filled.tiles
+    assert interval_of(filled) < interval_of(pack.run(replace(filled, packed=False)))
+    pinned = pack.run(replace(filled, demands=Demands(pins=(Pin(Part("m3", ("m3",)), chip=0),))))
+    assert verify_tiling(pinned) == ()
+    assert len(pinned.tiles) > len(filled.tiles)
+    assert interval_of(pinned) <= interval_of(filled)
+    held = [{pinned.blocks[seat.block].matrix for seat in seats} for seats in pinned.tiles]
+    assert {"m3"} in held and not any("m3" in names and len(names) > 1 for names in held)
+    assert [facts.objective for facts in pinned.solvers if facts.search == "pack"] == [len(pinned.tiles)]
 
 
 def test_packing_is_repeatable() -> None:

@@ -14,7 +14,8 @@ from mho.passes.partition.in_order import cut_in_order
 from mho.passes.partition.limits import ChipLimits
 from mho.passes.sites.units import Units
 from mho.passes.solver import Budget
-from mho.passes.workload.traffic import Indices, TileFlows, cut_words
+from mho.passes.workload.tile_flows import TileFlows, cut_words
+from mho.targets.arrays import Indices
 
 LIMIT = Budget(1.0)
 

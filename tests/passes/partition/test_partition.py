@@ -15,7 +15,8 @@ from mho.passes.partition.partition import PartitionChips
 from mho.passes.partition.search import search_chips
 from mho.passes.sites.units import Units, converter_units, pack_units
 from mho.passes.solver import Budget
-from mho.passes.workload.traffic import TileFlows, cut_words, tile_flows
+from mho.passes.workload.tile_flows import TileFlows, cut_words
+from mho.passes.workload.traffic import tile_flows
 from mho.targets.target import Mesh
 from tests.passes.placings import chain, machine, partition, tiling
 

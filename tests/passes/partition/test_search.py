@@ -21,7 +21,8 @@ from mho.passes.partition.semidefinite import Relaxation, semidefinite_bound
 from mho.passes.partition.tabu import tabu
 from mho.passes.sites.units import Units, converter_units
 from mho.passes.solver import Budget
-from mho.passes.workload.traffic import Indices, TileFlows, cut_words
+from mho.passes.workload.tile_flows import TileFlows, cut_words
+from mho.targets.arrays import Indices
 from mho.targets.errors import FitError
 from mho.targets.steps import Direction, Gate, Recurrent
 from mho.targets.target import DigitalUnit, Mesh

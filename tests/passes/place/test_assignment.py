@@ -8,10 +8,17 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mho.passes.place.assignment import Qap, cost_of, solve_qap
+from mho.passes.place.assignment import Assignment, Qap, cost_of, solve_qaps
 from mho.passes.sites.room import chip_sites
-from mho.passes.workload.traffic import Floats
+from mho.targets.arrays import Floats, Indices
 from mho.targets.target import Mesh
+
+
+def solve_qap(
+    qap: Qap, distance: Floats, start: Indices, iterations: int, seed: int = 0, searches: int = 4
+) -> Assignment:
+    """A cheap assignment of one instance."""
+    return solve_qaps([qap], distance, [start], iterations, seed, searches)[0]
 
 
 def grid_distance(width: int, height: int) -> Floats:

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from mho.passes.place.assignment import cost_of
 from mho.passes.place.bounds import assignment_cost, gilmore_lawler, lower_bound, projection
-from mho.passes.place.place import snake
+from mho.passes.place.snake import snake
 from mho.passes.sites.room import chip_sites
 from mho.targets.target import Mesh
 

@@ -15,12 +15,13 @@ from mho.passes.levels.tiling import Tiling
 from mho.passes.partition.partition import PartitionChips
 from mho.passes.place.assignment import Qap, cost_of, solve_qaps
 from mho.passes.place.few import place_few
-from mho.passes.place.place import PlaceCores, place_chips
+from mho.passes.place.place import PlaceCores
+from mho.passes.place.search import place_chips
 from mho.passes.sites.fill_chips import fill_chips
-from mho.passes.sites.matching import Mask
 from mho.passes.sites.room import Room, chip_sites, tile_needs
 from mho.passes.sites.units import converter_units, members_of
 from mho.passes.solver import Budget
+from mho.targets.arrays import Mask
 from mho.targets.errors import FitError
 from mho.targets.faults import FaultMap, StuckCell, TileFaults
 from mho.targets.isa import Site

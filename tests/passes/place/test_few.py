@@ -9,10 +9,10 @@ from hypothesis import strategies as st
 
 from mho.passes.place.assignment import Qap, cost_of
 from mho.passes.place.few import FEW, place_few
-from mho.passes.place.place import place_chips
+from mho.passes.place.search import place_chips
 from mho.passes.sites.room import chip_sites
 from mho.passes.solver import Budget
-from mho.passes.workload.traffic import Floats, Indices
+from mho.targets.arrays import Floats, Indices
 from mho.targets.target import Mesh
 
 

@@ -3,7 +3,8 @@ from __future__ import annotations
 import pytest
 
 from mho.passes.place import place
-from mho.passes.place.place import PlaceCores, snake
+from mho.passes.place.place import PlaceCores
+from mho.passes.place.snake import snake
 from mho.passes.sites.room import chip_sites
 from mho.targets.target import Mesh
 from tests.passes.placings import chain, machine, partition, tiling

@@ -10,11 +10,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mho.passes.place.by_region import place_in_regions, stars_bound
-from mho.passes.place.place import BANDS, LARGEST_SEARCH, PlaceCores, snake
+from mho.passes.place.place import PlaceCores
 from mho.passes.place.regions import REGION, divide
+from mho.passes.place.search import LARGEST_SEARCH
+from mho.passes.place.snake import BANDS, snake
 from mho.passes.solver import Budget
 from mho.passes.workload.neighbours import Neighbours
-from mho.passes.workload.traffic import Floats, Indices, TileFlows
+from mho.passes.workload.tile_flows import TileFlows
+from mho.targets.arrays import Floats, Indices
 from mho.targets.target import Mesh
 from tests.passes.placings import chain, machine, partition, tiling
 

@@ -10,7 +10,7 @@ from mho.passes.place.assignment import Assignment, Qap, cost_of
 from mho.passes.place.windows import Window, improve, solve_window
 from mho.passes.sites.room import chip_sites
 from mho.passes.solver import Budget
-from mho.passes.workload.traffic import Floats, Indices
+from mho.targets.arrays import Floats, Indices
 from mho.targets.target import Mesh
 
 

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from mho.passes.route.route import distances
 from mho.passes.verify.plan import route
-from mho.passes.workload.traffic import TileFlows
+from mho.passes.workload.tile_flows import TileFlows
 from mho.targets.isa import Site
 from mho.targets.routes import Deliveries, Floor, Routes, as_array
 

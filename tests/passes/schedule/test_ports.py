@@ -8,7 +8,7 @@ import pytest
 
 from mho.passes.levels.network import Network
 from mho.passes.schedule.machine import Machine
-from mho.passes.schedule.ports import Passing, ports_ns
+from mho.passes.schedule.ports import Passing, port_times
 from mho.targets.steps import Direction, Gate, Port, Recurrent
 from mho.targets.target import Costs, DigitalUnit, Mesh, Target
 from tests.passes.placings import chain, dense, digital, machine, network, plan, routing, tiling
@@ -89,4 +89,4 @@ def test_the_interval_waits_for_the_ports() -> None:
 
 def test_without_an_mvm_time_there_is_no_limit() -> None:
     placed = Machine(routing(tiling(chain((4, 4)), machine(Mesh(tiles=1, input_ports=1)))))
-    assert ports_ns(placed) == 0.0
+    assert port_times(placed) == {}

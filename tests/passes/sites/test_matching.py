@@ -6,7 +6,8 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mho.passes.sites.matching import Mask, Matching
+from mho.passes.sites.matching import Matching
+from mho.targets.arrays import Mask
 
 
 def most(fits: Mask, kinds: tuple[int, ...], taken: frozenset[int] = frozenset()) -> int:

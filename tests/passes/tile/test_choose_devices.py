@@ -12,8 +12,9 @@ from hypothesis import strategies as st
 from mho.passes.levels.tiling import Tiling
 from mho.passes.pack.pack import Mode, Pack
 from mho.passes.replicate.replicate import Replicate
+from mho.passes.tile.blocks import converter_groups
 from mho.passes.tile.choose_devices import ChooseDevices
-from mho.passes.tile.tile import Tile, blocks_of, converter_groups
+from mho.passes.tile.tile import Tile, blocks_of
 from mho.passes.verify.tiling import verify_tiling
 from mho.targets.target import Mesh, Target
 from tests.passes.tilings import Shape, calibrated, machine

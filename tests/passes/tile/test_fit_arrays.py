@@ -10,7 +10,7 @@ import mho
 from mho.examples.builder import Builder
 from mho.report import summarise
 from mho.stages import Stages
-from mho.targets.check import check_program
+from mho.targets.check.check import check_program
 
 HEAD = 'title = "Cells"\n[crossbar]\ndevices_per_weight = 3\nweight_scale = "column"\n'
 

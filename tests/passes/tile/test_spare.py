@@ -12,7 +12,7 @@ from mho.passes.pack.pack import Mode, Pack
 from mho.passes.sites.room import tile_needs
 from mho.passes.tile.spare import KeepSpare
 from mho.passes.tile.tile import Tile
-from mho.targets.check import check_program
+from mho.targets.check.check import check_program
 from mho.targets.errors import FitError, OptionError
 from mho.targets.faults import FaultMap, TileFaults
 from mho.targets.isa import Site

@@ -6,7 +6,8 @@ from hypothesis import strategies as st
 
 from mho.passes.levels.matrix import Matrix, Recipe
 from mho.passes.levels.tiling_text import tiling_text
-from mho.passes.tile.tile import Tile, blocks_of, converter_groups, even_spans, scale_rows
+from mho.passes.tile.blocks import converter_groups, scale_rows
+from mho.passes.tile.tile import Tile, blocks_of, even_spans
 from mho.passes.verify.tiling import verify_tiling
 from mho.targets.target import Target
 from tests.conftest import Golden

@@ -6,7 +6,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mho.passes.workload import traffic
-from mho.passes.workload.traffic import TileFlows, tile_flows
+from mho.passes.workload.tile_flows import TileFlows
+from mho.passes.workload.traffic import tile_flows
 from tests.passes.placings import chain, dense, digital, machine, network, tiling
 
 sizes = st.integers(1, 6).map(lambda k: 4 * k)

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
-from mho.targets.check_faults import check_faults
+from mho.targets.check.faults import check_faults
 from mho.targets.isa import Load, Span
 from mho.targets.program import MatrixFacts, Program
 from mho.targets.target import Crossbar

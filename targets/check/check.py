@@ -1,9 +1,7 @@
 """`check_program`: verifies a program independently of the compiler that made it.
 
-Here: names, values and tensors of the sequence. Tiles are in `check_tiles`, kernels in `check_kernels`, and
-how tiles take turns in `check_reload`.
-Here: names, values and tensors of the sequence. Tiles are in `check_tiles`, kernels in `check_kernels`, what they and
-links have to hold in `check_buffers`, and what links carry in `check_routes`.
+Here: names, values and tensors of the sequence. What remains is beside it: `tiles` and `kernels` of the cores, what
+they and links hold (`buffers`), `routes`, `schedule`, how tiles take turns (`reload`), what is written (`reprogram`).
 """
 
 from __future__ import annotations
@@ -14,13 +12,13 @@ from itertools import pairwise
 from math import prod
 from pathlib import Path
 
-from mho.targets.check_buffers import check_buffers
-from mho.targets.check_kernels import check_kernels
-from mho.targets.check_reload import check_reload
-from mho.targets.check_reprogram import check_reprogram
-from mho.targets.check_routes import check_routes
-from mho.targets.check_schedule import check_schedule
-from mho.targets.check_tiles import check_tiles
+from mho.targets.check.buffers import check_buffers
+from mho.targets.check.kernels import check_kernels
+from mho.targets.check.reload import check_reload
+from mho.targets.check.reprogram import check_reprogram
+from mho.targets.check.routes import check_routes
+from mho.targets.check.schedule import check_schedule
+from mho.targets.check.tiles import check_tiles
 from mho.targets.errors import ProgramError, plain
 from mho.targets.mapped_tensors import MappedTensors
 from mho.targets.program import Program

@@ -12,7 +12,7 @@ from mho.runtime.digital import DigitalUnit
 from mho.runtime.effects import Conditions
 from mho.runtime.interpreter import Interpreter
 from mho.runtime.sequencer import Sequencer
-from mho.targets.check import check_program
+from mho.targets.check.check import check_program
 from mho.targets.errors import ProgramError
 from mho.targets.isa import Accumulate, Mvm, Site
 from mho.targets.program import Program

@@ -12,7 +12,7 @@ from mho.examples import digits
 from mho.passes.schedule.schedule import Schedule
 from mho.runtime.check_needs import check_needs
 from mho.stages import Stages
-from mho.targets.check import check_program
+from mho.targets.check.check import check_program
 from mho.targets.mapping import Need, Slot
 from mho.targets.program import Program
 from tests.compilations import digits_on, pipeline, small

@@ -7,14 +7,12 @@ from math import prod
 
 import numpy as np
 import onnx_ir as ir
-from numpy.typing import NDArray
 
 from mho.passes.lower.rule import Names
 from mho.passes.lower.weights.read import Weights, read_weights
 from mho.passes.simplify.constants import DIGITAL_KEY
+from mho.targets.arrays import Floats
 from mho.targets.errors import plain
-
-Floats = NDArray[np.float64]
 
 REASON = "the random matrix of a weight expansion"
 

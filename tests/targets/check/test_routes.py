@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from mho.targets.check import check_program
+from mho.targets.check.check import check_program
 from mho.targets.isa import Accumulate, CoreProgram, Memory
 from mho.targets.mapping import LineBuffer
 from mho.targets.program import Program

@@ -12,8 +12,8 @@ from onnx import numpy_helper
 
 import mho
 from mho.frontend import load_model
+from mho.passes.expand.expand_weights import Draw, ExpandWeights
 from mho.passes.levels.model import Model
-from mho.passes.simplify.expand_weights import Draw, ExpandWeights
 from mho.runtime.effects import Effects
 
 Array = npt.NDArray[Any]

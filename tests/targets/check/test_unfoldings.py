@@ -11,7 +11,7 @@ import pytest
 import mho
 from mho.examples.builder import Builder
 from mho.passes.unfold.unfold import ChooseUnfolding, Form
-from mho.targets.check import check_program
+from mho.targets.check.check import check_program
 from mho.targets.isa import Affine, Kernel
 from mho.targets.program import Program
 from mho.targets.steps import Analog

@@ -8,8 +8,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from mho.targets.check import check_program
-from mho.targets.check_tiles import weights_inside
+from mho.targets.check.check import check_program
+from mho.targets.check.tiles import weights_inside
 from mho.targets.mapping import ParetoPoint
 from mho.targets.program import MatrixFacts, Program
 from mho.targets.steps import Analog, Body, Branch, Digital, Loop, Scan, Step

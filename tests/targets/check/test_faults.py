@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from mho.targets.check import check_program
+from mho.targets.check.check import check_program
 from mho.targets.faults import FaultMap, StuckCell, TileFaults
 from mho.targets.isa import Site
 from tests.programs import tiny_program

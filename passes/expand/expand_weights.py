@@ -9,17 +9,16 @@ from typing import Literal
 
 import numpy as np
 import onnx_ir as ir
-from numpy.typing import NDArray
 
+from mho.passes.expand.expansion import Expandable, expand, expandable
 from mho.passes.levels.model import Model
 from mho.passes.lower.rule import Names
 from mho.passes.simplify.check_sizes import MAX_ELEMENTS
 from mho.passes.simplify.constants import origins
-from mho.passes.simplify.expansion import Expandable, expand, expandable
+from mho.targets.arrays import Floats
 from mho.targets.errors import OptionError, plain
 from mho.targets.target import Index
 
-Floats = NDArray[np.float64]
 Draw = Literal["orthonormal", "normal"]
 
 LEAST, MOST = 1, 16

@@ -1,0 +1,1 @@
+"""Expansion: a random matrix before a layer spreads its weights over more rows."""

@@ -1,0 +1,1 @@
+"""Checks of a program, without the compiler: what `mho check` looks at."""
