@@ -90,7 +90,7 @@ class PartitionChips:
         if not units.free:
             marked = max(room.marked, default=-1) + 1 if room is not None else 0
             return self._begin_as_asked(
-                units, between, lambda chips: _limits(room, units, chips, capacity), chips, chips + marked
+                units, between, lambda chips: _limits(room, units, chips, capacity), chips, chips + marked, marked > 0
             )
         if room is None or not any(chip < chips for chip in room.marked):
             room = None
@@ -118,9 +118,18 @@ class PartitionChips:
         return (limits, start) if assigned is None else (limited, assigned)
 
     def _begin_as_asked(
-        self, units: Units, between: TileFlows, limits_of: Callable[[int], ChipLimits], least: int, sound: int
+        self,
+        units: Units,
+        between: TileFlows,
+        limits_of: Callable[[int], ChipLimits],
+        least: int,
+        sound: int,
+        broken: bool,
     ) -> tuple[ChipLimits, Indices]:
         """The same where units are pinned or kept apart, from `least` chips on; `sound` chips hold what is free.
+
+        Args:
+            broken: whether faults, or cores to leave empty, take room on chips.
 
         Raises:
             FitError: as `_begin`.
@@ -139,10 +148,11 @@ class PartitionChips:
                 needed = chips
                 break
         more = f"; {needed} chips would do. Allow more chips (--chips {needed}), or ask" if needed else ". Ask"
+        around = ", around what is broken or forbidden" if broken else ""
         raise FitError(
             f"{'There is no way' if proved else 'No way was found'} to put the tiles on "
             f"{_count(self.chips or enough, 'chip')} so that all that is pinned, kept apart or kept together is where "
-            f"it has to be{more} for less (constrain, --pin, --apart, --together)."
+            f"it has to be{around}{more} for less (constrain, --pin, --apart, --together)."
         )
 
     def _as_asked(self, between: TileFlows, limits: ChipLimits) -> Assigned:
