@@ -71,7 +71,9 @@ def _unknown(tiling: Tiling, p: Position) -> Iterator[str]:
     if matrix is None:
         yield f"there is no matrix {plain(p.matrix)}{guess(p.matrix, tiling.calibrated.network.matrices)}"
     elif p.replica >= tiling.replicas[p.matrix]:
-        yield f"there are only {tiling.replicas[p.matrix]} replicas of it, numbered from 0 (--replicate)"
+        copies = tiling.replicas[p.matrix]
+        there = "is only 1 replica" if copies == 1 else f"are only {copies} replicas"
+        yield f"there {there} of it, numbered from 0 (--replicate)"
     elif not (0 <= p.rows[0] < p.rows[1] <= matrix.rows and 0 <= p.columns[0] < p.columns[1] <= matrix.columns):
         yield f"it is no slice of {matrix.rows} rows × {matrix.columns} columns"
 
