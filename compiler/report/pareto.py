@@ -71,5 +71,6 @@ def pareto_table(lines: tuple[ParetoLine, ...], most: int) -> RenderableType:
     for line in shown:
         table.add_row(*line.cells, "← this program" if line.compiled else "", style="bold" if line.compiled else "")
     left = len(lines) - len(shown)
-    more = f"; {left} points between these are not shown" if left else ""
+    points = "1 point between these is" if left == 1 else f"{left} points between these are"
+    more = f"; {points} not shown" if left else ""
     return Padding(Group(table, Text(REMARK + more, style="dim")), (0, 0, 0, 2))

@@ -160,7 +160,7 @@ def test_a_browser_draws_every_tile_and_block(program: Program, tmp_path: Path) 
     drawn = dom(summarise(program, outcome_of(program)).html(), tmp_path)
     assert drawn.count('class="tile"') == len(program.cores)
     assert drawn.count('class="seat ') == sum(len(core.loads) for core in program.cores)
-    assert drawn.count('class="wedge"') == sum(link.source.chip == link.target.chip for link in program.mapping.links)
+    assert drawn.count('class="wedge ') == sum(link.source.chip == link.target.chip for link in program.mapping.links)
     assert "<img" not in drawn
 
 

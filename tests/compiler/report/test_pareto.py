@@ -32,7 +32,7 @@ def test_a_long_table_is_thinned_but_for_the_program() -> None:
     lines = tuple(replace(line, compiled=place == 1) for place, line in enumerate(report.pareto))
     text = as_text(pareto_table(lines, most=2))
     assert [row.split()[0] for row in text.splitlines()[1:4]] == ["40", "44", "400"]
-    assert "1 points between these are not shown" in text
+    assert "1 point between these is not shown" in text
 
 
 def test_intervals_without_a_clock_are_mvms() -> None:
@@ -66,6 +66,15 @@ def test_the_curve_goes_down_to_the_right() -> None:
     assert all(0 <= at <= 1 for at in (*lefts, *bottoms, *(t.at for t in (*curve.times, *curve.values))))
     assert [tick.text for tick in curve.times] == ["50", "100", "200"]
     assert [tick.text for tick in curve.values] == ["50.0 µs", "100 µs"]
+
+
+def test_a_short_curve_has_ticks_too() -> None:
+    curve = charts.pareto(summarise(with_points(ParetoPoint(tiles=34, mvms=1024.0), ParetoPoint(tiles=52, mvms=256.0))))
+    assert curve is not None
+    assert [tick.text for tick in curve.times] == ["35", "40", "45", "50"]
+    assert [tick.text for tick in curve.values] == ["400 MVMs", "600 MVMs", "800 MVMs", "1,000 MVMs"]
+    whole = charts.pareto(summarise(with_points(ParetoPoint(tiles=3, mvms=2.0), ParetoPoint(tiles=4, mvms=1.0))))
+    assert whole is not None and [tick.text for tick in whole.times] == ["3", "4"]
 
 
 @pytest.mark.parametrize("mvms", [0.0, 5e-324])
