@@ -62,6 +62,7 @@ class Tiling:
             blocks of a tile agree in it.
         pareto: what other numbers of copies would cost, where that was asked for.
         packed: whether the tiles are a packing that stays as it is; else a tile a block, or one that may be improved.
+        room: the most tiles that copies were searched within; 0 where they were not.
         cut_for: the crossbar that blocks are cut and packed for, where that is less than the machine's; else None.
     """
 
@@ -76,6 +77,7 @@ class Tiling:
     devices: Mapping[str, int] = field(default_factory=dict)
     pareto: tuple[ParetoPoint, ...] = ()
     packed: bool = False
+    room: int = 0
     cut_for: Crossbar | None = None
 
     def with_crossbar(self, crossbar: Crossbar) -> Tiling:

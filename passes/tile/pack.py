@@ -11,6 +11,7 @@ from mho.passes.levels.demands import block_key
 from mho.passes.levels.matrix import Matrix
 from mho.passes.levels.tiling import Block, Seat, Tile, Tiling
 from mho.passes.solver import Effort, budget
+from mho.passes.tile.interval import loads_of
 from mho.passes.tile.pack_bounds import Piece, least_tiles
 from mho.passes.tile.pack_into import fill_spots
 from mho.passes.tile.pack_pipelined import Dealt, cuts_of, deals
@@ -58,6 +59,7 @@ class Pack:
     def run(self, tiling: Tiling) -> Tiling:
         """The same weights in as few tiles as are found, never more tiles than blocks; what is packed already stays.
 
+        Where something is asked of blocks whose copies were searched for, their tiles are parted or packed anew.
         The bound is proven for this mode and these cuts: without packing it is the number of blocks, whatever a
         packing could save; with even cuts that of these blocks; with free ones that of the matrices, as
         `pack_bounds.least_tiles` says.
@@ -72,6 +74,8 @@ class Pack:
             spotted = {seat.block for seats in whole for seat in seats}
             alone = [(Seat(b.number),) for b in tiling.blocks if b.number not in spotted]
             return replace(tiling, tiles=_in_order([*whole, *alone]), tiles_lower_bound=len(whole) + len(alone))
+        if tiling.packed and mode == "sequential":
+            return self._parted(tiling, whole)
         cuts: list[Cut] = []
         bound = len(whole)
         for (crossbar, _), blocks in _by_crossbar(tiling).items():
@@ -105,6 +109,41 @@ class Pack:
                 f"(crossbar.packing); give {others}"
             )
         return self.mode
+
+    def _parted(self, tiling: Tiling, spotted: list[Tile]) -> Tiling:
+        """Tiles of searched copies, parted where not the same is asked of their blocks, so that no turns are added.
+
+        Where that takes more tiles than there are, those that work least are packed anew, as few as that needs.
+        """
+        busy = {name: load.busy(tiling.replicas[name]) for name, load in loads_of(tiling).items()}
+
+        def turns(tile: Tile) -> float:
+            return sum(busy[tiling.blocks[seat.block].matrix] for seat in tile)
+
+        groups = _by_crossbar(tiling)
+        parts = {key: sorted(_parts(tiling, blocks), key=turns) for key, blocks in groups.items()}
+        room = max(tiling.room - len(tiling.demands.forbidden), 1)
+        excess = len(spotted) + sum(map(len, parts.values())) - room
+        fewer = {key: self._fewer(tiling, tiles, key[0], excess) for key, tiles in parts.items()}
+        for key in sorted(groups, key=lambda key: max(map(turns, fewer[key]))):
+            found = self._fewer(tiling, parts[key], key[0], excess)
+            excess -= len(parts[key]) - len(found)
+            parts[key] = found
+        bound = len(spotted) + sum(self._whole(groups[key], key[0], "sequential")[1] for key in groups)
+        tiles = [*spotted, *(tile for group in parts.values() for tile in group)]
+        before = replace(tiling, solvers=tuple(facts for facts in tiling.solvers if facts.search != "pack"))
+        return _packed(before, tiles, (), bound, pipelined=False)
+
+    def _fewer(self, tiling: Tiling, tiles: list[Tile], crossbar: Crossbar, excess: int) -> list[Tile]:
+        """The tiles, or up to `excess` fewer: the first ones packed anew, twice as many until that is enough."""
+        count = excess + 1
+        while excess > 0 and len(tiles) > 1:
+            small = [tiling.blocks[seat.block] for tile in tiles[:count] for seat in tile]
+            bins = [tuple(seats) for seats in self._whole(small, crossbar, "sequential")[0]]
+            if len(bins) + excess <= count or count >= len(tiles):
+                return min([*bins, *tiles[count:]], tiles, key=len)
+            count *= 2
+        return tiles
 
     def _whole(self, blocks: Sequence[Block], crossbar: Crossbar, mode: Mode) -> tuple[list[list[Seat]], int]:
         """The blocks as they are; where they may be cut anew, a solver looks at few of them only."""
@@ -159,6 +198,13 @@ def _by_crossbar(tiling: Tiling) -> dict[tuple[Crossbar, tuple[int, ...]], list[
         if block_key(block) not in demands.spots:
             found.setdefault((tiling.crossbar_of(block.matrix), demands.kind_of(block)), []).append(block)
     return found
+
+
+def _parts(tiling: Tiling, blocks: Iterable[Block]) -> list[Tile]:
+    """What these blocks have of each tile, where they stand."""
+    here = {block.number for block in blocks}
+    parts = (tuple(seat for seat in tile if seat.block in here) for tile in tiling.tiles)
+    return [part for part in parts if part]
 
 
 def _spotted(tiling: Tiling) -> list[Tile]:

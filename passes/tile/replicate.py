@@ -68,7 +68,7 @@ class Replicate:
         )
         before = len(search.single.solvers)
         solvers = (*search.single.solvers, proof, *trial.tiling.solvers[before:])
-        return replace(trial.tiling, solvers=solvers, packed=True)
+        return replace(trial.tiling, solvers=solvers, packed=True, room=search.budget.tiles)
 
 
 def _repeated(tiling: Tiling, copies: int) -> Tiling:

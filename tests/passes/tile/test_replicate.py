@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from mho.passes.levels.demands import Demands, Part
 from mho.passes.levels.tiling import Tiling
 from mho.passes.tile.copies_search import CopiesSearch, copied
 from mho.passes.tile.interval import interval_of, loads_of
@@ -227,3 +228,30 @@ def test_the_pareto_points(mode: Mode) -> None:
         filled = CopiesSearch(single, pack, tiles=tiles).best
         assert filled is not None
         assert filled.trial.interval == min(p.mvms for p in points if p.tiles <= tiles)
+
+
+def asked(tiling: Tiling, *forbidden: Site) -> Tiling:
+    """The tiling with a first and a last matrix that may not share a chip."""
+    parts = Part("m0", ("m0",)), Part("m2", ("m2",))
+    return replace(tiling, demands=Demands(apart=(parts,), forbidden=frozenset(forbidden)))
+
+
+def test_copies_of_which_something_is_asked_take_no_more_turns_than_the_room_needs() -> None:
+    pack = Pack("sequential")
+    tiling = Replicate("fill", tiles=16).run(cut(), pack)
+    kept, anew = pack.run(asked(tiling)), pack.run(asked(replace(tiling, packed=False)))
+    roomy = pack.run(asked(replace(tiling, room=40)))
+    assert interval_of(roomy, 1) <= interval_of(tiling, 1) < interval_of(kept, 1) < interval_of(anew, 1)
+    assert len(kept.tiles) <= 16
+    assert verify_tiling(kept, "sequential") == ()
+    assert [facts.search for facts in kept.solvers].count("pack") == 1
+
+
+@pytest.mark.parametrize("forbidden", range(1, 14))
+def test_they_are_packed_anew_where_the_room_is_too_small(forbidden: int) -> None:
+    pack = Pack("sequential")
+    tiling = Replicate("fill", tiles=16).run(cut(), pack)
+    kept = pack.run(asked(tiling, *(Site(0, 0, y) for y in range(forbidden))))
+    anew = pack.run(asked(replace(tiling, packed=False)))
+    assert len(anew.tiles) <= len(kept.tiles) <= max(16 - forbidden, len(anew.tiles))
+    assert verify_tiling(kept, "sequential") == ()
