@@ -113,7 +113,7 @@ class UpToPlacement(Stages):
 
 
 def network(shared: Path) -> tuple[Floats, Indices]:
-    """Flows and sites of ResNet-32, its most used matrices copied until a chip of hermes64 is full."""
+    """Flows and sites of ResNet-32, its most used matrices copied on a chip of hermes64."""
     pipeline = Pipeline(replicate=Replicate(replicas="fill"))
     model = shared / "models" / "resnet32-cifar10" / "model.onnx"
     try:
@@ -197,7 +197,7 @@ def main() -> None:
         "",
         "## A network beside simpler searches",
         "",
-        "ResNet-32 on one chip of `hermes64`, copies made until the chip is full.",
+        "ResNet-32 on one chip of `hermes64`, copies made as far as they shorten its interval.",
         *beside(given.shared, given.seeds),
     ]
     (ROOT / "benchmarks" / "placement.md").write_text("\n".join(lines) + "\n")

@@ -90,7 +90,7 @@ class Pipeline:
         """
         tiled = replace(stage("tile", self.tile.run, calibrated, self.spare.run(target)), faults=faults)
         chosen = stage("devices", self.devices.run, tiled)
-        replicated = stage("replicate", self._copies(target).run, chosen, self.pack)
+        replicated = stage("replicate", self._copies(target).run, chosen, self.pack, target)
         constrained = stage("constrain", self.constrain.run, replicated)
         seated = stage("seats", seats.run, constrained, self.pack.rule(constrained.target))
         packed = stage("pack", self.pack.run, seated)

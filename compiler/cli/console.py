@@ -34,12 +34,12 @@ class _Bar:
     def __init__(self, bars: Any) -> None:
         self._bars = bars
         self._task = bars.add_task("starting", total=None)
-
         self._what = ""
 
     def start(self, what: str, total: int | None = None) -> None:
-        self._what = what
-        self._bars.reset(self._task, description=what, total=total)
+        # A bar that is reset without a total keeps the one that it had.
+        self._bars.remove_task(self._task)
+        self._task, self._what = self._bars.add_task(what, total=total), what
 
     def advance(self, amount: int) -> None:
         self._bars.advance(self._task, amount)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from math import ceil, floor, inf, isfinite, log10
+from math import ceil, floor, inf, isclose, isfinite, log10
 
 from mho.report import quantities as q
 from mho.report.accuracy import Accuracy, moments
@@ -233,7 +233,7 @@ def pareto(report: Report) -> Scatter | None:
         tuple(
             Dot(tiles.at(p.tiles), intervals.at(p.mvms), f"{q.whole(p.tiles)} tiles: {words(p.mvms)}") for p in points
         ),
-        tuple(Tick(tiles.at(n), q.whole(n)) for n in tiles.ticks() if n >= 1),
+        tuple(Tick(tiles.at(n), q.whole(n)) for n in tiles.ticks() if n >= 1 and isclose(n, round(n))),
         tuple(Tick(intervals.at(n / unit), words(n / unit)) for n in intervals.ticks(unit)),
         None,
     )
@@ -255,8 +255,11 @@ class _Ratios:
         return log10(value / self.low) / log10(self.high / self.low)
 
     def ticks(self, unit: float = 1.0) -> Iterator[float]:
-        """1, 2 and 5 times the powers of ten on the axis, whose numbers are multiples of a unit."""
+        """1, 2 and 5 times the powers of ten on the axis, in multiples of a unit; even steps where it is short."""
         low, high = self.low * unit, self.high * unit
+        if high < 5 * low:
+            yield from steps_of(low, high, 5)
+            return
         powers = range(floor(log10(low)), ceil(log10(high)) + 1)
         few = len(powers) > 4
         yield from (

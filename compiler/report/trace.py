@@ -40,10 +40,15 @@ def trace_text(program: Program) -> str:
     Raises:
         OptionError: the program has no schedule.
     """
+    if program.reload is not None:
+        raise OptionError(
+            f"{plain(program.manifest.model)} has no schedule to show: its tiles are rewritten between layers "
+            "(--allow-reload), and a trace shows tiles that stay; 'mho report' tells the writes and the latency"
+        )
     if not program.mapping.schedule:
         raise OptionError(
             f"{plain(program.manifest.model)} has no schedule to show: nobody published how long an MVM of "
-            f"{plain(program.target.title)} takes; give costs.mvm_latency_ns in a machine file and compile anew"
+            f"{plain(program.target.name)} takes; give costs.mvm_latency_ns in a machine file and compile anew"
         )
     trace = Trace(program)
     events = ",\n".join(json.dumps(event) for event in trace.events())

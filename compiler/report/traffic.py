@@ -37,7 +37,7 @@ class RouteLine:
         cast = ", multicast" if self.multicast else ""
         return (
             f"hottest {self.hottest.source} → {self.hottest.target} with {q.short(self.hottest.words)} words, "
-            f"{q.short(self.words / self.links)} on average; {_WAYS[self.mode]}{channels}{cast}"
+            f"{q.short(round(self.words / self.links))} on average; {_WAYS[self.mode]}{channels}{cast}"
         )
 
 

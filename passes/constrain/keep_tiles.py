@@ -8,7 +8,7 @@ from dataclasses import dataclass, fields, replace
 from hashlib import sha256
 
 from mho.passes.constrain.seats import Seated, seat
-from mho.passes.levels.demands import block_key
+from mho.passes.levels.demands import Part, block_key
 from mho.passes.levels.matrix import Matrix, evaluate
 from mho.passes.levels.positions import Position
 from mho.passes.levels.tiling import Tiling
@@ -57,12 +57,10 @@ class KeepTiles:
         left = [stand for name, stands in copies.items() if name not in pairs.values() for stand in stands]
         positions += self._single_blocks(tiling, pairs, left)
         seated = seat(tiling, tuple(positions), mode)
-        scattered = _scattered(tiling, positions, seated)
-        if scattered:
-            seated = replace(
-                seat(tiling, tuple(p for p in positions if (p.matrix, p.replica) not in scattered), mode),
-                problems=seated.problems,
-            )
+        scattered, taken = _scattered(tiling, positions, seated), dict(_taken(positions, seated))
+        if scattered or taken:
+            staying = (p for p in positions if p not in taken and (p.matrix, p.replica) not in scattered)
+            seated = replace(seat(tiling, tuple(staying), mode), problems=(*seated.problems, *taken.items()))
         remade = (
             f"{plain(name)}: its weights are made of another number of devices"
             for name, matrix in pairs.items()
@@ -138,6 +136,19 @@ def _scattered(tiling: Tiling, positions: Iterable[Position], seated: Seated) ->
         if p.block not in own:
             recut.add(copy)
     return {copy for copy in recut if cells[copy] < 0}
+
+
+def _taken(positions: Iterable[Position], seated: Seated) -> Iterator[tuple[Position, str]]:
+    """Blocks on cores to which only other blocks are pinned: who asks for a core comes before who was there."""
+    blocks = {block_key(block): block for block in seated.tiling.blocks}
+    pinned: dict[Site, list[Part]] = {}
+    for pin in seated.tiling.demands.pins:
+        for core in pin.cores:
+            pinned.setdefault(core, []).append(pin.part)
+    for p in positions if pinned else ():
+        parts = pinned.get(p.core, []) if p.block in seated.tiling.demands.spots else []
+        if parts and not any(part.holds(blocks[p.block]) for part in parts):
+            yield p, f"{', '.join(plain(part.name) for part in parts)} is pinned to its core (constrain.pin, --pin)"
 
 
 def _position(name: str, replica: int, rows: Span, columns: Span, site: Site, load: Load) -> Position:

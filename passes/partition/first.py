@@ -55,7 +55,9 @@ class FirstChips:
         room = None if tiling.target.mesh.tiles is None else room_of(tiling)
         if not units.free:
             marked = max(room.marked, default=-1) + 1 if room is not None else 0
-            return self._as_asked(lambda chips: _limits(room, units, chips, capacity), chips, chips + marked)
+            return self._as_asked(
+                lambda chips: _limits(room, units, chips, capacity), chips, chips + marked, marked > 0
+            )
         if room is not None and any(chip < chips for chip in room.marked):
             filling = self.allowed.filled(tiling, room, units.unit_of, chips)
             chips, packed = filling.chips, filling.chip_of
@@ -79,8 +81,13 @@ class FirstChips:
         assigned = assign_chips(self.between, limited, self.limit, self.seed).chip_of
         return (limits, start) if assigned is None else (limited, assigned)
 
-    def _as_asked(self, limits_of: Callable[[int], ChipLimits], least: int, sound: int) -> tuple[ChipLimits, Indices]:
+    def _as_asked(
+        self, limits_of: Callable[[int], ChipLimits], least: int, sound: int, broken: bool
+    ) -> tuple[ChipLimits, Indices]:
         """The same where units are pinned or kept apart, from `least` chips on; `sound` chips hold what is free.
+
+        Args:
+            broken: whether faults, or cores to leave empty, take room on chips.
 
         Raises:
             FitError: as `found`.
@@ -99,11 +106,12 @@ class FirstChips:
             else:
                 needed = chips
                 break
+        around = ", around what is broken or forbidden" if broken else ""
         more = f"; {needed} chips would do. Allow more chips (--chips {needed}), or ask" if needed else ". Ask"
         raise FitError(
             f"{'There is no way' if proved else 'No way was found'} to put the tiles on "
             f"{counted(self.allowed.chips or enough, 'chip')} so that all that is pinned, kept apart or kept together "
-            f"is where it has to be{more} for less (constrain, --pin, --apart, --together)."
+            f"is where it has to be{around}{more} for less (constrain, --pin, --apart, --together)."
         )
 
     def _assigned(self, limits: ChipLimits) -> Assigned:

@@ -11,7 +11,7 @@ from mho.passes.replicate.pareto import pareto_points
 from mho.passes.replicate.search import MOST_BLOCKS, CopiesSearch, copied
 from mho.targets.errors import OptionError
 from mho.targets.mapping import SolverFacts
-from mho.targets.target import Count
+from mho.targets.target import Count, Target
 
 ALONE = Pack(mode="none")
 """Every block in a tile of its own."""
@@ -38,19 +38,20 @@ class Replicate:
     chips: Count | None = None
     pareto: bool = False
 
-    def run(self, tiling: Tiling, pack: Pack = ALONE) -> Tiling:
+    def run(self, tiling: Tiling, pack: Pack = ALONE, machine: Target | None = None) -> Tiling:
         """The tiling with its copies: packed where they were searched for, as the interval was proven for that packing.
 
         Args:
             tiling: one copy of each matrix.
             pack: how blocks will share tiles.
+            machine: on which tiles will stand, where that has more rows and columns than the tiling's.
 
         Raises:
             OptionError: the number of copies is below 1, or there is no budget to search within.
         """
         # What blocks that take turns need in time is proven for blocks as they are.
         turns = pack.rule(tiling.target) == "sequential"
-        search = CopiesSearch(tiling, replace(pack, cuts="even") if turns else pack, self.tiles, self.chips)
+        search = CopiesSearch(tiling, replace(pack, cuts="even") if turns else pack, self.tiles, self.chips, machine)
         result = _repeated(tiling, self.replicas) if isinstance(self.replicas, int) else self._searched(search)
         return replace(result, pareto=pareto_points(search)) if self.pareto else result
 

@@ -15,7 +15,7 @@ from mho.passes.pack.turns import least_tiles, pack_within
 from mho.passes.replicate.interval import Load, fastest, interval_of, loads_of, ports_floor
 from mho.passes.replicate.tile_budget import TileBudget, chips_needed
 from mho.passes.tile.blocks import blocks_by_matrix, with_blocks
-from mho.targets.target import Crossbar
+from mho.targets.target import Crossbar, Target
 
 MOST_BLOCKS = 500_000
 """Blocks of a tiling; four times those of a network of eight thousand million weights."""
@@ -72,12 +72,14 @@ class CopiesSearch:
         single: one copy of each matrix.
         pack: how blocks share tiles in the end; intervals are tried with its fast effort first.
         tiles, chips: the most of both, as in `TileBudget.of`.
+        machine: on which tiles stand, where that has more rows and columns than blocks are cut for.
     """
 
     single: Tiling
     pack: Pack
     tiles: int | None = None
     chips: int | None = None
+    machine: Target | None = None
     _verdicts: dict[int, Verdict] = field(default_factory=dict, compare=False)
 
     @cached_property
@@ -88,7 +90,12 @@ class CopiesSearch:
             OptionError: no number of tiles follows from what was given.
         """
         unbounded = self.tiles is not None and self.chips is None
-        return TileBudget.of(self.single if unbounded else self.quick.run(self.single), self.tiles, self.chips)
+        single = self.single if unbounded else self.quick.run(self.single)
+        return TileBudget.of(self._standing(single), self.tiles, self.chips)
+
+    def _standing(self, tiling: Tiling) -> Tiling:
+        """The tiling on the machine, whose spare rows and columns go around faults."""
+        return replace(tiling, target=self.machine or tiling.target, cut_for=tiling.target.crossbar)
 
     @property
     def quick(self) -> Pack:
@@ -231,9 +238,9 @@ class CopiesSearch:
         packed = self._packed(copied(self.single, copies), interval, pack)
         if packed.tiles_lower_bound > self.budget.tiles:
             return Verdict(impossible=True)
-        if not self.budget.holds(packed):
+        if not self.budget.holds(self._standing(packed)):
             return Verdict()
-        return Verdict(Trial(packed, interval, interval_of(packed, chips_needed(packed) or 1)))
+        return Verdict(Trial(packed, interval, interval_of(packed, chips_needed(self._standing(packed)) or 1)))
 
     def _packed(self, tiling: Tiling, interval: float, pack: Pack) -> Tiling:
         """The tiling packed so that its blocks are done within the interval, if they are alone."""

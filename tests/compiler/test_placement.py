@@ -225,6 +225,16 @@ def test_blocks_that_are_the_same_stay_where_a_layer_grew() -> None:
     assert facts(new).cells == 256 * 256 + 768 * 10
 
 
+def test_who_is_pinned_to_a_core_comes_before_who_was_there() -> None:
+    (site,) = {site for site, *_ in seats(before().program.cores, "d")}
+    found = compiled({**WEIGHTS, "e": normal(5, 10, 10)}, before(), pin={"e": str(site)})
+    assert {site for site, *_ in seats(found.program.cores, "e")} == {site}
+    assert any("e is pinned to its core (constrain.pin, --pin)" in said for said in found.program.manifest.warnings)
+    for name in ("a", "b", "c"):
+        stood = seats(before().program.cores, name)
+        assert {seat for seat in stood if seat[0] != site} <= seats(found.program.cores, name)
+
+
 def test_what_cannot_stay_is_told() -> None:
     told = {
         "(--pack pipelined)": compiled(WEIGHTS, before("sequential")),

@@ -109,6 +109,13 @@ def test_what_has_no_room_is_refused(asked: dict[str, Any], chips: int | None, s
     assert says in problems[0], problems
 
 
+def test_faults_are_named_where_they_take_the_room() -> None:
+    broken = FaultMap(tiles=tuple(TileFaults(site=Site(0, x, 0), rows=(1, 2)) for x in range(2)))
+    tiled = replace(bench(), faults=broken)
+    (problem,) = refused(Constrain(apart=(("l0", "l1", "l2"),)), 2, tiled=tiled)
+    assert "is where it has to be, around what is broken or forbidden; 3 chips would do" in problem
+
+
 def test_too_few_lines_are_named() -> None:
     tiled = replace(bench(), faults=FaultMap(tiles=(TileFaults(site=Site(0, 0, 0), rows=(1, 2)),)))
     problems = refused(Constrain(pin={"l1": "0:0,0"}), tiled=tiled)

@@ -78,6 +78,15 @@ def test_the_curve_goes_down_to_the_right() -> None:
     assert [tick.text for tick in curve.values] == ["50.0 µs", "100 µs"]
 
 
+def test_a_short_curve_has_ticks_too() -> None:
+    curve = charts.pareto(summarise(with_points(ParetoPoint(tiles=34, mvms=1024.0), ParetoPoint(tiles=52, mvms=256.0))))
+    assert curve is not None
+    assert [tick.text for tick in curve.times] == ["35", "40", "45", "50"]
+    assert [tick.text for tick in curve.values] == ["400 MVMs", "600 MVMs", "800 MVMs", "1,000 MVMs"]
+    whole = charts.pareto(summarise(with_points(ParetoPoint(tiles=3, mvms=2.0), ParetoPoint(tiles=4, mvms=1.0))))
+    assert whole is not None and [tick.text for tick in whole.times] == ["3", "4"]
+
+
 @pytest.mark.parametrize("mvms", [0.0, 5e-324])
 def test_numbers_beyond_all_scales_have_no_curve(mvms: float) -> None:
     report = summarise(with_points(ParetoPoint(tiles=1, mvms=1e300), ParetoPoint(tiles=2, mvms=mvms)))

@@ -15,6 +15,7 @@ from mho.report.trace import trace_text
 from mho.targets.errors import OptionError
 from mho.targets.mapping import Need, Slot, Timing
 from mho.targets.program import Program
+from mho.targets.reload import Reload
 from tests.compilations import digits_on
 from tests.compiler.report.crowd import Shape, crowd, mobile, resnet9, stack
 
@@ -149,6 +150,15 @@ def test_without_a_schedule_there_is_nothing_to_show() -> None:
     program = resnet9()
     with pytest.raises(OptionError, match=r"has no schedule to show: .* give costs\.mvm_latency_ns"):
         trace_text(replace(program, mapping=replace(program.mapping, schedule=())))
+
+
+def test_a_program_that_rewrites_tiles_says_so() -> None:
+    reload = Reload(
+        mode="order", sites=(), order=(), inferences=1, writes=0, most_writes=0, cells=0.0, kept_words=0.0, segments=0.0
+    )
+    program = resnet9()
+    with pytest.raises(OptionError, match="its tiles are rewritten between layers"):
+        trace_text(replace(program, reload=reload, mapping=replace(program.mapping, schedule=())))
 
 
 def test_steps_that_take_no_time_are_there() -> None:

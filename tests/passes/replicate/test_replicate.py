@@ -227,3 +227,15 @@ def test_the_pareto_points(mode: Mode) -> None:
         filled = CopiesSearch(single, pack, tiles=tiles).best
         assert filled is not None
         assert filled.trial.interval == min(p.mvms for p in points if p.tiles <= tiles)
+
+
+def test_spare_rows_go_around_faults_while_copies_are_searched() -> None:
+    shapes, whole = (Shape(250, 10, fires=100),), machine(256, 256)
+    broken = FaultMap(tiles=tuple(TileFaults(site=Site(0, x, y), rows=(0, 1)) for x in range(8) for y in range(8)))
+    whole = replace(whole, mesh=Mesh(tiles=64, width=8, height=8))
+    spared = replace(cut(shapes, replace(whole, crossbar=replace(whole.crossbar, rows=254))), faults=broken)
+    assert Replicate("fill", chips=1).run(spared, machine=whole).replicas["m0"] > 1
+    tight = (Shape(254, 10, fires=100),)
+    spared = replace(cut(tight, replace(whole, crossbar=replace(whole.crossbar, rows=254))), faults=broken)
+    assert Replicate("fill", chips=1).run(spared).replicas["m0"] == 1
+    assert Replicate("fill", chips=1).run(spared, machine=whole).replicas["m0"] > 1
