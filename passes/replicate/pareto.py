@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 
-from mho.passes.replicate.interval import clocked
 from mho.passes.replicate.search import CopiesSearch, Trial, thinned
+from mho.passes.workload.interval import clocked
 from mho.passes.workload.work import core_work
 from mho.targets.cost import energy_nj
 from mho.targets.mapping import ParetoPoint

@@ -12,9 +12,9 @@ from math import ceil
 from mho.passes.levels.tiling import Tiling
 from mho.passes.pack.pack import Pack
 from mho.passes.pack.turns import least_tiles, pack_within
-from mho.passes.replicate.interval import Load, fastest, interval_of, loads_of, ports_floor
 from mho.passes.replicate.tile_budget import TileBudget, chips_needed
 from mho.passes.tile.blocks import blocks_by_matrix, with_blocks
+from mho.passes.workload.interval import Load, fastest, interval_of, loads_of, ports_floor
 from mho.targets.target import Crossbar, Target
 
 MOST_BLOCKS = 500_000

@@ -21,12 +21,12 @@ from mho.passes.pack.pack import Mode, Pack
 from mho.passes.pack.pipelined import deals
 from mho.passes.pack.whole import WholePacking
 from mho.passes.pack.windows import repack
-from mho.passes.replicate.interval import interval_of
 from mho.passes.replicate.replicate import Replicate
 from mho.passes.solver import budget
 from mho.passes.tile.blocks import converter_groups
 from mho.passes.tile.tile import Tile
 from mho.passes.verify.tiling import verify_tiling
+from mho.passes.workload.interval import interval_of
 from mho.targets.errors import OptionError
 from mho.targets.isa import Site
 from mho.targets.target import Regime

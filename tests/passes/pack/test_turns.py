@@ -8,10 +8,10 @@ from hypothesis import strategies as st
 from mho.passes.levels.tiling import Tiling
 from mho.passes.pack.pack import Pack
 from mho.passes.pack.turns import least_tiles, pack_within
-from mho.passes.replicate.interval import interval_of, loads_of
 from mho.passes.replicate.search import copied
 from mho.passes.tile.tile import Tile
 from mho.passes.verify.tiling import verify_tiling
+from mho.passes.workload.interval import interval_of, loads_of
 from tests.passes.tilings import Shape, calibrated, machine
 
 SEQUENTIAL = Pack("sequential", effort="fast")

@@ -10,11 +10,11 @@ from hypothesis import strategies as st
 
 from mho.passes.levels.tiling import Tiling
 from mho.passes.pack.pack import Mode, Pack
-from mho.passes.replicate.interval import interval_of, loads_of
 from mho.passes.replicate.replicate import Replicate
 from mho.passes.replicate.search import CopiesSearch, copied
 from mho.passes.tile.tile import Tile
 from mho.passes.verify.tiling import verify_tiling
+from mho.passes.workload.interval import interval_of, loads_of
 from mho.targets.errors import OptionError
 from mho.targets.faults import FaultMap, TileFaults
 from mho.targets.isa import Site

@@ -10,9 +10,9 @@ from hypothesis import strategies as st
 
 from mho.passes.levels.network import Network
 from mho.passes.pack.pack import Mode, Pack
-from mho.passes.replicate.interval import clocked, interval_of
 from mho.passes.replicate.replicate import Replicate
 from mho.passes.replicate.search import copied
+from mho.passes.workload.interval import clocked, interval_of
 from mho.passes.workload.work import core_work
 from mho.targets.cost import energy_nj
 from mho.targets.steps import Direction, Gate, Port, Recurrent
