@@ -40,6 +40,11 @@ def trace_text(program: Program) -> str:
     Raises:
         OptionError: the program has no schedule.
     """
+    if program.reload is not None:
+        raise OptionError(
+            f"{plain(program.manifest.model)} has no schedule to show: its tiles take turns, so its layers fire one "
+            "after the other; for a trace compile it for more tiles (--chips, --tiles)"
+        )
     if not program.mapping.schedule:
         raise OptionError(
             f"{plain(program.manifest.model)} has no schedule to show: nobody published how long an MVM of "
