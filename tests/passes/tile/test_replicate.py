@@ -13,7 +13,8 @@ from mho.passes.tile.copies_search import CopiesSearch, copied
 from mho.passes.tile.interval import interval_of, loads_of
 from mho.passes.tile.pack import Mode, Pack
 from mho.passes.tile.replicate import Replicate
-from mho.passes.tile.tile import Tile
+from mho.passes.tile.tile import Tile, with_blocks
+from mho.passes.tile.work import core_work
 from mho.passes.verify.tiling import verify_tiling
 from mho.targets.errors import OptionError
 from mho.targets.faults import FaultMap, TileFaults
@@ -227,3 +228,12 @@ def test_the_pareto_points(mode: Mode) -> None:
         filled = CopiesSearch(single, pack, tiles=tiles).best
         assert filled is not None
         assert filled.trial.interval == min(p.mvms for p in points if p.tiles <= tiles)
+
+
+def test_copies_that_are_cut_otherwise_do_their_part_of_the_work() -> None:
+    """Free cuts give copies of a matrix different blocks, and each copy has its share of the positions."""
+    tiling = Replicate(2).run(cut((Shape(8, 8, fires=10.0),), machine(8, 8)))
+    whole, (first, other) = core_work(tiling), tiling.blocks
+    halves = [replace(other, rows=rows) for rows in ((0, 4), (4, 8))]
+    assert whole.mvms == 10.0
+    assert core_work(with_blocks(tiling, [first, *halves])).mvms == 5.0 + 2 * 5.0
