@@ -8,11 +8,25 @@ from mho.passes.levels.plan import Plan
 from mho.passes.route.route import RouteWords
 from mho.passes.schedule.schedule import Schedule
 from mho.pipeline import Pipeline
+from mho.targets.errors import plain
 
 
 def idle_warnings(pipeline: Pipeline, plan: Plan) -> tuple[str, ...]:
     """A warning for options that change nothing of this plan."""
-    return (*_copies(pipeline, plan), *_turns(pipeline, plan))
+    return (*_devices(pipeline, plan), *_copies(pipeline, plan), *_turns(pipeline, plan))
+
+
+def _devices(pipeline: Pipeline, plan: Plan) -> Iterator[str]:
+    """There is no choice where the machine knows one number of devices, or where none fits before cuts save tiles."""
+    tiling = plan.routing.placement.partition.ranged.tiling
+    allowed = tiling.target.crossbar.devices_allowed
+    if pipeline.devices.devices != "auto":
+        return
+    if len(allowed) == 1:
+        name = plain(tiling.target.name)
+        yield f"--devices auto changes nothing: a weight of {name} is always made of {allowed[0]} devices"
+    elif any(facts.search == "devices" and facts.status == "INFEASIBLE" for facts in tiling.solvers):
+        yield "--devices auto changes nothing: one copy of each matrix, cut evenly, fits the tiles with no choice"
 
 
 def _copies(pipeline: Pipeline, plan: Plan) -> Iterator[str]:

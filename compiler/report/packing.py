@@ -12,7 +12,7 @@ from mho.report.lines import TileLine
 from mho.targets.program import Program
 from mho.targets.turns import most_turns
 
-FREE, EVEN = "cuts anywhere", "these blocks"
+FREE, EVEN, TIMED = "cuts anywhere", "these blocks", "these blocks, whatever the interval"
 """What a bound is one of."""
 
 
@@ -22,7 +22,8 @@ class PackingLine:
 
     Attributes:
         mode: `none`, `pipelined` or `sequential`.
-        bound_of: what no better packing is claimed of: cuts anywhere in the matrices, or the blocks as they are.
+        bound_of: what no better packing is claimed of: cuts anywhere in the matrices, the blocks as they
+            are, or these where more tiles make the interval shorter, which the bound knows nothing of.
         volume_bound: tiles that the cells of the weights fill.
         bound: the best that is proven.
         turns: blocks of a tile that fire one after the other, at most.
@@ -56,12 +57,19 @@ def packing_line(program: Program, tiles: Iterable[TileLine]) -> PackingLine:
     mode = str(options.get("pack.mode") or program.target.crossbar.usual_packing)
     return PackingLine(
         mode=mode,
-        bound_of=FREE if options.get("pack.cuts") == "free" else EVEN,
+        bound_of=_bound_of(program, mode),
         tiles=len(listed),
         volume_bound=_volume(listed),
         bound=program.mapping.tiles_lower_bound,
         turns=max((most_turns(core.loads) for core in program.cores), default=0) if mode == "sequential" else 1,
     )
+
+
+def _bound_of(program: Program, mode: str) -> str:
+    filled = any(facts.search == "replicate" for facts in program.mapping.solvers)
+    if mode == "sequential" and filled:
+        return TIMED
+    return FREE if program.manifest.options.get("pack.cuts") == "free" else EVEN
 
 
 def _volume(tiles: Iterable[TileLine]) -> int:

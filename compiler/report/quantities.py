@@ -86,3 +86,8 @@ def score(metric: str, value: float) -> str:
 def decibels(value: float | None) -> str:
     """A ratio of signal to error: `21.3 dB`."""
     return "–" if value is None else f"{value:.1f} dB"
+
+
+def counted(number: int, noun: str) -> str:
+    """So many of a thing."""
+    return f"{whole(number)} {noun}" if number == 1 else f"{whole(number)} {noun}s"

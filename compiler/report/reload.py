@@ -57,10 +57,10 @@ class ReloadLine:
         least = "none needs fewer" if self.writes == self.fewest_writes else f"any needs {self.fewest_writes:,} or more"
         return "; ".join(
             (
-                f"{q.whole(self.writes)} tiles written in {q.whole(self.inferences)} inferences, "
+                f"{q.counted(self.writes, 'tile')} written in {q.counted(self.inferences, 'inference')}, "
                 f"{_rate(self.writes_an_inference)} an inference: {_MODES[self.mode]}, and {least}",
                 f"tiles are written between {_rate(self.segments)} segments of {self._of}",
-                f"{q.short(self.cells)} weights programmed, one tile {q.whole(self.most_writes)} times",
+                f"{q.short(self.cells)} weights programmed, one tile {q.counted(self.most_writes, 'time')}",
                 f"up to {q.short(self.kept_words)} words wait beside the tiles",
                 self._wear,
             )

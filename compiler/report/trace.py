@@ -42,8 +42,8 @@ def trace_text(program: Program) -> str:
     """
     if program.reload is not None:
         raise OptionError(
-            f"{plain(program.manifest.model)} has no schedule to show: its tiles are rewritten between layers "
-            "(--allow-reload), and a trace shows tiles that stay; 'mho report' tells the writes and the latency"
+            f"{plain(program.manifest.model)} has no schedule to show: its tiles take turns, so its layers fire one "
+            "after the other; for a trace compile it for more tiles (--chips, --tiles)"
         )
     if not program.mapping.schedule:
         raise OptionError(

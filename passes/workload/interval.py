@@ -218,15 +218,16 @@ def ports_floor(tiling: Tiling, chips: int) -> float:
     mesh, target, network = tiling.target.mesh, clocked(tiling.target), tiling.calibrated.network
     if mesh.input_ports is None and mesh.output_ports is None:
         return 0.0
-    first = blocks_by_matrix(b for b in tiling.blocks if b.replica == 0)
+    blocks = blocks_by_matrix(tiling.blocks)
     inwards, outwards = fed_from_outside(network, target), needed_outside(network, target)
     entering = leaving = 0.0
     for layer in layers(network.steps):
-        fires = tiling.calibrated.layers[layer.name].fires
+        fires, mine = tiling.calibrated.layers[layer.name].fires, blocks[layer.matrix]
+        copies = tiling.replicas[layer.matrix]
         if layer.name in inwards:
-            entering += fires * len({b.rows for b in first[layer.matrix]})
+            entering += fires * (len({(b.replica, b.rows) for b in mine}) / copies)
         if layer.name in outwards:
-            leaving += fires * len({b.columns for b in first[layer.matrix]})
+            leaving += fires * (len({(b.replica, b.columns) for b in mine}) / copies)
     turns = max(entering / (mesh.input_ports or inf), leaving / (mesh.output_ports or inf))
     return turns / max(chips, 1) * (target.costs.mvm_latency_ns or 0.0)
 

@@ -12,7 +12,7 @@ from mho.targets.arrays import Floats, Indices
 
 @dataclass(frozen=True)
 class Neighbours:
-    """Entries ordered by tile.
+    """One entry for each neighbour of a tile, ordered by tile.
 
     Attributes:
         first: tile → its first entry; one more where the last one ends.
@@ -26,9 +26,12 @@ class Neighbours:
 
     @staticmethod
     def of(flows: TileFlows, tiles: int) -> Neighbours:
-        ends = np.concatenate([flows.source, flows.target])
-        order = np.argsort(ends, kind="stable")
-        others, words = np.concatenate([flows.target, flows.source]), np.concatenate([flows.words, flows.words])
+        low, high = np.minimum(flows.source, flows.target), np.maximum(flows.source, flows.target)
+        pairs, where = np.unique(low * tiles + high, return_inverse=True)
+        both = np.bincount(where, flows.words, len(pairs))
+        one, other = np.divmod(pairs, tiles)
+        ends, others = np.concatenate([one, other]), np.concatenate([other, one])
+        order, words = np.argsort(ends, kind="stable"), np.concatenate([both, both])
         return Neighbours(np.searchsorted(ends[order], np.arange(tiles + 1)), others[order], words[order])
 
     def entries(self, members: Indices) -> tuple[Indices, Indices, Floats]:

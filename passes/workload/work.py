@@ -44,12 +44,13 @@ def _overlapping(tiling: Tiling) -> frozenset[str]:
 def core_work(tiling: Tiling) -> Work:
     """What all blocks do in one inference of one sample; the words on their ways are not part of it.
 
-    Every position is one copy's, so that the number of copies changes nothing.
+    Every position is one copy's, and the copies have equally many of them; free cuts may make copies of other blocks.
     """
-    each, blocks = block_work(tiling), blocks_by_matrix(b for b in tiling.blocks if b.replica == 0)
+    each, blocks = block_work(tiling), blocks_by_matrix(tiling.blocks)
     total = Work()
     for layer in layers(tiling.calibrated.network.steps):
-        once = Work.of(*each[[b.number for b in blocks[layer.matrix]]].sum(axis=0).tolist())
+        copies = each[[b.number for b in blocks[layer.matrix]]].sum(axis=0)
+        once = Work.of(*(copies / tiling.replicas[layer.matrix]).tolist())
         work = once.times(tiling.calibrated.layers[layer.name].fires)
         total += replace(work, unlike=work.mvms) if layer.matrix in tiling.devices else work
     return total

@@ -77,6 +77,13 @@ def test_compile_fills_tiles_and_chips_and_lists_what_copies_cost(run: Shell) ->
     assert "most copies" in run(*flags).out
 
 
+def test_tiles_that_fill_spends_on_a_shorter_interval_are_no_gap_of_the_packing(run: Shell) -> None:
+    flags = ("-t", "hermes64", "--data", CALIBRATION, "--effort", "fast", "--tiles", 20, "--pack", "sequential")
+    told = " ".join(run("compile", MODEL, *flags, "--replicate", "fill", "--forbid", "0:0,0").out.split())
+    assert "for these blocks, whatever the interval, gap" in told
+    assert "whatever the interval" not in " ".join(run("compile", MODEL, *flags).out.split())
+
+
 def test_compile_leaves_digital_what_it_is_told(run: Shell) -> None:
     layers = run("compile", MODEL, "-t", "ideal256", "--data", CALIBRATION, "--json").json["layers"]
     name = layers[0]["name"]

@@ -188,6 +188,8 @@ def test_the_report_tells_it_in_all_forms(run: Shell) -> None:
     assert f"{told['writes']:,} tiles written in 1,000 inferences" in text
     assert "devices endure 1.00 M writes" in text
     assert run("report", "d.mho", "-o", "d.html").code == 0
+    trace = run("report", "d.mho", "--format", "trace", "-o", "d.json")
+    assert trace.code == 2 and "its tiles take turns" in trace.err
     page = Path("d.html").read_text(encoding="utf-8")
     assert "take turns on the 16 tiles of this one" in page and f"{told['writes']:,} tiles written" in page
 

@@ -157,7 +157,7 @@ def test_a_program_that_rewrites_tiles_says_so() -> None:
         mode="order", sites=(), order=(), inferences=1, writes=0, most_writes=0, cells=0.0, kept_words=0.0, segments=0.0
     )
     program = resnet9()
-    with pytest.raises(OptionError, match="its tiles are rewritten between layers"):
+    with pytest.raises(OptionError, match="its tiles take turns"):
         trace_text(replace(program, reload=reload, mapping=replace(program.mapping, schedule=())))
 
 

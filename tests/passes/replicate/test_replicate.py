@@ -12,9 +12,11 @@ from mho.passes.levels.tiling import Tiling
 from mho.passes.pack.pack import Mode, Pack
 from mho.passes.replicate.replicate import Replicate
 from mho.passes.replicate.search import CopiesSearch, copied
+from mho.passes.tile.blocks import with_blocks
 from mho.passes.tile.tile import Tile
 from mho.passes.verify.tiling import verify_tiling
 from mho.passes.workload.interval import interval_of, loads_of
+from mho.passes.workload.work import core_work
 from mho.targets.errors import OptionError
 from mho.targets.faults import FaultMap, TileFaults
 from mho.targets.isa import Site
@@ -239,3 +241,12 @@ def test_spare_rows_go_around_faults_while_copies_are_searched() -> None:
     spared = replace(cut(tight, replace(whole, crossbar=replace(whole.crossbar, rows=254))), faults=broken)
     assert Replicate("fill", chips=1).run(spared).replicas["m0"] == 1
     assert Replicate("fill", chips=1).run(spared, machine=whole).replicas["m0"] > 1
+
+
+def test_copies_that_are_cut_otherwise_do_their_part_of_the_work() -> None:
+    """Free cuts give copies of a matrix different blocks, and each copy has its share of the positions."""
+    tiling = Replicate(2).run(cut((Shape(8, 8, fires=10.0),), machine(8, 8)))
+    whole, (first, other) = core_work(tiling), tiling.blocks
+    halves = [replace(other, rows=rows) for rows in ((0, 4), (4, 8))]
+    assert whole.mvms == 10.0
+    assert core_work(with_blocks(tiling, [first, *halves])).mvms == 5.0 + 2 * 5.0
