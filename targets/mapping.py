@@ -186,8 +186,8 @@ class Timing:
     @property
     def words(self) -> str:
         """The mode and the overlap."""
-        what = "one inference short" if self.mode == "latency" else "a short interval"
-        return f"for {what}, layers overlap {'row by row' if self.overlap == 'rows' else 'where they are independent'}"
+        what = "the latency of one inference" if self.mode == "latency" else "the interval of inferences"
+        return f"for {what}; layers overlap {'row by row' if self.overlap == 'rows' else 'where they are independent'}"
 
 
 Component = Literal["mvm", "dac", "adc", "digital", "links", "chip links"]
