@@ -11,8 +11,8 @@ from pathlib import Path
 
 from mho.examples import digits
 
-LONGEST = 60
-"""Lines of output; of a longer one the first half is shown."""
+LONGEST = 80
+"""Lines of output; of a longer one the first half is shown, but for help, which is whole."""
 
 
 def lay_out(folder: Path) -> None:
@@ -33,7 +33,7 @@ def block(command: str, folder: Path) -> str:
         env=os.environ | {"COLUMNS": "100"},
     )
     lines = [line.rstrip() for line in (result.stdout + result.stderr).splitlines()]
-    if len(lines) > LONGEST:
+    if len(lines) > LONGEST and "--help" not in command:
         lines = [*lines[: LONGEST // 2], f"… {len(lines) - LONGEST // 2} more lines …"]
     code = f"\n(exit code {result.returncode})" if result.returncode else ""
     return f"```console\n$ {command}\n" + "\n".join(lines) + f"{code}\n```\n"

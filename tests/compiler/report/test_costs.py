@@ -171,7 +171,7 @@ def timed(**changes: object) -> Report:
 def test_a_schedule_says_how_short_it_could_be_and_what_limits_it() -> None:
     text = timed().text()
     for part in (
-        "schedule     for a short interval, layers overlap row by row\n",
+        "schedule     for the interval of inferences; layers overlap row by row\n",
         "latency   bound 350 ns: 2 steps that wait for each other, longest",
         "interval  bound 150 ns: tile 0:0,0 with a\n",
     ):
