@@ -26,10 +26,14 @@ class Interrupts:
 
     @contextmanager
     def during(self, search: str) -> Iterator[None]:
-        """Inside, the first Ctrl-C only ends the search; on other threads than the main one nothing changes."""
+        """Inside, the first Ctrl-C only ends the search.
+
+        Nothing changes on other threads than the main one, and where the process was started to ignore Ctrl-C.
+        """
         if self.ended:
             self.ended.append(search)
-        if self.ended or threading.current_thread() is not threading.main_thread():
+        deaf = signal.getsignal(signal.SIGINT) is signal.SIG_IGN
+        if self.ended or deaf or threading.current_thread() is not threading.main_thread():
             yield
             return
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import signal
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -17,6 +18,23 @@ from mho.passes.watch import watch
 from mho.targets.check.check import check_program
 from mho.targets.program_file import read_program
 from tests.shell import Shell
+
+
+@pytest.fixture(autouse=True)
+def listening() -> Iterator[None]:
+    """Ctrl-C as in a terminal: a process in the background of a script is started to ignore it."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+def test_a_process_that_ignores_it_goes_on() -> None:
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    interrupts = Interrupts()
+    with interrupts.during("partition"):
+        signal.raise_signal(signal.SIGINT)
+        assert not interrupts.over
+    assert signal.getsignal(signal.SIGINT) is signal.SIG_IGN
 
 
 def test_the_first_ends_the_searches_and_the_second_the_program() -> None:
