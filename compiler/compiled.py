@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike
 
 from mho.conditions import open_recalibration, require_possible
 from mho.data import Data, read_data
+from mho.frontend import ModelSource
 from mho.metrics import Metric
+from mho.model_file import model_file
+from mho.progress import Progress, Quiet
 from mho.report.accuracy import Accuracy
 from mho.runtime.effects import Conditions, Effects
 from mho.runtime.matching import match_samples
@@ -26,11 +29,9 @@ from mho.validation import Validation
 if TYPE_CHECKING:
     from mho.report import Report
 
-Array = NDArray[Any]
-
 
 class Compiled:
-    """A compiled network: run it, validate it, report on it, save it.
+    """A compiled network: run it, validate it, report on it, save it. It shows itself in a notebook.
 
     Attributes:
         program: what the compiler emitted; it travels as bytes, the machine stays here.
@@ -97,18 +98,75 @@ class Compiled:
     def validate(
         self,
         data: Data,
-        labels: Array | None = None,
+        labels: ArrayLike | None = None,
         *,
         runs: int = 1,
+        times_s: float | Iterable[float] = 0.0,
         metric: Metric | None = None,
-        **options: Any,
+        effects: Effects | None = None,
+        compensation: Compensation | None = None,
+        recalibrate: Data | None = None,
+        model: ModelSource | None = None,
+        output: str | None = None,
+        state: Mapping[str, str] | None = None,
+        progress: Progress | None = None,
     ) -> Accuracy:
-        """How close the program's results are to onnxruntime's: see `mho.validation.Validation` for the options."""
-        validation = Validation(runs=runs, metric=metric, **options)
-        return validation.run(self._simulator, data, None if labels is None else np.asarray(labels))
+        """How close the program's results are to a reference's, over seeds and times after programming.
+
+        Args:
+            data: samples, as in `run`.
+            labels: one a sample; without them results are compared with the reference's alone.
+            runs: seeds, counted from the program's own; each programs the machine anew.
+            times_s: seconds after programming, one or several.
+            metric: "top1", "auc", "mse", "spearman" or "none", or a function of (outputs by name, labels); by the
+                labels where it is left out.
+            effects, compensation, recalibrate, state: as in `run`.
+            model: the model that onnxruntime runs as the reference; without one it is the program's own ideal mode.
+            output: the output that is compared; the first where it is left out.
+            progress: told how far the work is.
+
+        Raises:
+            DataError: the data or the labels do not suit the program or the metric.
+            OptionError: an option names what the program lacks, or options contradict each other or the machine.
+            ModelError: `model` cannot be run.
+        """
+        with model_file(model) as path:
+            validation = Validation(
+                runs=runs,
+                times_s=tuple(np.atleast_1d(np.asarray(_listed(times_s), np.float64)).tolist()),
+                effects=effects or Effects(),
+                compensation=compensation,
+                recalibrate=recalibrate,
+                model=path,
+                metric=metric,
+                output=output,
+                state=state,
+                progress=progress or Quiet(),
+            )
+            return validation.run(self._simulator, data, None if labels is None else np.asarray(labels))
 
     def report(self, accuracy: Accuracy | None = None) -> Report:
-        """What the program needs and where everything went; it has `text()`, `json()` and `html()`."""
+        """What the program needs and where everything went.
+
+        A notebook shows it as a table; `text()`, `json()` and `html()` give it whole, `save(path)` writes the page.
+
+        Args:
+            accuracy: what `validate` found, to be shown beside it.
+        """
         from mho.report import summarise
 
         return summarise(self.program, accuracy)
+
+    def __repr__(self) -> str:
+        from mho.report.fragment import program_line
+
+        return f"<mho.Compiled {program_line(self.program)}>"
+
+    def _repr_html_(self) -> str:
+        from mho.report.fragment import program_fragment
+
+        return program_fragment(self.program)
+
+
+def _listed(times: float | Iterable[float]) -> float | list[float]:
+    return list(times) if isinstance(times, Iterable) else times

@@ -7,12 +7,12 @@ from contextlib import contextmanager
 from dataclasses import asdict, fields, replace
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from mho.compiled import Compiled
 from mho.config import require_sound_options
 from mho.data import Data, generated_samples, read_data, refuse_useless
-from mho.frontend import load_model
+from mho.frontend import ModelSource, load_model
 from mho.idle import idle_warnings
 from mho.passes.levels.model import Model
 from mho.passes.levels.network import Network
@@ -34,9 +34,6 @@ from mho.targets.program import JsonScalar, Manifest, Program
 from mho.targets.steps import layers
 from mho.targets.target import Target
 
-if TYPE_CHECKING:
-    import onnx
-
 LIBRARIES = ("numpy", "onnx", "onnx-ir", "onnxruntime", "ortools")
 
 NO_DATA = (
@@ -49,7 +46,7 @@ MADE_UP = " These inputs were made up: give --data FILE.npz with samples that su
 
 @steady_products()
 def compile(
-    model: str | Path | onnx.ModelProto,
+    model: ModelSource,
     target: str | Path | Target = "ideal256",
     data: Data | None = None,
     *,
@@ -66,7 +63,7 @@ def compile(
     """Compiles an ONNX model for a machine of analog tiles.
 
     Args:
-        model: an ONNX file, or a model in memory.
+        model: the path of an ONNX file, its bytes, an `onnx.ModelProto` or an `onnx_ir.Model`.
         target: the name of a shipped machine (`mho targets list`), a path to a TOML file, or a `Target`.
         data: calibration inputs: one array an input by name, an array for the only input, or an .npz file;
             the first axis counts the samples. Without it the ranges come from random inputs, with a warning.

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from pathlib import Path
 
-import onnx
 import onnx_ir as ir
 import onnx_ir.passes.common
 
@@ -13,7 +11,7 @@ from mho.frontend.external import locate_external_tensors
 from mho.frontend.functions import remove_unused_functions
 from mho.frontend.inline import inline_functions
 from mho.frontend.names import name_nodes
-from mho.frontend.source import Source, read_source
+from mho.frontend.source import ModelSource, Source, model_bytes, read_source
 from mho.frontend.sparse import densify, sparse_problems
 from mho.frontend.structure import structure_problems
 from mho.frontend.tensors import remove_unused_initializers, tensor_problems
@@ -25,19 +23,19 @@ from mho.passes.simplify.infer_shapes import InferShapes
 from mho.runtime.inspect import inspect_model
 from mho.targets.errors import ModelError, plain
 
-__all__ = ["bind_dimensions", "load_model", "symbolic_dimensions"]
+__all__ = ["ModelSource", "bind_dimensions", "load_model", "model_bytes", "symbolic_dimensions"]
 
 OLDEST_IR_VERSION = 8
 
 
-def load_model(source: Path | str | onnx.ModelProto, *, keep_inputs: bool = False) -> Model:
+def load_model(source: ModelSource, *, keep_inputs: bool = False) -> Model:
     """Imports an ONNX model of opset 7 or newer.
 
     Functions are inlined, sparse tensors are dense, external data stays mapped, every node and value has a name of
     its own, and every value a type. Nothing of the model is run, and nothing outside its folder is read.
 
     Args:
-        source: a file, or a model in memory, which is copied and may have no external data.
+        source: a file, or a model in memory, which is copied; external data is for files and for onnx_ir.
         keep_inputs: whether an initializer that is also a graph input is an input, whose default is dropped,
             instead of a constant.
 

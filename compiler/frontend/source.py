@@ -6,13 +6,18 @@ import hashlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from mmap import ACCESS_READ, mmap
+from os import PathLike
 from pathlib import Path
 
 import onnx
+import onnx_ir as ir
 from google.protobuf.message import DecodeError, EncodeError, Message
 
 from mho.runtime.wire import REMARKS, WireError, check_wire
 from mho.targets.errors import ModelError, brief, plain
+
+ModelSource = str | PathLike[str] | bytes | onnx.ModelProto | ir.Model
+"""A path, the bytes of an ONNX file, or a model of onnx or of onnx_ir in memory."""
 
 MAX_FILE_BYTES = 2**31 - 1
 OLDEST_OPSET = 1
@@ -52,27 +57,40 @@ class Source:
         return (self.path.parent, self.path.parent.resolve(), self.path.resolve().parent)
 
 
-def read_source(source: Path | str | onnx.ModelProto) -> Source:
-    """Reads a model from a file or from a proto, which is copied.
+def read_source(source: ModelSource) -> Source:
+    """Reads a model from a file, from its bytes, or from a model in memory, which stays as it is.
 
     Raises:
         ModelError: no such file, not a protobuf, or not an ONNX model of a supported opset.
     """
-    if isinstance(source, onnx.ModelProto):
-        path, label = None, brief(source.graph.name) or "model"
-        data = _serialised(source, label)
+    if isinstance(source, str | PathLike):
+        path: Path | None = Path(source)
+        label = plain(Path(source).name)
+        data = _read_file(Path(source), label)
     else:
-        path = Path(source)
-        label = plain(path.name)
-        data = _read_file(path, label)
+        path, label = None, _label(source)
+        data = model_bytes(source)
     proto = _parse(data, label)
     name = proto.graph.name or "model" if path is None else path.stem
     return Source(proto, name, label, hashlib.sha256(data).hexdigest(), path)
 
 
-def _serialised(source: onnx.ModelProto, label: str) -> bytes:
+def model_bytes(source: bytes | onnx.ModelProto | ir.Model) -> bytes:
+    """A model in memory as the bytes of an ONNX file; what onnx_ir keeps in other files is read from them.
+
+    Raises:
+        ModelError: it is none of these, is no ONNX model, or is too large for a protobuf.
+    """
+    label = _label(source)
+    if not isinstance(source, bytes | onnx.ModelProto | ir.Model):
+        raise ModelError(
+            f"a model cannot be a {plain(type(source).__name__)}: give a path, the bytes of an ONNX file, an "
+            "onnx.ModelProto or an onnx_ir.Model"
+        )
     try:
-        data = bytes(source.SerializeToString())
+        data = source if isinstance(source, bytes) else bytes(_proto_of(source, label).SerializeToString())
+        if not data:
+            raise WireError("not an ONNX model: there are no bytes, so it holds no graph")
         check_wire(data)
         return data
     except (EncodeError, ValueError) as error:
@@ -81,6 +99,20 @@ def _serialised(source: onnx.ModelProto, label: str) -> bytes:
         ) from error
     except WireError as error:
         raise ModelError(f"{label}: {error}") from error
+
+
+def _label(source: object) -> str:
+    name = source.graph.name if isinstance(source, onnx.ModelProto | ir.Model) else None
+    return brief(name or "") or "model"
+
+
+def _proto_of(model: onnx.ModelProto | ir.Model, label: str) -> onnx.ModelProto:
+    if isinstance(model, onnx.ModelProto):
+        return model
+    try:
+        return ir.to_proto(ir.external_data.load_to_model(model.clone()))
+    except (ir.serde.SerdeError, OSError, TypeError, AttributeError) as error:
+        raise ModelError(f"{label}: this onnx_ir.Model cannot be written as ONNX: {plain(str(error))}") from error
 
 
 def _read_file(path: Path, label: str) -> bytes:

@@ -65,9 +65,9 @@ class LayerQuality:
     sqnr_db: float | None = None
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, repr=False)
 class Accuracy:
-    """How close the program's results are to the reference's.
+    """How close the program's results are to the reference's. It prints as a table in a terminal and in a notebook.
 
     Attributes:
         metric: what `accuracy` counts, such as `top1`.
@@ -117,6 +117,22 @@ class Accuracy:
         found: dict[str, Any] = jsonable(asdict(self))
         return found
 
+    def __repr__(self) -> str:
+        runs = f"{q.counted(len(self.runs), 'run')} of {q.counted(self.samples, 'sample')}"
+        measured = moments(self)
+        known = "; ".join(moment.words(self.metric) for moment in (*measured[:1], *measured[1:][-1:]))
+        return f"<Accuracy over {runs}: {known}>"
+
+    def __str__(self) -> str:
+        from mho.report.terminal import accuracy_summary, as_text
+
+        return as_text(accuracy_summary(self)).rstrip()
+
+    def _repr_html_(self) -> str:
+        from mho.report.fragment import accuracy_fragment
+
+        return accuracy_fragment(self)
+
     def worst_layers(self) -> tuple[LayerQuality, ...]:
         """The layers with an error, the noisiest first, then those without."""
         return tuple(sorted(self.layers, key=lambda layer: float("inf") if layer.sqnr_db is None else layer.sqnr_db))
@@ -158,6 +174,15 @@ class Moment:
     accuracy: Spread
     agreement: Spread
     sqnr_db: Spread
+
+    def words(self, metric: str) -> str:
+        """`top1 92.80 % ± 0.16 after 1 d`; the agreement where there is no accuracy."""
+        name, spread = (
+            (plain(metric), self.accuracy) if self.accuracy.mean is not None else ("agreement", self.agreement)
+        )
+        if spread.mean is None:
+            return f"SQNR {q.decibels(self.sqnr_db.mean)} after {q.elapsed(self.time_s)}"
+        return f"{name} {spread.words('top1' if name == 'agreement' else metric)} after {q.elapsed(self.time_s)}"
 
     def cells(self, metric: str) -> tuple[str, ...]:
         """What stands below `headings(metric)`, in words, with the spread where there is one."""

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from functools import cached_property
-from math import isclose
+from pathlib import Path
 
 from mho.report.accuracy import Accuracy, read_accuracy
 from mho.report.costs import area_mm2, components, missing, ratio
@@ -15,6 +15,7 @@ from mho.report.packing import PackingLine, packing_line
 from mho.report.pareto import ParetoLine, pareto_lines
 from mho.report.reload import ReloadLine, chips_of, reload_line
 from mho.report.reprogram import ReprogramLine, reprogram_line
+from mho.report.searches import proved, weakest
 from mho.report.traffic import BufferLine, RouteLine, buffer_line, route_line
 from mho.targets.errors import DataError, plain
 from mho.targets.isa import CoreProgram, Load, Site
@@ -25,13 +26,12 @@ from mho.targets.steps import layers as layers_of
 from mho.targets.target import Target
 from mho.targets.unfolding import unfolding_text
 
-_WORST_FIRST = ("INFEASIBLE", "LIMIT", "FEASIBLE", "OPTIMAL")
 _MOST_STRANGERS = 5
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, repr=False)
 class Report:
-    """A program as people read it; made by `summarise`. It prints as the summary in a terminal.
+    """A program as people read it; made by `summarise`. It prints as the summary in a terminal and in a notebook.
 
     Attributes:
         grid: width and height of a chip's grid of cores.
@@ -134,8 +134,27 @@ class Report:
 
         return html_page(self)
 
+    def save(self, path: str | Path) -> None:
+        """Writes the page to a file, whole or not at all.
+
+        Raises:
+            DataError: the file cannot be written.
+        """
+        from mho.data import write_text
+
+        write_text(Path(path), self.html())
+
     def __str__(self) -> str:
         return self.text()
+
+    def __repr__(self) -> str:
+        model, machine = plain(self.manifest.model), plain(self.target.name)
+        return f"<Report of {model} on {machine}: print it, or save(path) the page>"
+
+    def _repr_html_(self) -> str:
+        from mho.report.fragment import report_fragment
+
+        return report_fragment(self)
 
     def nodes(self, unit: Unit) -> tuple[Decision, ...]:
         """The ONNX nodes that run on a kind of unit."""
@@ -153,7 +172,7 @@ def summarise(program: Program, accuracy: object = None) -> Report:
     """
     tiles = _tiles(program)
     layers = _layers(program)
-    solvers = tuple(_proved(solver) for solver in program.mapping.solvers)
+    solvers = tuple(proved(solver) for solver in program.mapping.solvers)
     return Report(
         manifest=program.manifest,
         target=program.target,
@@ -206,14 +225,6 @@ def _own(accuracy: Accuracy, program: Program) -> Accuracy:
     return accuracy
 
 
-def _proved(solver: SolverFacts) -> SolverFacts:
-    """The search as optimal where what it found is as good as its bound, whatever ended it."""
-    if solver.status not in ("FEASIBLE", "LIMIT") or solver.objective is None or solver.bound is None:
-        return solver
-    met = isclose(solver.objective, solver.bound, rel_tol=1e-9, abs_tol=1e-6)
-    return replace(solver, status="OPTIMAL", bound=solver.objective) if met else solver
-
-
 def held(load: Load, matrix: MatrixFacts) -> int:
     """Cells of a block that hold an entry of the matrix: its overlap with the groups on the diagonal."""
     height, width = matrix.rows // matrix.groups, matrix.columns // matrix.groups
@@ -254,15 +265,8 @@ def _summary(
         tops_per_mm2=ratio(tops, area),
         excluded=costs.excluded,
         missing=missing(costs, program.target),
-        solver=_weakest(solvers),
+        solver=weakest(solvers),
     )
-
-
-def _weakest(solvers: tuple[SolverFacts, ...]) -> SolverFacts | None:
-    def strength(solver: SolverFacts) -> tuple[int, float]:
-        return _WORST_FIRST.index(solver.status), -(float("inf") if solver.gap is None else solver.gap)
-
-    return min(solvers, key=strength, default=None)
 
 
 def _tiles(program: Program) -> tuple[TileLine, ...]:

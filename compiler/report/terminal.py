@@ -120,10 +120,11 @@ def _pairs(pairs: Iterable[tuple[str, RenderableType]]) -> Table:
 
 
 def _totals(report: Report) -> RenderableType:
-    return Padding(_pairs(_total_lines(report)), (0, 0, 0, 2))
+    return Padding(_pairs(total_lines(report)), (0, 0, 0, 2))
 
 
-def _total_lines(report: Report) -> Iterator[tuple[str, RenderableType]]:
+def total_lines(report: Report) -> Iterator[tuple[str, RenderableType]]:
+    """The totals of a program, each with its name."""
     summary = report.summary
     yield "tiles", Text(_tiles_line(report))
     yield "packing", Text(str(report.packing))
