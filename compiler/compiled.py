@@ -61,6 +61,7 @@ class Compiled:
         effects: Effects | None = None,
         seed: int | None = None,
         time_s: float = 0.0,
+        read_seed: int | None = None,
         compensation: Compensation | None = None,
         recalibrate: Data | None = None,
         state: Mapping[str, str] | None = None,
@@ -73,6 +74,7 @@ class Compiled:
             effects: of the machine; all by default, `Effects.ideal()` for none.
             seed: of every random draw; the program's own by default.
             time_s: seconds after programming.
+            read_seed: of what is drawn when the machine is read; by default the seed, which programs it.
             compensation: of drift; the machine's own by default.
             recalibrate: samples, best others than `data`, on which each column's mean and deviation are estimated again
                 (AdaBS): see `mho.runtime.recalibrate`.
@@ -87,6 +89,7 @@ class Compiled:
             effects=effects or Effects(),
             seed=self.program.manifest.seed if seed is None else seed,
             time_s=time_s,
+            read_seed=read_seed,
             compensation=compensation,
         )
         require_possible(self.program, [conditions], recalibrate is not None)

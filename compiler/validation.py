@@ -40,6 +40,7 @@ class Validation:
     Attributes:
         runs: number of seeds, counted from the program's.
         times_s: seconds after programming.
+        read_seed: of what is drawn when a machine is read; None is the seed of each run.
         effects: of the machine.
         compensation: of drift; None is the machine's own.
         recalibrate: samples on which each run's machine is recalibrated first; None leaves it as it is.
@@ -51,6 +52,7 @@ class Validation:
 
     runs: int = 1
     times_s: tuple[float, ...] = (0.0,)
+    read_seed: int | None = None
     effects: Effects = field(default_factory=Effects)
     compensation: Compensation | None = None
     recalibrate: Data | None = None
@@ -103,13 +105,20 @@ class Validation:
             effects_off=effects_off(conditions[0]),
             compensation=compensation_of(program, conditions[0]),
             recalibration_samples=0 if recalibration is None else recalibration.samples.count,
+            read_seed=self.read_seed,
         )
 
     def _conditions(self, program: Program) -> list[Conditions]:
         """Of every run: for each seed all times."""
         first = program.manifest.seed
         return [
-            Conditions(effects=self.effects, seed=seed, time_s=time_s, compensation=self.compensation)
+            Conditions(
+                effects=self.effects,
+                seed=seed,
+                time_s=time_s,
+                compensation=self.compensation,
+                read_seed=self.read_seed,
+            )
             for seed in range(first, first + self.runs)
             for time_s in self.times_s
         ]

@@ -36,6 +36,9 @@ from mho.targets.target import Device
 Array = NDArray[np.float32]
 Names = tuple[str | int, ...]
 
+PART_DEVICES = 1 << 15
+"""Devices whose state is computed at once."""
+
 
 @dataclass(frozen=True)
 class Polarity:
@@ -263,32 +266,52 @@ def _drifting(model: DriftingDevice, targets: Array, conditions: Conditions, nam
     effects, time_s = conditions.effects, float(conditions.time_s)
     programmed = drifted = targets
     if effects.programming_noise:
-        noise = model.programming_sigma(targets) * _draw(conditions, targets, "programming_noise", *names)
-        programmed = drifted = np.maximum(targets + noise, np.float32(0))
+        programmed = drifted = _draw(conditions.seed, targets, "programming_noise", *names)
+        for rows in _parts(targets):
+            _deviate(targets[rows], model.programming_sigma(targets[rows]), programmed[rows])
     if effects.drift and time_s > 0:
-        exponents = model.exponents(targets, _draw(conditions, targets, "drift", *names))
-        drifted = programmed * model.retained(exponents, time_s)
+        drifted = _draw(conditions.seed, targets, "drift", *names)
+        for rows in _parts(targets):
+            exponents = model.exponents(targets[rows], drifted[rows])
+            np.multiply(programmed[rows], model.retained(exponents, time_s), out=drifted[rows])
     if not effects.read_noise:
         return Polarity(programmed, drifted, drifted)
-    sigma = model.read_sigma(programmed, drifted, time_s)
     if per_mvm:
-        return Polarity(programmed, drifted, drifted, sigma**2)
-    noise = sigma * _draw(conditions, targets, "read_noise", repr(time_s), *names)
-    return Polarity(programmed, drifted, np.maximum(drifted + noise, np.float32(0)))
+        return Polarity(programmed, drifted, drifted, model.read_sigma(programmed, drifted, time_s) ** 2)
+    read = _draw(conditions.reading_seed, targets, "read_noise", repr(time_s), *names)
+    for rows in _parts(targets):
+        _deviate(drifted[rows], model.read_sigma(programmed[rows], drifted[rows], time_s), read[rows])
+    return Polarity(programmed, drifted, read)
 
 
 def _measured(model: MeasuredDevice, targets: Array, conditions: Conditions, names: Names) -> Polarity:
     if not conditions.effects.programming_noise:
         return Polarity(targets, targets, targets)
-    n = _draw(conditions, targets, "programming_noise", *names)
-    programmed = present = np.maximum(targets + model.sigma(targets, 0.0) * n, np.float32(0))
+    programmed = present = _draw(conditions.seed, targets, "programming_noise", *names)
     if conditions.effects.drift and conditions.time_s > 0:
-        present = np.maximum(targets + model.sigma(targets, float(conditions.time_s)) * n, np.float32(0))
+        present = programmed.copy()
+        for rows in _parts(targets):
+            _deviate(targets[rows], model.sigma(targets[rows], float(conditions.time_s)), present[rows])
+    for rows in _parts(targets):
+        _deviate(targets[rows], model.sigma(targets[rows], 0.0), programmed[rows])
     return Polarity(programmed, present, present)
 
 
-def _draw(conditions: Conditions, like: Array, *names: str | int) -> Array:
-    return normals(key(conditions.seed, *names), like.shape)
+def _draw(seed: int, like: Array, *names: str | int) -> Array:
+    return normals(key(seed, *names), like.shape)
+
+
+def _deviate(mean: Array, sigma: Array, normal: Array) -> None:
+    """Conductances max(0, mean + sigma · n), in the place of the normal numbers n."""
+    normal *= sigma
+    normal += mean
+    np.maximum(normal, np.float32(0), out=normal)
+
+
+def _parts(targets: Array) -> Iterator[slice]:
+    """Rows that are worked on together, so that what a formula holds meanwhile stays in the cache."""
+    step = max(1, PART_DEVICES * len(targets) // max(1, targets.size))
+    return (slice(start, start + step) for start in range(0, len(targets), step))
 
 
 def _held(made: Polarity, levels: Array) -> Polarity:

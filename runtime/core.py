@@ -245,7 +245,7 @@ class Core:
             raise self._fault(f"block {mvm.block} has {len(block.weights)} rows and gets {source.values.shape[1]}")
         firing = self._firing
         driven = drive(source.values, mvm.input_range, firing.target, firing.conditions.effects)
-        charge = multiply(driven, block, firing.conditions.seed, firing.math.layer, self._now.fires)
+        charge = multiply(driven, block, firing.conditions.reading_seed, firing.math.layer, self._now.fires)
         return Charge(charge, block.scale * np.float32(mvm.input_range), mvm.block)
 
     def _convert(self, instruction: Convert) -> Numbers:

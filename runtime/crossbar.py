@@ -21,6 +21,7 @@ from mho.runtime.converters import Spread, convert
 from mho.runtime.effects import Conditions, Effects
 from mho.runtime.random import firing_normals, key
 from mho.runtime.stuck import FaultyBlocks
+from mho.runtime.threads import answers
 from mho.targets.errors import ProgramError
 from mho.targets.isa import Load, Span
 from mho.targets.program import Program, matrix_block
@@ -83,7 +84,7 @@ def program_blocks(program: Program, loads: Iterable[Load], conditions: Conditio
     for load in loads:
         shared.setdefault((load.matrix, load.replica, load.scale_rows, load.columns), []).append(load)
     faults = FaultyBlocks(program)
-    groups = (_program(program, group, conditions, faults) for group in shared.values())
+    groups = answers(lambda group: list(_program(program, group, conditions, faults)), shared.values())
     return {block.load.block: block for group in groups for block in group}
 
 
@@ -175,6 +176,9 @@ def multiply(driven: Array, block: ProgrammedBlock, seed: int, layer: str, fires
     """The analog sums [positions, columns] of a block, without the noise that is added to them as sums.
 
     Every draw is named by layer, block and fire.
+
+    Args:
+        seed: that of reading.
     """
     found = block.disturbance
     if found is None:
@@ -235,6 +239,6 @@ def output_noise(
     """
     if target.noise.output == 0 or not conditions.effects.output_noise:
         return None
-    noise = firing_normals(key(conditions.seed, "output_noise", layer, block), fires, columns)
+    noise = firing_normals(key(conditions.reading_seed, "output_noise", layer, block), fires, columns)
     noise *= np.float32(target.noise.output / sqrt(reads(target)))
     return noise

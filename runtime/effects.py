@@ -69,21 +69,31 @@ class Conditions:
         seed: of every random draw; two runs of equal conditions are equal.
         time_s: seconds after programming.
         compensation: of drift; None is the machine's own.
+        read_seed: of what is drawn whenever the machine is read: noise of reading devices, and of every MVM. None is
+            `seed`, which alone draws the machine and what is programmed into it.
 
     Raises:
-        OptionError: the time or the seed is negative, or the time is not a finite number.
+        OptionError: the time or a seed is negative, or the time is not a finite number.
     """
 
     effects: Effects = Effects()
     seed: int = 0
     time_s: float = 0.0
     compensation: Compensation | None = None
+    read_seed: int | None = None
 
     def __post_init__(self) -> None:
         if not (isfinite(self.time_s) and self.time_s >= 0):
             raise OptionError(f"{self.time_s} s is no time after programming; give a finite number from 0")
         if self.seed < 0:
             raise OptionError(f"seed {self.seed} is negative; give a whole number from 0")
+        if self.reading_seed < 0:
+            raise OptionError(f"read seed {self.read_seed} is negative; give a whole number from 0")
+
+    @property
+    def reading_seed(self) -> int:
+        """The seed of what is drawn whenever the machine is read."""
+        return self.seed if self.read_seed is None else self.read_seed
 
 
 NO_FAULTS = FaultMap()

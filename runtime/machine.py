@@ -106,7 +106,7 @@ class Machine:
         analog = np.zeros((len(driven), len(product.unit)), np.float32)
         for part in product.parts:
             rows = driven[:, part.rows]
-            analog[:, part.columns] += multiply(rows, part.block, self.conditions.seed, layer, fires)
+            analog[:, part.columns] += multiply(rows, part.block, self.conditions.reading_seed, layer, fires)
         return analog
 
     def _link(self, layer: str) -> LinkedLayer:

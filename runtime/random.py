@@ -11,6 +11,7 @@ from __future__ import annotations
 import json
 from functools import cache
 from hashlib import blake2b
+from math import prod
 from statistics import NormalDist
 
 import numpy as np
@@ -23,6 +24,9 @@ WORD_DRAWS = 4
 
 PIECE_DRAWS = 1 << 16
 """Draws at a time: the scratch arrays stay in the cache."""
+
+MANY_DRAWS = 1 << 15
+"""So many normal numbers of one key are worth the loading of compiled loops."""
 
 WORD = (1 << 64) - 1
 STEP = 0x9E3779B97F4A7C15
@@ -37,8 +41,17 @@ def key(seed: int, *parts: str | int) -> int:
 
 
 def normals(key: int, shape: tuple[int, ...]) -> NDArray[np.float32]:
-    """Independent standard normal numbers: for the state of devices, drawn as a whole."""
-    return Generator(Philox(key=key)).standard_normal(shape, np.float32)
+    """Independent standard normal numbers: for the state of devices, drawn as a whole.
+
+    They are numpy's, many of them from loops that give the same numbers three times as fast.
+    """
+    if prod(shape) < MANY_DRAWS:
+        return Generator(Philox(key=key)).standard_normal(shape, np.float32)
+    from mho.runtime.ziggurat import fill_normals
+
+    drawn = np.empty(shape, np.float32)
+    fill_normals(key, drawn)
+    return drawn
 
 
 def uniforms(key: int, shape: tuple[int, ...]) -> NDArray[np.float32]:

@@ -159,6 +159,11 @@ def joined(pins: tuple[dict[str, tuple[str, ...]], ...]) -> dict[str, tuple[str,
 
 
 json_option = click.option("--json", "as_json", is_flag=True, help="Print the result as JSON on standard output.")
+read_seed_option = click.option(
+    "--read-seed",
+    type=click.IntRange(0),
+    help="Of what is drawn when the machine is read: noise of reads and of MVMs; by default the seed.",
+)
 state_option = click.option(
     "--state",
     type=Pairs(":", str),

@@ -9,7 +9,16 @@ import click
 
 from mho.cli import console
 from mho.cli.effects import Chosen, effects_options
-from mho.cli.options import Percent, Times, data_help, json_option, merged, refuse_output, state_option
+from mho.cli.options import (
+    Percent,
+    Times,
+    data_help,
+    json_option,
+    merged,
+    read_seed_option,
+    refuse_output,
+    state_option,
+)
 
 if TYPE_CHECKING:
     from mho.report.accuracy import Accuracy
@@ -24,6 +33,7 @@ program_argument = click.argument("program", type=click.Path(path_type=Path))
 @click.option("--model", type=click.Path(path_type=Path), help="The ONNX model to compare with, run by onnxruntime.")
 @click.option("--data", type=click.Path(path_type=Path), required=True, help=f"{data_help} 'y' holds the labels.")
 @click.option("--runs", type=click.IntRange(1), default=1, show_default=True, help="Number of seeds.")
+@read_seed_option
 @click.option("--time", "times_s", type=Times(), default="0s", show_default=True, help="Times after programming.")
 @effects_options
 @click.option(
@@ -56,6 +66,7 @@ def validate_command(context: click.Context, /, **given: Any) -> None:
             runs=given["runs"],
             metric=given["metric"],
             times_s=given["times_s"],
+            read_seed=given["read_seed"],
             effects=chosen.effects,
             compensation=chosen.compensation,
             recalibrate=chosen.recalibrate,
@@ -101,6 +112,7 @@ def missed_thresholds(accuracy: Accuracy, min_agreement: float | None, max_drop:
 @click.option("-o", "--output", type=click.Path(path_type=Path), required=True, help="An .npz of the outputs by name.")
 @effects_options
 @click.option("--seed", type=click.IntRange(0), help="Of every random draw; the program's own by default.")
+@read_seed_option
 @click.option("--time", "times_s", type=Times(), default="0s", show_default=True, help="Time after programming.")
 @state_option
 @json_option
@@ -125,6 +137,7 @@ def run_command(program: Path, data: Path, output: Path, as_json: bool, **given:
             compensation=chosen.compensation,
             recalibrate=chosen.recalibrate,
             seed=given["seed"],
+            read_seed=given["read_seed"],
             time_s=given["times_s"][0],
             state=merged(given["state"]),
             advance=progress.advance,

@@ -78,6 +78,7 @@ class Accuracy:
         effects_off: names of the machine's effects that were switched off.
         compensation: of drift; None where nothing drifts, or where it is not known.
         recalibration_samples: on which each run's machine was recalibrated; 0 where it was not.
+        read_seed: of what was drawn whenever a machine was read; None where that was the run's own seed.
     """
 
     __pydantic_config__ = TOLERANT
@@ -94,6 +95,7 @@ class Accuracy:
     effects_off: tuple[str, ...] = ()
     compensation: str | None = None
     recalibration_samples: int = 0
+    read_seed: int | None = None
 
     @property
     def circumstances(self) -> str:
@@ -105,6 +107,8 @@ class Accuracy:
             parts.append(f"{kind} compensation of drift")
         if self.recalibration_samples:
             parts.append(f"recalibrated on {q.whole(self.recalibration_samples)} samples")
+        if self.read_seed is not None:
+            parts.append(f"read with seed {self.read_seed}")
         return "; ".join(parts)
 
     @property

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 import mho
 from mho.examples import digits
@@ -245,6 +246,26 @@ def test_run_depends_on_seed_and_time(run: Shell, program: Path, tmp_path: Path)
     np.testing.assert_array_equal(logits[0], logits[1])
     assert np.abs(logits[0] - logits[2]).max() > 1e-2
     assert np.abs(logits[0] - logits[3]).max() > 1e-2
+
+
+def test_a_read_seed_changes_reads_alone(run: Shell, program: Path, tmp_path: Path) -> None:
+    np.savez(tmp_path / "x.npz", image=np.load(TEST)["image"][:4])
+
+    def logits(*flags: object) -> NDArray[np.float32]:
+        assert run("run", program, "--data", "x.npz", "-o", "out.npz", *flags).code == 0
+        with np.load(tmp_path / "out.npz") as written:
+            found: NDArray[np.float32] = written["logits"]
+            return found
+
+    own, other = logits("--seed", 1), logits("--seed", 1, "--read-seed", 2)
+    np.testing.assert_array_equal(own, logits("--seed", 1, "--read-seed", 1))
+    assert np.abs(own - other).max() > 1e-2
+    programmed = ("--seed", 1, "--only", "programming_noise,drift")
+    np.testing.assert_array_equal(logits(*programmed), logits(*programmed, "--read-seed", 2))
+    reads = ("--only", "read_noise,output_noise", "--read-seed", 3)
+    np.testing.assert_array_equal(logits("--seed", 1, *reads), logits("--seed", 2, *reads))
+    told = run("validate", program, "--data", "x.npz", "--read-seed", 2)
+    assert told.code == 0 and "read with seed 2" in told.out
 
 
 @pytest.mark.parametrize(

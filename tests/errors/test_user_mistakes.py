@@ -325,6 +325,8 @@ def test_times_seeds_and_references_that_cannot_be(tmp_path: Path) -> None:
         compiled.run(images, time_s=-1000)
     with pytest.raises(OptionError, match="nan s is no time"):
         compiled.run(images, time_s=float("nan"))
+    with pytest.raises(OptionError, match="read seed -3 is negative; give a whole number from 0"):
+        compiled.run(images, read_seed=-3)
     with pytest.raises(OptionError, match="no time after programming to validate at"):
         compiled.validate(images, labels, times_s=())
     with pytest.raises(OptionError, match="seed -1 is negative"):

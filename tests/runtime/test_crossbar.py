@@ -70,6 +70,24 @@ def test_the_whole_matrix_is_not_changed_by_programming() -> None:
     assert np.array_equal(stored, before)
 
 
+def test_devices_do_not_depend_on_the_number_of_threads(monkeypatch: pytest.MonkeyPatch) -> None:
+    program = program_of("hermes64", m=random_matrix(300, 900))
+    loads = [
+        load_of((row, row + 100), (column, column + 300), block=row + column)
+        for row in (0, 100, 200)
+        for column in (0, 300, 600)
+    ]
+    found = []
+    for threads in ("1", "2", "5"):
+        monkeypatch.setenv("OMP_NUM_THREADS", threads)
+        found.append(program_blocks(program, loads, YEAR))
+    for other in found[1:]:
+        assert list(other) == list(found[0])
+        for number, block in found[0].items():
+            assert np.array_equal(block.weights, other[number].weights)
+            assert np.array_equal(block.scale, other[number].scale)
+
+
 def test_groups_are_dense_with_zeros_between() -> None:
     stored = np.arange(1, 17, dtype=np.float32).reshape(4, 2, 2)
     block = program_block(program_of("ideal256", m=stored), load_of((1, 6), (0, 5)), IDEAL)

@@ -10,9 +10,10 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from mho.runtime.cells import column_compensation, compensation, conductances, program_cells
+from mho.runtime.cells import PART_DEVICES, column_compensation, compensation, conductances, program_cells
 from mho.runtime.devices import MODELS, PCM, RERAM, DriftingDevice
 from mho.runtime.effects import Conditions, Effects
+from mho.runtime.random import key, normals
 from mho.targets.target import SILENT_MODELS, Device, DeviceModel
 
 Floats = NDArray[np.float64]
@@ -210,6 +211,32 @@ def test_devices_keep_their_programming_over_time_and_effects() -> None:
     )
     rates = [np.log(c.read / targets) / math.log((t + 20) / 20) for c, t in ((hour, 3600), (day, DAY))]
     assert rates[0] == pytest.approx(rates[1], abs=1e-5)
+
+
+@pytest.mark.parametrize("model", MODELS)
+def test_devices_are_read_anew_by_a_read_seed_and_stay_as_they_are(model: str) -> None:
+    targets = np.random.default_rng(0).uniform(0, 1, (50, 40)).astype(np.float32)
+    own, same, other = (
+        conductances(MODELS[model], targets, Conditions(seed=5, time_s=DAY, read_seed=read), ("m",))
+        for read in (None, 5, 6)
+    )
+    assert np.array_equal(own.read, same.read)
+    assert np.array_equal(own.programmed, other.programmed) and np.array_equal(own.drifted, other.drifted)
+    assert np.array_equal(own.read, other.read) == (model == "reram")
+
+
+def test_large_blocks_are_made_of_the_same_devices_as_rows_of_them() -> None:
+    """What is computed in parts does not show where a part ends."""
+    targets = np.random.default_rng(0).uniform(0, 1, (PART_DEVICES // 64 * 2 + 5, 64)).astype(np.float32)
+    for effects in (only(), only(programming_noise=True), only(drift=True, read_noise=True), Effects()):
+        conditions = Conditions(effects=effects, time_s=DAY)
+        found = conductances(PCM, targets, conditions, ("m",))
+        columns = conductances(PCM, np.asfortranarray(targets), conditions, ("m",))
+        for whole, other in ((found.programmed, columns.programmed), (found.read, columns.read)):
+            assert np.array_equal(whole, other)
+        n = normals(key(0, "programming_noise", "m"), targets.shape)
+        expected = np.maximum(targets + PCM.programming_sigma(targets) * n, 0)
+        assert np.array_equal(found.programmed, expected if effects.programming_noise else targets)
 
 
 def test_draws_of_devices_are_unrelated() -> None:

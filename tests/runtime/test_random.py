@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from numpy.random import Generator, Philox
 
-from mho.runtime.random import PIECE_DRAWS, firing_normals, key, normals, quantiles
+from mho.runtime.random import MANY_DRAWS, PIECE_DRAWS, firing_normals, key, normals, quantiles
 
 
 def test_key_tells_parts_apart() -> None:
@@ -106,3 +107,17 @@ def test_normals_are_normal_and_repeatable() -> None:
     assert not np.array_equal(drawn, normals(key(1, "state"), (500, 400)))
     assert abs(float(drawn.mean())) < 4 / np.sqrt(drawn.size)
     assert float(drawn.astype(np.float64).var()) == pytest.approx(1, abs=4 * np.sqrt(2 / drawn.size))
+
+
+@pytest.mark.parametrize("count", [MANY_DRAWS - 1, MANY_DRAWS, 3_000_000])
+@pytest.mark.parametrize("seed", range(3))
+def test_many_normals_are_those_of_numpy(count: int, seed: int) -> None:
+    """Bit for bit, tails and refills of words included."""
+    chosen = key(seed, "state")
+    assert np.array_equal(normals(chosen, (count,)), Generator(Philox(key=chosen)).standard_normal(count, np.float32))
+
+
+def test_the_first_normals_of_a_key_do_not_depend_on_how_many_are_drawn() -> None:
+    long = normals(key(4), (MANY_DRAWS + 7,))
+    assert np.array_equal(long[:1000], normals(key(4), (1000,)))
+    assert np.array_equal(long[:MANY_DRAWS].reshape(-1, 8), normals(key(4), (MANY_DRAWS // 8, 8)))
