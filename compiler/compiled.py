@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -65,7 +65,7 @@ class Compiled:
         compensation: Compensation | None = None,
         recalibrate: Data | None = None,
         state: Mapping[str, str] | None = None,
-        advance: Callable[[int], None] = lambda samples: None,
+        progress: Progress | None = None,
     ) -> dict[str, Values]:
         """Outputs by name for samples along the first axis; a list of values, one a sample, where no array holds them.
 
@@ -79,7 +79,7 @@ class Compiled:
             recalibrate: samples, best others than `data`, on which each column's mean and deviation are estimated again
                 (AdaBS): see `mho.runtime.recalibrate`.
             state: output → input of the next sample; zero before the first.
-            advance: told the number of samples after each batch.
+            progress: told how far the work is.
 
         Raises:
             DataError: the data does not suit the program's inputs.
@@ -95,8 +95,12 @@ class Compiled:
         require_possible(self.program, [conditions], recalibrate is not None)
         samples = match_samples(read_data(data), self.program.inputs, state)
         recalibration = open_recalibration(self._simulator, recalibrate, state)
-        sequencer = self._simulator.noisy(conditions, recalibration)
-        return run_samples(samples, sequencer.run, advance, self.program.outputs)
+        shown = progress or Quiet()
+        if recalibration is not None:
+            shown.start("recalibration", recalibration.samples.count)
+        sequencer = self._simulator.noisy(conditions, recalibration, shown.advance)
+        shown.start("run", samples.count)
+        return run_samples(samples, sequencer.run, shown.advance, self.program.outputs)
 
     def validate(
         self,
@@ -105,6 +109,7 @@ class Compiled:
         *,
         runs: int = 1,
         times_s: float | Iterable[float] = 0.0,
+        read_seed: int | None = None,
         metric: Metric | None = None,
         effects: Effects | None = None,
         compensation: Compensation | None = None,
@@ -123,6 +128,7 @@ class Compiled:
             times_s: seconds after programming, one or several.
             metric: "top1", "auc", "mse", "spearman" or "none", or a function of (outputs by name, labels); by the
                 labels where it is left out.
+            read_seed: of what is drawn when a machine is read; the seed of each run where it is left out.
             effects, compensation, recalibrate, state: as in `run`.
             model: the model that onnxruntime runs as the reference; without one it is the program's own ideal mode.
             output: the output that is compared; the first where it is left out.
@@ -137,6 +143,7 @@ class Compiled:
             validation = Validation(
                 runs=runs,
                 times_s=tuple(np.atleast_1d(np.asarray(_listed(times_s), np.float64)).tolist()),
+                read_seed=read_seed,
                 effects=effects or Effects(),
                 compensation=compensation,
                 recalibrate=recalibrate,

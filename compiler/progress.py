@@ -8,6 +8,12 @@ from typing import Protocol
 class Progress(Protocol):
     """Shows what is being done and how long it may take."""
 
+    def expect(self, total: int) -> None:
+        """Pieces of work begin that have this size together, so that the time that is left is that of them all."""
+
+    def finish(self) -> None:
+        """What was expected is done: pieces that begin from here on count for themselves."""
+
     def start(self, what: str, total: int | None = None) -> None:
         """A new piece of work begins; `total` is its size in samples or the like, where known."""
 
@@ -20,6 +26,12 @@ class Progress(Protocol):
 
 class Quiet:
     """Shows nothing."""
+
+    def expect(self, total: int) -> None:
+        return
+
+    def finish(self) -> None:
+        return
 
     def start(self, what: str, total: int | None = None) -> None:
         return

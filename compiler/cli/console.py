@@ -29,17 +29,32 @@ def progress() -> Iterator[Progress]:
 
 
 class _Bar:
-    """One bar that is renamed whenever a new piece of work begins."""
+    """One bar that is renamed whenever a new piece of work begins, and filled anew unless more is expected."""
 
     def __init__(self, bars: Any) -> None:
         self._bars = bars
         self._task = bars.add_task("starting", total=None)
         self._what = ""
+        self._expects = False
+
+    def expect(self, total: int) -> None:
+        self._renew(self._what or "starting", total)
+        self._expects = True
+
+    def finish(self) -> None:
+        self._expects = False
 
     def start(self, what: str, total: int | None = None) -> None:
+        self._what = what
+        if self._expects:
+            self._bars.update(self._task, description=what)
+        else:
+            self._renew(what, total)
+
+    def _renew(self, what: str, total: int | None) -> None:
         # A bar that is reset without a total keeps the one that it had.
         self._bars.remove_task(self._task)
-        self._task, self._what = self._bars.add_task(what, total=total), what
+        self._task = self._bars.add_task(what, total=total)
 
     def advance(self, amount: int) -> None:
         self._bars.advance(self._task, amount)

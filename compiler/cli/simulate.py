@@ -130,7 +130,6 @@ def run_command(program: Path, data: Path, output: Path, as_json: bool, **given:
     inputs = read_npz(data)
     compiled = Compiled.load(program)
     with console.progress() as progress:
-        progress.start("run")
         outputs = compiled.run(
             inputs,
             effects=chosen.effects,
@@ -140,7 +139,7 @@ def run_command(program: Path, data: Path, output: Path, as_json: bool, **given:
             read_seed=given["read_seed"],
             time_s=given["times_s"][0],
             state=merged(given["state"]),
-            advance=progress.advance,
+            progress=progress,
         )
     for warning in chosen.warnings(compiled.program):
         click.echo(f"mho: warning: {warning}", err=True)
