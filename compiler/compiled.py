@@ -18,6 +18,7 @@ from mho.progress import Progress, Quiet
 from mho.report.accuracy import Accuracy
 from mho.runtime.effects import Conditions, Effects
 from mho.runtime.matching import match_samples
+from mho.runtime.recalibrate import AdjustedUnit
 from mho.runtime.samples import Values, run_samples
 from mho.runtime.simulator import Simulator
 from mho.targets.check.check import read_sound_program
@@ -85,14 +86,7 @@ class Compiled:
             DataError: the data does not suit the program's inputs.
             OptionError: effects, compensation and recalibration contradict each other or the machine.
         """
-        conditions = Conditions(
-            effects=effects or Effects(),
-            seed=self.program.manifest.seed if seed is None else seed,
-            time_s=time_s,
-            read_seed=read_seed,
-            compensation=compensation,
-        )
-        require_possible(self.program, [conditions], recalibrate is not None)
+        conditions = self._conditions(effects, seed, time_s, read_seed, compensation, recalibrate is not None)
         samples = match_samples(read_data(data), self.program.inputs, state)
         recalibration = open_recalibration(self._simulator, recalibrate, state)
         shown = progress or Quiet()
@@ -155,6 +149,41 @@ class Compiled:
             )
             return validation.run(self._simulator, data, None if labels is None else np.asarray(labels))
 
+    def export(
+        self,
+        path: str | Path,
+        *,
+        effects: Effects | None = None,
+        seed: int | None = None,
+        time_s: float = 0.0,
+        read_seed: int | None = None,
+        compensation: Compensation | None = None,
+        recalibrate: Data | None = None,
+        external_data: bool = False,
+    ) -> None:
+        """Writes what the machine computes as a plain ONNX model, which any tool opens and onnxruntime runs.
+
+        Weights are as programmed, drifted and read. Noise that is fresh at every MVM is drawn by RandomNormalLike: it
+        has the machine's distribution, not its numbers.
+
+        Args:
+            effects, seed, time_s, read_seed, compensation, recalibrate: as in `run`.
+            external_data: puts the weights into `path` with `.data` behind it, as more than 2 GB have to be.
+
+        Raises:
+            ProgramError: something cannot be written with the model's operator set; the sentence names the layer.
+            OptionError: effects, compensation and recalibration contradict each other or the machine.
+            DataError: the file cannot be written.
+        """
+        from mho.export.files import write_model
+        from mho.export.model import exported
+
+        conditions = self._conditions(effects, seed, time_s, read_seed, compensation, recalibrate is not None)
+        recalibration = open_recalibration(self._simulator, recalibrate)
+        unit = None if recalibration is None else self._simulator.noisy(conditions, recalibration).unit
+        adjust = unit.adjust if isinstance(unit, AdjustedUnit) else None
+        write_model(exported(self.program, conditions, adjust), Path(path), external_data)
+
     def report(self, accuracy: Accuracy | None = None) -> Report:
         """What the program needs and where everything went.
 
@@ -166,6 +195,30 @@ class Compiled:
         from mho.report import summarise
 
         return summarise(self.program, accuracy)
+
+    def _conditions(
+        self,
+        effects: Effects | None,
+        seed: int | None,
+        time_s: float,
+        read_seed: int | None,
+        compensation: Compensation | None,
+        recalibrates: bool,
+    ) -> Conditions:
+        """What a run asks of the machine.
+
+        Raises:
+            OptionError: it cannot be had.
+        """
+        conditions = Conditions(
+            effects=effects or Effects(),
+            seed=self.program.manifest.seed if seed is None else seed,
+            time_s=time_s,
+            read_seed=read_seed,
+            compensation=compensation,
+        )
+        require_possible(self.program, [conditions], recalibrates)
+        return conditions
 
     def __repr__(self) -> str:
         from mho.report.fragment import program_line

@@ -96,6 +96,16 @@ SECTIONS: tuple[tuple[str, str, tuple[str, ...]], ...] = (
         ),
     ),
     (
+        "mho export",
+        "What the machine computes as a plain ONNX model, for onnxruntime and every other tool: converters, programmed weights, drift and "
+        "noise by standard operators ([docs/export.md](docs/export.md)).",
+        (
+            "mho export --help",
+            "mho export digits.mho -o digits-1d.onnx --time 1d --seed 3",
+            "mho export digits.mho -o digits-8bit.onnx --quantised --json",
+        ),
+    ),
+    (
         "mho show",
         "A program as text: `--level network`, `tiling`, `plan`, or all of it; `--core` for one core.",
         (

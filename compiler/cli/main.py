@@ -11,6 +11,7 @@ from pathlib import Path
 import click
 
 from mho.cli.build import compile_command, demo_command
+from mho.cli.export import export_command
 from mho.cli.faults import faults_command
 from mho.cli.inspect import check_command, report_command, show_command
 from mho.cli.machines import ops_command, targets_group
@@ -51,6 +52,7 @@ for command in (
     report_command,
     validate_command,
     run_command,
+    export_command,
     show_command,
     check_command,
     targets_group,
