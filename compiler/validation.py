@@ -10,16 +10,15 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from mho.comparison import Comparison
 from mho.conditions import compensation_of, effects_off, open_recalibration, require_possible
 from mho.data import Data, read_data, refuse_useless, sha256_of
-from mho.metrics import METRICS, Metric, default_metric, measure, winners
+from mho.metrics import METRICS, Metric, default_metric
 from mho.progress import Progress, Quiet
 from mho.report.accuracy import Accuracy, LayerQuality, Reference, Run
 from mho.runtime.digital import open_session, run_session
 from mho.runtime.effects import Conditions, Effects
 from mho.runtime.matching import match_samples
-from mho.runtime.pieces import as_arrays
-from mho.runtime.probe import Power
 from mho.runtime.recalibrate import Recalibration
 from mho.runtime.samples import Samples, Values, each_batch, run_samples
 from mho.runtime.simulator import Simulator
@@ -83,20 +82,23 @@ class Validation:
         refuse_useless(samples)
         recalibration = open_recalibration(simulator, self.recalibrate, self.state)
         metric = default_metric(labels) if self.metric is None else self.metric
+        self.progress.expect(self._size(samples, recalibration))
         kind, expected = self._reference(simulator, samples)
+        comparison = Comparison(expected, output, metric, labels)
         runs: list[Run] = []
         layers: tuple[LayerQuality, ...] = ()
         for each in conditions:
             found = self._run(simulator, samples, each, recalibration)
-            runs.append(_compare(found, expected, output, metric, labels, each))
+            runs.append(comparison.run(found, each))
             if len(runs) == 1:
                 layers = self._layers(simulator, samples.first(PROBED_SAMPLES), each, recalibration)
+        self.progress.finish()
         mean, std = _spread(runs)
         return Accuracy(
             samples=samples.count,
             metric=metric if isinstance(metric, str) else getattr(metric, "__name__", "custom"),
             output=output,
-            reference=Reference(kind=kind, accuracy=measure(metric, expected, output, labels)),
+            reference=Reference(kind=kind, accuracy=comparison.reference_accuracy),
             runs=tuple(runs),
             mean=mean,
             std=std,
@@ -107,6 +109,11 @@ class Validation:
             recalibration_samples=0 if recalibration is None else recalibration.samples.count,
             read_seed=self.read_seed,
         )
+
+    def _size(self, samples: Samples, recalibration: Recalibration | None) -> int:
+        """The samples of everything that is run."""
+        again = samples.count + (0 if recalibration is None else recalibration.samples.count)
+        return samples.count + self.runs * len(self.times_s) * again + min(samples.count, PROBED_SAMPLES)
 
     def _conditions(self, program: Program) -> list[Conditions]:
         """Of every run: for each seed all times."""
@@ -187,58 +194,6 @@ class Validation:
             self.progress.advance(count)
         found = [LayerQuality(name=name, sqnr_db=power.sqnr_db) for name, power in probed.layers.items()]
         return tuple(sorted(found, key=lambda layer: float("inf") if layer.sqnr_db is None else layer.sqnr_db))
-
-
-def _compare(
-    found: Mapping[str, Values],
-    expected: Mapping[str, Values],
-    output: str,
-    metric: Metric,
-    labels: Array | None,
-    conditions: Conditions,
-) -> Run:
-    value, reference = _together(output, found[output]), _together(output, expected[output])
-    if value.shape != reference.shape:
-        raise OptionError(
-            f"output {plain(output)} has the shape {value.shape}, and {reference.shape} in the model it is compared "
-            "with; is it the model that was compiled?"
-        )
-    power = Power()
-    numbers = value.dtype.kind in "fiub"
-    if numbers:
-        power.add(reference, value)
-    difference = np.abs(value.astype(np.float64) - reference) if numbers else np.zeros(0)
-    return Run(
-        seed=conditions.seed,
-        time_s=conditions.time_s,
-        accuracy=measure(metric, found, output, labels),
-        agreement=_agreement(value, reference, metric),
-        sqnr_db=power.sqnr_db,
-        max_abs_error=float(difference.max(initial=0.0)),
-    )
-
-
-def _together(output: str, values: Values) -> Array:
-    """The numbers of an output; arrays without a common shape, in sequences too, stand one behind the other.
-
-    Raises:
-        OptionError: there are none.
-    """
-    if isinstance(values, np.ndarray):
-        return values
-    arrays = [array.reshape(-1) for array in as_arrays({output: values}).values()]
-    if not arrays:
-        raise OptionError(f"output {plain(output)} never has a value; choose another with --output")
-    return np.concatenate(arrays)
-
-
-def _agreement(value: Array, reference: Array, metric: Metric) -> float | None:
-    """Part of the samples with the same winner, where the output is one score a class."""
-    if value.ndim < 2 or value.shape[-1] < 2 or (metric not in ("top1", "none")):
-        return None
-    if metric == "none" and value.ndim > 2:
-        return None
-    return float(np.mean(winners(value) == winners(reference)))
 
 
 def _spread(results: list[Run]) -> tuple[float | None, float | None]:

@@ -12,18 +12,26 @@ from mho.runtime.sequencer import Unit
 
 Array = NDArray[Any]
 
+PIECE_NUMBERS = 1 << 14
+
 
 @dataclass
 class Power:
-    """Sums of squares over everything that was seen."""
+    """Sums of squares over everything that was seen, and the largest magnitude of an error."""
 
     signal: float = 0.0
     error: float = 0.0
+    largest_error: float = 0.0
 
     def add(self, reference: Array, value: Array) -> None:
-        exact = reference.astype(np.float64)
-        self.signal += float(np.sum(exact**2))
-        self.error += float(np.sum((value - exact) ** 2))
+        """Adds numbers of one shape, in float64 and a cacheful at a time."""
+        flat, found = reference.reshape(-1), value.reshape(-1)
+        for start in range(0, flat.size, PIECE_NUMBERS):
+            exact = flat[start : start + PIECE_NUMBERS].astype(np.float64)
+            error = found[start : start + PIECE_NUMBERS] - exact
+            self.largest_error = float(np.maximum(self.largest_error, np.maximum(error.max(), -error.min())))
+            self.error += float(np.sum(np.square(error, out=error)))
+            self.signal += float(np.sum(np.square(exact, out=exact)))
 
     @property
     def sqnr_db(self) -> float | None:

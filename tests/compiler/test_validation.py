@@ -6,10 +6,14 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pytest
 
+from mho.compiled import Compiled
 from mho.examples import digits
+from mho.progress import Quiet
 from mho.report.accuracy import moments
 from mho.runtime.effects import Effects
+from mho.runtime.simulator import Simulator
 from tests.compilations import digits_on, digits_test
 from tests.shell import Shell
 
@@ -68,3 +72,50 @@ def test_run_recalibrates(run: Shell, tmp_path: Path) -> None:
             outputs.append(written["logits"])
     assert np.abs(outputs[0] - outputs[1]).max() > 0.1
     assert np.abs(outputs[0] - outputs[2]).max() > 0.1
+
+
+class Heard(Quiet):
+    """Hears how much is expected, and what comes of it."""
+
+    def __init__(self) -> None:
+        self.expected = self.done = 0
+        self.pieces: list[str] = []
+        self.finished = False
+
+    def expect(self, total: int) -> None:
+        self.expected = total
+
+    def start(self, what: str, total: int | None = None) -> None:
+        self.pieces.append(what)
+
+    def advance(self, amount: int) -> None:
+        self.done += amount
+
+    def finish(self) -> None:
+        self.finished = True
+
+
+@pytest.mark.parametrize("recalibrate", [None, CALIBRATION])
+def test_what_a_validation_expects_is_what_it_does(recalibrate: str | None) -> None:
+    images, labels = digits_test(80)
+    heard = Heard()
+    options: dict[str, Any] = {"runs": 2, "times_s": (0.0, MONTH_S), "recalibrate": recalibrate, "progress": heard}
+    digits_on("hermes64").validate(images, labels, **options)
+    assert heard.expected == heard.done > 4 * 80
+    assert heard.finished and heard.pieces[0] == "reference: the program in ideal mode"
+
+
+def test_the_reference_runs_once_and_layers_are_probed_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    images, labels = digits_test(20)
+    compiled = Compiled(digits_on("hermes64").program)
+    counted = {"exact": 0, "probed": 0}
+    for name in counted:
+        kept = getattr(Simulator, name)
+
+        def counting(*arguments: Any, name: str = name, kept: Any = kept) -> Any:
+            counted[name] += 1
+            return kept(*arguments)
+
+        monkeypatch.setattr(Simulator, name, counting)
+    found = compiled.validate(images, labels, runs=3, times_s=(0.0, MONTH_S))
+    assert len(found.runs) == 6 and counted == {"exact": 1, "probed": 1}
