@@ -11,6 +11,7 @@ import onnx
 from numpy.typing import NDArray
 from onnx import NodeProto, TensorProto, helper
 
+from mho.export.kinds import type_proto
 from mho.runtime.inspect import ValueType
 
 Array = NDArray[Any]
@@ -127,11 +128,18 @@ class Graph:
             else:
                 yield self.op("Identity", name)
 
+    def _info(self, name: str) -> onnx.ValueInfoProto:
+        """An input of a body, with its type where it is known."""
+        kind = self.kinds.get(name)
+        if kind is None:
+            return onnx.ValueInfoProto(name=name)
+        return onnx.ValueInfoProto(name=name, type=type_proto(kind.type, kind.shape))
+
     def body(self, name: str, inputs: Iterable[str], outputs: Iterable[str]) -> onnx.GraphProto:
         """The graph as the body of a node."""
         results = list(self.results(outputs))
         graph = onnx.GraphProto(name=name)
         graph.node.extend(self.nodes)
-        graph.input.extend(onnx.ValueInfoProto(name=value) for value in inputs)
+        graph.input.extend(self._info(value) for value in inputs)
         graph.output.extend(onnx.ValueInfoProto(name=value) for value in results)
         return graph

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections import ChainMap
 from collections.abc import Iterator
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 
 import onnx
 from onnx import helper
 
 from mho.export.digital import digital_model
-from mho.export.graph import Constant, Graph, Store
+from mho.export.graph import Constant, Graph, Kinds, Store
 from mho.export.kinds import value_info
 from mho.export.operators import OLDEST_OPSET
 from mho.export.steps import write_steps
@@ -20,7 +20,7 @@ from mho.runtime.inspect import ValueType
 from mho.runtime.ort_values import NUMPY_TYPES
 from mho.targets.errors import ProgramError
 from mho.targets.program import Program
-from mho.targets.steps import Digital, bodies, parameters, reads, walk, writes
+from mho.targets.steps import Digital, Port, bodies, parameters, reads, walk, writes
 
 USUAL_OPSET = 20
 """Where the program has no graph of its own that says it."""
@@ -58,7 +58,7 @@ def exported(program: Program, conditions: Conditions, adjust: Adjust | None = N
     write_steps(graph, program.sequence, Tiles(program, conditions, adjust))
     proto = onnx.GraphProto(name=program.manifest.model)
     proto.input.extend(value_info(port) for port in program.inputs)
-    proto.output.extend(value_info(port) for port in program.outputs)
+    proto.output.extend(value_info(_settled(port, graph.kinds)) for port in program.outputs)
     proto.node.extend(graph.nodes)
     imports = [helper.make_opsetid(domain, version) for domain, version in sorted(opsets.items())]
     model = helper.make_model(
@@ -67,6 +67,12 @@ def exported(program: Program, conditions: Conditions, adjust: Adjust | None = N
     helper.set_model_props(model, dict(_remarks(program, conditions)))
     read = _read(model.graph)
     return Exported(model, dict(_constants(program, store, read)))
+
+
+def _settled(port: Port, kinds: Kinds) -> Port:
+    """An output with the shape that was found for it where the model declares none."""
+    known = kinds.get(port.name)
+    return port if port.shape is not None or known is None else replace(port, shape=known.shape)
 
 
 def _opsets(program: Program) -> dict[str, int]:
@@ -82,7 +88,7 @@ def _opsets(program: Program) -> dict[str, int]:
                 domain = "" if entry.domain == "ai.onnx" else entry.domain
                 found[domain] = max(found.get(domain, 0), entry.version)
     found[""] = found[""] or USUAL_OPSET
-    if found[""] < OLDEST_OPSET:
+    if found[""] < OLDEST_OPSET and program.layers:
         raise ProgramError(
             f"the program's digital steps have operator set {found['']}, the oldest that is exported is "
             f"{OLDEST_OPSET}: convert the model and compile it again"

@@ -45,7 +45,8 @@ class Geometry:
         if isinstance(unfolding, Places):
             return Geometry((), (), Sliding.single(len(unfolding.window.kernel)), sizes)
         window = unfolding if isinstance(unfolding, Window) else unfolding.window  # type: ignore[union-attr]
-        if isinstance(unfolding, Window) and window.pads is None and all(s == 1 for s in window.spread):
+        left_open = window.pads is None and sizes is None and max(window.strides) > 1
+        if isinstance(unfolding, Window) and left_open and max(window.dilations) == 1:
             same = Sliding(window.kernel, window.strides, window.dilations, None, window.auto_pad)
             return Geometry((), (), same, sizes)
         pads = known_pads(step, window, sizes)
@@ -81,11 +82,13 @@ def cropped(graph: Graph, value: str, cut: Pads) -> str:
 
 
 def known_pads(step: Analog, window: Window, sizes: tuple[int, ...] | None) -> Pads:
-    """The padding of a window.
+    """The padding of a window; of one that moves by single samples it is the same for all sizes.
 
     Raises:
         ProgramError: it depends on a size that is not known.
     """
+    if window.pads is None and sizes is None and max(window.strides) == 1:
+        return window_pads((1,) * len(window.kernel), window)
     if window.pads is None and sizes is None:
         raise ProgramError(
             f"layer {plain(step.name)}: its padding depends on the size of its input, which is not known, so that it "
