@@ -17,6 +17,7 @@ from mho.model_file import model_file
 from mho.progress import Progress, Quiet
 from mho.report.accuracy import Accuracy
 from mho.runtime.effects import Conditions, Effects
+from mho.runtime.engines.choice import Engine, require_engine
 from mho.runtime.matching import match_samples
 from mho.runtime.recalibrate import AdjustedUnit
 from mho.runtime.samples import Values, run_samples
@@ -40,7 +41,7 @@ class Compiled:
 
     def __init__(self, program: Program) -> None:
         self.program = program
-        self._simulator = Simulator(program)
+        self._simulators: dict[Engine, Simulator] = {}
 
     @staticmethod
     def load(path: str | Path) -> Compiled:
@@ -66,6 +67,7 @@ class Compiled:
         compensation: Compensation | None = None,
         recalibrate: Data | None = None,
         state: Mapping[str, str] | None = None,
+        engine: Engine = "fast",
         progress: Progress | None = None,
     ) -> dict[str, Values]:
         """Outputs by name for samples along the first axis; a list of values, one a sample, where no array holds them.
@@ -80,19 +82,22 @@ class Compiled:
             recalibrate: samples, best others than `data`, on which each column's mean and deviation are estimated again
                 (AdaBS): see `mho.runtime.recalibrate`.
             state: output → input of the next sample; zero before the first.
+            engine: what simulates the tiles; the numbers of all agree up to the rounding of float32.
             progress: told how far the work is.
 
         Raises:
             DataError: the data does not suit the program's inputs.
-            OptionError: effects, compensation and recalibration contradict each other or the machine.
+            OptionError: effects, compensation and recalibration contradict each other or the machine, or the engine is
+                not to be had here.
         """
+        simulator = self._simulator(engine)
         conditions = self._conditions(effects, seed, time_s, read_seed, compensation, recalibrate is not None)
         samples = match_samples(read_data(data), self.program.inputs, state)
-        recalibration = open_recalibration(self._simulator, recalibrate, state)
+        recalibration = open_recalibration(simulator, recalibrate, state)
         shown = progress or Quiet()
         if recalibration is not None:
             shown.start("recalibration", recalibration.samples.count)
-        sequencer = self._simulator.noisy(conditions, recalibration, shown.advance)
+        sequencer = simulator.noisy(conditions, recalibration, shown.advance)
         shown.start("run", samples.count)
         return run_samples(samples, sequencer.run, shown.advance, self.program.outputs)
 
@@ -111,6 +116,7 @@ class Compiled:
         model: ModelSource | None = None,
         output: str | None = None,
         state: Mapping[str, str] | None = None,
+        engine: Engine = "fast",
         progress: Progress | None = None,
     ) -> Accuracy:
         """How close the program's results are to a reference's, over seeds and times after programming.
@@ -123,7 +129,7 @@ class Compiled:
             metric: "top1", "auc", "mse", "spearman" or "none", or a function of (outputs by name, labels); by the
                 labels where it is left out.
             read_seed: of what is drawn when a machine is read; the seed of each run where it is left out.
-            effects, compensation, recalibrate, state: as in `run`.
+            effects, compensation, recalibrate, state, engine: as in `run`.
             model: the model that onnxruntime runs as the reference; without one it is the program's own ideal mode.
             output: the output that is compared; the first where it is left out.
             progress: told how far the work is.
@@ -133,6 +139,7 @@ class Compiled:
             OptionError: an option names what the program lacks, or options contradict each other or the machine.
             ModelError: `model` cannot be run.
         """
+        simulator = self._simulator(engine)
         with model_file(model) as path:
             validation = Validation(
                 runs=runs,
@@ -147,7 +154,7 @@ class Compiled:
                 state=state,
                 progress=progress or Quiet(),
             )
-            return validation.run(self._simulator, data, None if labels is None else np.asarray(labels))
+            return validation.run(simulator, data, None if labels is None else np.asarray(labels))
 
     def export(
         self,
@@ -178,11 +185,23 @@ class Compiled:
         from mho.export.files import write_model
         from mho.export.model import exported
 
+        simulator = self._simulator("fast")
         conditions = self._conditions(effects, seed, time_s, read_seed, compensation, recalibrate is not None)
-        recalibration = open_recalibration(self._simulator, recalibrate)
-        unit = None if recalibration is None else self._simulator.noisy(conditions, recalibration).unit
+        recalibration = open_recalibration(simulator, recalibrate)
+        unit = None if recalibration is None else simulator.noisy(conditions, recalibration).unit
         adjust = unit.adjust if isinstance(unit, AdjustedUnit) else None
         write_model(exported(self.program, conditions, adjust), Path(path), external_data)
+
+    def _simulator(self, engine: Engine) -> Simulator:
+        """The simulator with an engine, kept between runs.
+
+        Raises:
+            OptionError: the engine is not to be had here.
+        """
+        if engine not in self._simulators:
+            require_engine(engine)
+            self._simulators[engine] = Simulator(self.program, engine)
+        return self._simulators[engine]
 
     def report(self, accuracy: Accuracy | None = None) -> Report:
         """What the program needs and where everything went.

@@ -46,6 +46,7 @@ class Machine:
         self._math: dict[str, LayerMath] = {m.layer: m for m in layer_math(program)}
         self._matrices = {m.name: m for m in program.matrices}
         self._programmed: dict[str, dict[int, ProgrammedBlock]] = {}
+        self._used: set[str] = set()
         self._linked: dict[str, LinkedLayer] = {}
 
     def fire(
@@ -56,11 +57,9 @@ class Machine:
 
     def sums(self, layer: str, rows: NDArray[np.float32], fires: NDArray[np.int64]) -> Array:
         """The complete sums of a layer [positions, columns], as they come to its epilogue."""
-        if self.residency is not None:
-            deque(self.residency.fire(layer), maxlen=0)
+        self.make_resident(layer)
         linked = self._link(layer)
-        columns = self._matrices[self._math[layer].matrix].columns
-        sums: Array = np.zeros((len(rows), columns), linked.dtype)
+        sums: Array = np.zeros((len(rows), self.columns(layer)), linked.dtype)
         count = len(linked.replicas)
         for start in range(0, len(rows), CHUNK_POSITIONS):
             chunk = slice(start, start + CHUNK_POSITIONS)
@@ -78,6 +77,19 @@ class Machine:
         return (
             rounded(sums, self.program.target.core.digital_format) if self.conditions.effects.digital_format else sums
         )
+
+    def make_resident(self, layer: str) -> None:
+        """Brings the layer's pages into the tiles, where tiles take turns."""
+        if self.residency is not None:
+            deque(self.residency.fire(layer), maxlen=0)
+
+    def columns(self, layer: str) -> int:
+        """The columns of a layer's matrix."""
+        return self._matrices[self._math[layer].matrix].columns
+
+    def math(self, layer: str) -> LayerMath:
+        """What the layer does to its sums."""
+        return self._math[layer]
 
     def _accumulate(
         self,
@@ -111,15 +123,20 @@ class Machine:
 
     def _link(self, layer: str) -> LinkedLayer:
         if layer not in self._linked:
-            matrix = self._math[layer].matrix
-            linked = link_layer(self.program.cores, layer, self._blocks(matrix))
-            stored = self.program.tensors[f"matrix/{matrix}"]
-            ideal = self.conditions.effects == Effects.ideal()
-            whole = ideal and self._math[layer].is_whole(stored)
-            self._linked[layer] = _with_whole_numbers(linked, stored) if whole else linked
-            if all(m.layer in self._linked for m in self._math.values() if m.matrix == matrix):
-                del self._programmed[matrix]
+            self._linked[layer] = self.linked(layer)
         return self._linked[layer]
+
+    def linked(self, layer: str) -> LinkedLayer:
+        """The products of a layer; its blocks are let go when every layer of their matrix has been linked."""
+        matrix = self._math[layer].matrix
+        linked = link_layer(self.program.cores, layer, self._blocks(matrix))
+        self._used.add(layer)
+        if all(m.layer in self._used for m in self._math.values() if m.matrix == matrix):
+            del self._programmed[matrix]
+        stored = self.program.tensors[f"matrix/{matrix}"]
+        ideal = self.conditions.effects == Effects.ideal()
+        whole = ideal and self._math[layer].is_whole(stored)
+        return _with_whole_numbers(linked, stored) if whole else linked
 
     def _blocks(self, matrix: str) -> dict[int, ProgrammedBlock]:
         """The programmed blocks of a matrix; layers that share it share them."""

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -52,6 +53,7 @@ def run_recurrent(
     fire: Fire,
     first_sample: int = 0,
     number_format: NumberFormat = "float32",
+    cells: Mapping[str, CellFunction] | None = None,
 ) -> dict[str, Array]:
     """The outputs of a recurrent step by name, in the type of its input.
 
@@ -65,6 +67,7 @@ def run_recurrent(
         first_sample: global index of the first sequence of the batch, for `fires`.
         number_format: of the digital unit that computes the cell: what the activations give, and the states after
             each time step, are rounded to it.
+        cells: what computes the cell of an operator in another way than `CELLS`, with the same results.
     """
     x = values[step.input]
     batch_first = step.layout == 1
@@ -75,8 +78,11 @@ def run_recurrent(
     initial = [_optional(values, name) for name in (step.initial_h, step.initial_c)]
     states = [np.swapaxes(s, 0, 1) if batch_first and s is not None else s for s in initial]
     timed = _Sequence(sequence, lengths.astype(np.int64), first_sample)
+    compute = (cells or CELLS).get(step.cell, CELLS[step.cell])
     runs = [
-        _run_direction(_Cell(step, direction, values, fire, number_format), timed, [_part(s, index) for s in states])
+        _run_direction(
+            Cell(step, direction, values, fire, number_format), compute, timed, [_part(s, index) for s in states]
+        )
         for index, direction in enumerate(step.directions)
     ]
     y, h, c = (np.stack([run[part] for run in runs]) for part in range(3))
@@ -98,7 +104,21 @@ class _Sequence:
     def size(self) -> tuple[int, int]:
         return self.x.shape[0], self.x.shape[1]
 
-    def fires(self, sample: Numbers, time: Numbers) -> Numbers:
+    @property
+    def whole(self) -> bool:
+        """Whether all sequences are as long as the array."""
+        return bool((self.lengths == len(self.x)).all())
+
+    def alive(self, turn: int, reverse: bool) -> tuple[Numbers | slice, Numbers | int, Numbers]:
+        """The samples whose sequence goes on at a turn, their time steps, and the counters of their noise draws."""
+        if self.whole:
+            time = len(self.x) - 1 - turn if reverse else turn
+            return slice(None), time, self.fires(np.arange(len(self.lengths)), time)
+        samples = np.flatnonzero(turn < self.lengths)
+        times = self.lengths[samples] - 1 - turn if reverse else np.full(samples.size, turn)
+        return samples, times, self.fires(samples, times)
+
+    def fires(self, sample: Numbers, time: Numbers | int) -> Numbers:
         """The counters of noise draws: global sample · time steps + time step."""
         return (self.first_sample + sample) * len(self.x) + time
 
@@ -111,38 +131,41 @@ def _part(state: Array | None, index: int) -> Array | None:
     return None if state is None else state[index]
 
 
-def _run_direction(cell: _Cell, sequence: _Sequence, initial: list[Array | None]) -> tuple[Floats, Floats, Floats]:
+def _run_direction(
+    cell: Cell, compute: CellFunction, sequence: _Sequence, initial: list[Array | None]
+) -> tuple[Floats, Floats, Floats]:
     """y [steps, batch, hidden], and the last h and c [batch, hidden]."""
-    step, direction = cell.step, cell.direction
+    step = cell.step
     steps, batch = sequence.size
     y = np.zeros((steps, batch, step.hidden), np.float32)
     h, c = (np.zeros((batch, step.hidden), np.float32) if s is None else s.astype(np.float32) for s in initial)
     drive = _fire_inputs(cell, sequence)
     for turn in range(steps):
-        alive = np.flatnonzero(turn < sequence.lengths)
-        if not alive.size:
+        alive, time, fires = sequence.alive(turn, cell.direction.reverse)
+        if not fires.size:
             break
-        time = sequence.lengths[alive] - 1 - turn if direction.reverse else np.full(alive.size, turn)
-        fires = sequence.fires(alive, time)
-        h[alive], c[alive] = _CELLS[step.cell](cell, drive[time, alive], h[alive], c[alive], fires)
+        h[alive], c[alive] = compute(cell, drive[time, alive], h[alive], c[alive], fires)
         y[time, alive] = h[alive]
     ran = (sequence.lengths > 0)[:, None]
     return y, h * ran, c * ran
 
 
-def _fire_inputs(cell: _Cell, sequence: _Sequence) -> Array:
+def _fire_inputs(cell: Cell, sequence: _Sequence) -> Array:
     """The products with x, the input's bias added: [steps, batch, gates · hidden]."""
     steps, batch = sequence.size
     time, sample = np.nonzero(np.arange(steps)[:, None] < sequence.lengths[None, :])
-    rows = np.ascontiguousarray(sequence.x[time, sample], dtype=np.float32)
-    fired = cell.fire(cell.layer("x"), rows, sequence.fires(sample, time))
-    drive = np.zeros((steps, batch, fired.shape[1]), np.float32)
-    drive[time, sample] = fired + cell.input_bias
+    x = sequence.x.reshape(steps * batch, sequence.x.shape[2]) if sequence.whole else sequence.x[time, sample]
+    fired = cell.fire(cell.layer("x"), np.ascontiguousarray(x, dtype=np.float32), sequence.fires(sample, time))
+    fired += cell.input_bias
+    if sequence.whole:
+        return fired.reshape(steps, batch, fired.shape[1])
+    drive = np.zeros((steps, batch, fired.shape[1]), fired.dtype)
+    drive[time, sample] = fired
     return drive
 
 
 @dataclass(frozen=True)
-class _Cell:
+class Cell:
     """What the equations of a cell need beside its state."""
 
     step: Recurrent
@@ -193,7 +216,7 @@ class _Cell:
         return 0.0 if name is None else self.given[name].astype(np.float32)
 
 
-def _lstm(cell: _Cell, drive: Array, h: Array, c: Array, fires: Numbers) -> tuple[Array, Array]:
+def _lstm(cell: Cell, drive: Array, h: Array, c: Array, fires: Numbers) -> tuple[Array, Array]:
     i, o, f, g = np.split(drive + cell.product("h", h, fires) + cell.hidden_bias, 4, axis=1)
     i = cell.activate(0, i + cell.peephole(0, c))
     f = 1 - i if cell.step.input_forget else cell.activate(0, f + cell.peephole(2, c))
@@ -202,7 +225,7 @@ def _lstm(cell: _Cell, drive: Array, h: Array, c: Array, fires: Numbers) -> tupl
     return cell.rounded(o * cell.activate_freely(2, c)), c
 
 
-def _gru(cell: _Cell, drive: Array, h: Array, c: Array, fires: Numbers) -> tuple[Array, Array]:
+def _gru(cell: Cell, drive: Array, h: Array, c: Array, fires: Numbers) -> tuple[Array, Array]:
     two = 2 * cell.step.hidden
     gates = cell.product("h", h, fires)
     bias = np.zeros(drive.shape[1], np.float32) + cell.hidden_bias
@@ -214,8 +237,12 @@ def _gru(cell: _Cell, drive: Array, h: Array, c: Array, fires: Numbers) -> tuple
     return cell.rounded((1 - z) * cell.activate(1, drive[:, two:] + inner) + z * h), c
 
 
-def _rnn(cell: _Cell, drive: Array, h: Array, c: Array, fires: Numbers) -> tuple[Array, Array]:
+def _rnn(cell: Cell, drive: Array, h: Array, c: Array, fires: Numbers) -> tuple[Array, Array]:
     return cell.activate(0, drive + cell.product("h", h, fires) + cell.hidden_bias), c
 
 
-_CELLS = {"LSTM": _lstm, "GRU": _gru, "RNN": _rnn}
+CellFunction = Callable[[Cell, Array, Array, Array, Numbers], tuple[Array, Array]]
+"""(cell, products with x [n, gates · hidden], h [n, hidden], c [n, hidden], fires [n]) → the next h and c."""
+
+CELLS: Mapping[str, CellFunction] = MappingProxyType({"LSTM": _lstm, "GRU": _gru, "RNN": _rnn})
+"""The equations of every operator."""

@@ -11,7 +11,7 @@ from collections.abc import Mapping, MutableMapping, Sequence
 from dataclasses import dataclass, replace
 from math import inf, prod
 from types import MappingProxyType
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,7 +22,7 @@ from mho.runtime.formats import SUMS, rounded
 from mho.runtime.layers import step_math
 from mho.runtime.ort_values import NUMPY_TYPES
 from mho.runtime.random import key
-from mho.runtime.recurrent import run_recurrent
+from mho.runtime.recurrent import CELLS, CellFunction, run_recurrent
 from mho.runtime.samples import leading
 from mho.runtime.unfold import fold_pieces, position_shape, unfold_addend, unfold_pieces
 from mho.targets.errors import ProgramError, plain
@@ -42,6 +42,7 @@ from mho.targets.steps import (
     reads,
 )
 from mho.targets.target import NumberFormat
+from mho.targets.unfolding import Window
 
 Array = NDArray[Any]
 Values = MutableMapping[str, Any]
@@ -67,6 +68,31 @@ class Unit(Protocol):
         Args:
             fires: global index of each position, the counter of its noise draws.
             addend: [positions, columns], for a step that adds a value.
+        """
+        ...
+
+
+@runtime_checkable
+class FastUnit(Unit, Protocol):
+    """Fires convolutions on whole pictures too, and computes recurrent cells.
+
+    Attributes:
+        cells: see `recurrent.run_recurrent`.
+    """
+
+    cells: Mapping[str, CellFunction]
+
+    def fire_picture(
+        self, layer: str, x: Array, window: Window, first_fire: int, addend: Array | None
+    ) -> NDArray[np.float32] | None:
+        """The layer's output [samples, columns, *spatial] for its input [samples, channels, *spatial].
+
+        Args:
+            first_fire: global index of the first place; those of all samples follow, sample by sample.
+            addend: of a shape that broadcasts to that of the output.
+
+        Returns:
+            None where the layer must be fired on its unfolded input.
         """
         ...
 
@@ -129,6 +155,7 @@ class Sequencer:
         self._trips = 0
         self.program = program
         self.unit = unit
+        self._fast = unit if isinstance(unit, FastUnit) else None
         self.digital = digital
         self.constants = _Constants(program)
         outputs = tuple(port.name for port in program.outputs)
@@ -190,6 +217,9 @@ class Sequencer:
 
     def _analog(self, step: Analog, values: Mapping[str, Any], turn: Turn) -> Array:
         source = values[step.input]
+        picture = self._picture(step, source, values, turn)
+        if picture is not None:
+            return picture.astype(source.dtype, copy=False)
         shape = position_shape(source.shape, step.unfolding)
         fires = firing_indices(step, shape, turn)
         addend = None
@@ -205,6 +235,16 @@ class Sequencer:
             self._finish(step, output, addend)
         return output.astype(source.dtype, copy=False)
 
+    def _picture(self, step: Analog, source: Array, values: Mapping[str, Any], turn: Turn) -> Array | None:
+        """The output of a convolution whose samples lie along the first axis, where the unit can fire it as such."""
+        window = step.unfolding
+        if self._fast is None or not isinstance(window, Window) or step.batch_axis not in (0, None):
+            return None
+        addend = None if step.addend is None else values[step.addend]
+        positions = prod(position_shape(source.shape, window))
+        fire = turn.first_position(positions) + turn.base
+        return self._fast.fire_picture(step.name, source, window, fire, addend)
+
     def _finish(self, step: Analog, output: Array, addend: Array | None) -> None:
         """The epilogue of a layer whose outputs are sums over positions, in place: output [N, C, *spatial]."""
         moved = np.moveaxis(output, step.unfolding.columns_axis, -1)
@@ -219,7 +259,9 @@ class Sequencer:
             return self.unit.fire(layer, rows, fires + turn.base)
 
         batch = values[step.input].shape[0 if step.layout == 1 else 1]
-        return run_recurrent(step, needed, fire, turn.first_position(batch), self._cells.get(step.cell, "float32"))
+        number_format = self._cells.get(step.cell, "float32")
+        cells = CELLS if self._fast is None else self._fast.cells
+        return run_recurrent(step, needed, fire, turn.first_position(batch), number_format, cells)
 
     def _loop(self, step: Loop, values: ChainMap[str, Any], turn: Turn) -> list[Any]:
         trips = None if step.trips is None else int(_scalar(values[step.trips]))

@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 
 from mho.runtime.digital import DigitalUnit
 from mho.runtime.effects import Conditions, cell_formats
+from mho.runtime.engines.choice import Engine, open_machine
 from mho.runtime.exact import ExactUnit
 from mho.runtime.machine import Machine
 from mho.runtime.probe import ProbedUnit
@@ -20,11 +21,12 @@ class Simulator:
     """Makes sequencers that share the digital sessions; the machine of the last conditions is kept.
 
     Attributes:
-        program: what is run.
+        program: what is run. engine: what runs it.
     """
 
-    def __init__(self, program: Program) -> None:
+    def __init__(self, program: Program, engine: Engine = "fast") -> None:
         self.program = program
+        self.engine = engine
         self._digital = DigitalUnit(program.tensors)
         self._machine: Machine | None = None
         self._recalibration: tuple[bytes, Recalibration] | None = None
@@ -85,5 +87,5 @@ class Simulator:
     def _programmed(self, conditions: Conditions) -> Machine:
         if self._machine is None or self._machine.conditions != conditions:
             self._machine = self._corrected = None
-            self._machine = Machine(self.program, conditions)
+            self._machine = open_machine(self.program, conditions, self.engine)
         return self._machine

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
+from functools import lru_cache
 from math import prod
 from typing import Any
 
@@ -60,6 +61,7 @@ def unfold_pieces(x: Array, unfolding: Unfolding) -> Iterator[tuple[Rows, slice]
         yield rows, slice(first * positions, first * positions + len(rows))
 
 
+@lru_cache(maxsize=1024)
 def position_shape(shape: tuple[int, ...], unfolding: Unfolding) -> tuple[int, ...]:
     """The shape of the positions that an input of this shape has: see `unfold`."""
     match unfolding:

@@ -17,7 +17,14 @@ FLOORS = {"mho.targets": 0, "mho.runtime": 1, "mho.passes": 2, "mho": 3}
 FOLDERS = {"targets": "mho.targets", "runtime": "mho.runtime", "passes": "mho.passes", "compiler": "mho"}
 DOORS = {
     "ortools": {"passes/solver.py"},
-    "onnxruntime": {"runtime/digital.py", "runtime/inspect.py", "runtime/ort_values.py"},
+    "numba": {"runtime/loops.py"},
+    "onnxruntime": {
+        "runtime/digital.py",
+        "runtime/engines/products.py",
+        "runtime/inspect.py",
+        "runtime/ort_values.py",
+    },
+    "torch": {"runtime/engines/cuda.py"},
     "jinja2": {"compiler/report/html.py"},
     "safetensors": {"targets/program_file.py", "targets/mapped_tensors.py"},
 }
@@ -77,7 +84,7 @@ def test_files_and_functions_are_small() -> None:
 
 
 def test_help_needs_no_heavy_library() -> None:
-    heavy = ("ortools", "onnxruntime", "onnx", "onnx_ir", "rich", "jinja2", "numpy", "pydantic")
+    heavy = ("ortools", "onnxruntime", "onnx", "onnx_ir", "rich", "jinja2", "numba", "numpy", "pydantic")
     script = f"import sys, mho.cli; print([m for m in {heavy!r} if m in sys.modules])"
     result = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
     assert result.stdout.strip() == "[]"

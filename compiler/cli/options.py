@@ -171,4 +171,11 @@ state_option = click.option(
     metavar="OUT:IN,…",
     help="Carry an output to an input of the next sample; it starts at zero.",
 )
+engine_option = click.option(
+    "--engine",
+    type=click.Choice(["fast", "reference", "cuda"]),
+    default="fast",
+    show_default=True,
+    help="What simulates the tiles: compiled loops, plain numpy, or torch on a GPU.",
+)
 data_help = "An .npz with one array an input under its name ('x' serves where there is one); first axis: samples."

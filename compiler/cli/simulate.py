@@ -13,6 +13,7 @@ from mho.cli.options import (
     Percent,
     Times,
     data_help,
+    engine_option,
     json_option,
     merged,
     read_seed_option,
@@ -41,6 +42,7 @@ program_argument = click.argument("program", type=click.Path(path_type=Path))
 )
 @click.option("--output", help="The output to compare; the first by default.")
 @state_option
+@engine_option
 @click.option("--min-agreement", type=Percent(), metavar="P", help="Exit 3 if a run's winners agree in fewer than P %.")
 @click.option("--max-drop", type=Percent(), metavar="P", help="Exit 3 if the mean accuracy is over P points lower.")
 @json_option
@@ -73,6 +75,7 @@ def validate_command(context: click.Context, /, **given: Any) -> None:
             model=given["model"],
             output=given["output"],
             state=merged(given["state"]),
+            engine=given["engine"],
             progress=progress,
         )
     if given["as_json"]:
@@ -115,6 +118,7 @@ def missed_thresholds(accuracy: Accuracy, min_agreement: float | None, max_drop:
 @read_seed_option
 @click.option("--time", "times_s", type=Times(), default="0s", show_default=True, help="Time after programming.")
 @state_option
+@engine_option
 @json_option
 def run_command(program: Path, data: Path, output: Path, as_json: bool, **given: Any) -> None:
     """Run a compiled PROGRAM on data and write its outputs."""
@@ -139,6 +143,7 @@ def run_command(program: Path, data: Path, output: Path, as_json: bool, **given:
             read_seed=given["read_seed"],
             time_s=given["times_s"][0],
             state=merged(given["state"]),
+            engine=given["engine"],
             progress=progress,
         )
     for warning in chosen.warnings(compiled.program):
