@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import ChainMap
-from collections.abc import Iterable, Iterator, MutableMapping
+from collections.abc import Iterable, Iterator, MutableMapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -13,6 +13,7 @@ from onnx import NodeProto, TensorProto, helper
 
 from mho.export.kinds import type_proto
 from mho.runtime.inspect import ValueType
+from mho.targets.steps import Port
 
 Array = NDArray[Any]
 Constant = Array | TensorProto
@@ -135,11 +136,19 @@ class Graph:
             return onnx.ValueInfoProto(name=name)
         return onnx.ValueInfoProto(name=name, type=type_proto(kind.type, kind.shape))
 
-    def body(self, name: str, inputs: Iterable[str], outputs: Iterable[str]) -> onnx.GraphProto:
-        """The graph as the body of a node."""
+    def body(
+        self, name: str, inputs: Iterable[str], outputs: Iterable[str], slices: Sequence[Port] = ()
+    ) -> onnx.GraphProto:
+        """The graph as the body of a node.
+
+        Args:
+            slices: type and shape of the last outputs, where a loop that never runs has to know them.
+        """
         results = list(self.results(outputs))
         graph = onnx.GraphProto(name=name)
         graph.node.extend(self.nodes)
         graph.input.extend(self._info(value) for value in inputs)
         graph.output.extend(onnx.ValueInfoProto(name=value) for value in results)
+        for info, port in zip(reversed(graph.output), reversed(slices), strict=False):
+            info.type.CopyFrom(type_proto(port.type, port.shape))
         return graph

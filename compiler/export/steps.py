@@ -51,7 +51,7 @@ def _branch(graph: Graph, step: Branch, tiles: Tiles) -> None:
 def _loop(graph: Graph, step: Loop, tiles: Tiles) -> None:
     carried = [ValueType(_known(graph, name).type, None) for name in step.carried]
     inner = _inside(graph, step.body, (NUMBER, TRUTH, *carried), tiles)
-    body = inner.body(f"{step.name}/body", step.body.inputs, step.body.outputs)
+    body = inner.body(f"{step.name}/body", step.body.inputs, step.body.outputs, step.slices)
     scanned = [ValueType(_known(inner, name).type, None) for name in step.body.outputs[1 + len(carried) :]]
     inputs = (step.trips or "", step.condition or "", *step.carried)
     _written(graph, step, "Loop", inputs, [*carried, *scanned], body=body)
@@ -64,7 +64,7 @@ def _scan(graph: Graph, step: Scan, tiles: Tiles) -> None:
         _without_axis(_known(graph, name), axis) for name, axis in zip(step.scanned, step.input_axes, strict=True)
     ]
     inner = _inside(graph, step.body, (*state, *slices), tiles)
-    body = inner.body(f"{step.name}/body", step.body.inputs, step.body.outputs)
+    body = inner.body(f"{step.name}/body", step.body.inputs, step.body.outputs, step.slices)
     stacked = [ValueType(_known(inner, name).type, None) for name in step.body.outputs[len(state) :]]
     _written(
         graph,
