@@ -20,6 +20,10 @@ class MhoError(Exception):
         self.problems: tuple[str, ...] = first_problems([problems] if isinstance(problems, str) else problems)
         super().__init__("\n".join(self.problems))
 
+    def _render_traceback_(self) -> list[str]:
+        """What IPython and notebooks show: the sentences, without the way through the compiler to them."""
+        return [f"{type(self).__name__}: {self}"]
+
 
 class ModelError(MhoError):
     """The ONNX model cannot be loaded or compiled."""

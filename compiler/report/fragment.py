@@ -43,7 +43,7 @@ def program_fragment(program: Program) -> str:
         ("layers", f"{q.whole(len(program.layers))} in {_tiles(program)}"),
         ("seed", str(program.manifest.seed)),
     ]
-    methods = "run(x) · validate(x, y) · report() · save(path)"
+    methods = "run(x) · validate(x, y) · report() · export(path) · save(path)"
     return _framed(
         _title(program.manifest.model, program.target.title), _facts(pairs), f'<div style="{_FAINT}">{methods}</div>'
     )

@@ -86,7 +86,7 @@ def accuracy_summary(accuracy: Accuracy, most_layers: int = 8) -> RenderableType
 def as_text(renderable: RenderableType, width: int = WIDTH) -> str:
     """A renderable as plain text without colours or trailing spaces."""
     sink = StringIO()
-    Console(file=sink, width=width, color_system=None, legacy_windows=False).print(renderable)
+    Console(file=sink, width=width, color_system=None, legacy_windows=False, force_jupyter=False).print(renderable)
     return "".join(f"{line.rstrip()}\n" for line in sink.getvalue().splitlines())
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import builtins
 from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
@@ -116,6 +117,20 @@ def test_a_notebook_shows_tables_without_script(program: mho.Compiled) -> None:
     shown = parsed(program.report(accuracy)._repr_html_()).text
     assert all(word in shown for word in ("conv1", "utilisation", "2 nodes run beside the tiles", "4 samples"))
     assert "errors of the layers" in parsed(accuracy._repr_html_()).text
+
+
+def test_text_stays_text_in_a_notebook(program: mho.Compiled, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where a kernel runs, rich would hand what it prints to the notebook."""
+    kernel = type("ZMQInteractiveShell", (), {})()
+    plain = program.report().text()
+    monkeypatch.setattr(builtins, "get_ipython", lambda: kernel, raising=False)
+    assert program.report().text() == plain
+
+
+def test_a_notebook_shows_the_sentences_of_a_mistake() -> None:
+    with pytest.raises(ModelError) as caught:
+        mho.compile("nothing.onnx")
+    assert caught.value._render_traceback_() == ["ModelError: nothing.onnx: there is no such file"]
 
 
 def test_hostile_names_are_escaped(program: mho.Compiled) -> None:
