@@ -92,7 +92,7 @@ class Compiled:
         """
         simulator = self._simulator(engine)
         conditions = self._conditions(effects, seed, time_s, read_seed, compensation, recalibrate is not None)
-        samples = match_samples(read_data(data), self.program.inputs, state)
+        samples = simulator.batched(match_samples(read_data(data), self.program.inputs, state))
         recalibration = open_recalibration(simulator, recalibrate, state)
         shown = progress or Quiet()
         if recalibration is not None:

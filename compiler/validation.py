@@ -78,7 +78,7 @@ class Validation:
         conditions = self._conditions(program)
         require_possible(program, conditions, self.recalibrate is not None)
         output = self._output(simulator)
-        samples = match_samples(read_data(data), program.inputs, self.state)
+        samples = simulator.batched(match_samples(read_data(data), program.inputs, self.state))
         refuse_useless(samples)
         recalibration = open_recalibration(simulator, self.recalibrate, self.state)
         metric = default_metric(labels) if self.metric is None else self.metric

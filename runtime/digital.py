@@ -23,6 +23,13 @@ ARENA_BYTES = 8 * 2**30
 """What the values of all digital steps may take together; beyond it a step fails, where a machine would freeze."""
 
 
+LARGE_BYTES = 1 << 20
+"""A step that reads less is done before other threads have woken up."""
+
+MOST_THREADS = 8
+"""Of one digital step: each has a pool of its own."""
+
+
 def open_session(graph: bytes | str, threads: int = 1) -> ort.InferenceSession:
     """A session on a serialised model or on a model file, in ONNX's own format whatever the file is called.
 
@@ -108,11 +115,13 @@ class DigitalUnit:
 
     Args:
         tensors: of the program; `graph/NAME` holds a serialised ONNX model as bytes.
+        threads: for steps with large inputs.
     """
 
-    def __init__(self, tensors: Mapping[str, Array]) -> None:
+    def __init__(self, tensors: Mapping[str, Array], threads: int = 1) -> None:
         self._tensors = tensors
-        self._sessions: dict[str, ort.InferenceSession] = {}
+        self._threads = min(threads, MOST_THREADS)
+        self._sessions: dict[tuple[str, int], ort.InferenceSession] = {}
 
     def run(self, name: str, values: Mapping[str, Any], outputs: Sequence[str]) -> list[Any]:
         """Runs a graph on what it reads of `values`; the values named by `outputs` come back in that order.
@@ -120,12 +129,24 @@ class DigitalUnit:
         Raises:
             ProgramError: onnxruntime cannot load or run the graph.
         """
-        if name not in self._sessions:
-            self._sessions[name] = open_session(checked_graph(name, self._tensors[f"graph/{name}"].tobytes()))
+        session = self._session(name, 1)
+        if self._threads > 1 and _read_bytes(session, values) >= LARGE_BYTES:
+            session = self._session(name, self._threads)
         try:
-            return run_session(self._sessions[name], values, outputs)
+            return run_session(session, values, outputs)
         except ProgramError as error:
             raise ProgramError(f"digital step {plain(name)} failed: {error}") from error
+
+    def _session(self, name: str, threads: int) -> ort.InferenceSession:
+        if (name, threads) not in self._sessions:
+            graph = checked_graph(name, self._tensors[f"graph/{name}"].tobytes())
+            self._sessions[name, threads] = open_session(graph, threads)
+        return self._sessions[name, threads]
+
+
+def _read_bytes(session: ort.InferenceSession, values: Mapping[str, Any]) -> int:
+    """How much a session reads of the values."""
+    return sum(getattr(values.get(port.name), "nbytes", 0) for port in session.get_inputs())
 
 
 def checked_graph(name: str, graph: bytes) -> bytes:

@@ -62,6 +62,11 @@ class Samples:
         """Number of samples that are run, with those that fill up the last batch."""
         return -(-self.count // self.batch) * self.batch if self.fixed else self.count
 
+    @property
+    def is_open(self) -> bool:
+        """Whether the model takes batches of any size, between which nothing is carried."""
+        return self.batch > 0 and not self.fixed and not self.state
+
     def first(self, count: int) -> Samples:
         """The first `count` samples."""
         return replace(self, arrays={n: a[:count] if _counted(a) else a for n, a in self.arrays.items()})

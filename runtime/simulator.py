@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 
 from mho.runtime.digital import DigitalUnit
 from mho.runtime.effects import Conditions, cell_formats
@@ -13,8 +14,15 @@ from mho.runtime.probe import ProbedUnit
 from mho.runtime.recalibrate import AdjustedUnit, Recalibration, fingerprint
 from mho.runtime.samples import Samples
 from mho.runtime.sequencer import FLOAT32_CELLS, Sequencer, Unit
+from mho.runtime.threads import available_cores
 from mho.targets.program import Program
 from mho.targets.target import NumberFormat
+
+BATCH_NUMBERS = 1 << 23
+"""Numbers, 32 MiB, of the widest layer's output that a batch may have."""
+
+MOST_SAMPLES = 4096
+"""Largest batch."""
 
 
 class Simulator:
@@ -27,10 +35,19 @@ class Simulator:
     def __init__(self, program: Program, engine: Engine = "fast") -> None:
         self.program = program
         self.engine = engine
-        self._digital = DigitalUnit(program.tensors)
+        self._digital = DigitalUnit(program.tensors, threads=1 if engine == "reference" else available_cores())
         self._machine: Machine | None = None
         self._recalibration: tuple[bytes, Recalibration] | None = None
         self._corrected: tuple[Recalibration, Machine, AdjustedUnit] | None = None
+
+    def batched(self, samples: Samples) -> Samples:
+        """The samples in the batches that the machine takes fastest, where the model leaves their size open."""
+        if not samples.is_open:
+            return samples
+        columns = {matrix.name: matrix.columns for matrix in self.program.matrices}
+        widest = max((layer.fires * columns[layer.matrix] for layer in self.program.layers), default=0)
+        batch = min(MOST_SAMPLES, BATCH_NUMBERS // max(1, int(widest)))
+        return replace(samples, batch=max(1, batch))
 
     def recalibration(self, samples: Samples) -> Recalibration:
         """What recalibrates this program's machines on samples; that of the last samples is kept.
