@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from mho.compiled import Compiled
     from mho.driver import compile
     from mho.pipeline import Pipeline
+    from mho.report.accuracy import Accuracy
+    from mho.report.summary import Report
     from mho.runtime.effects import Effects
     from mho.runtime.samples import Samples
     from mho.targets.catalog import load_target
@@ -27,12 +29,14 @@ if TYPE_CHECKING:
     __version__: str
 
 __all__ = [
+    "Accuracy",
     "Compiled",
     "Effects",
     "FaultMap",
     "FaultRates",
     "MhoError",
     "Pipeline",
+    "Report",
     "Samples",
     "compile",
     "draw_faults",
@@ -43,12 +47,14 @@ __all__ = [
 ]
 
 _HOMES = {
+    "Accuracy": "mho.report.accuracy",
     "Compiled": "mho.compiled",
     "Effects": "mho.runtime.effects",
     "FaultMap": "mho.targets.faults",
     "FaultRates": "mho.targets.draw_faults",
     "MhoError": "mho.targets.errors",
     "Pipeline": "mho.pipeline",
+    "Report": "mho.report.summary",
     "Samples": "mho.runtime.samples",
     "compile": "mho.driver",
     "draw_faults": "mho.targets.draw_faults",

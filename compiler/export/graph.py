@@ -11,7 +11,7 @@ import onnx
 from numpy.typing import NDArray
 from onnx import NodeProto, TensorProto, helper
 
-from mho.export.kinds import type_proto
+from mho.export.kinds import FLOAT32, type_proto
 from mho.runtime.inspect import ValueType
 from mho.targets.steps import Port
 
@@ -86,6 +86,10 @@ class Graph:
         """Names what follows after a step of the program."""
         self._prefix = step
 
+    def kind(self, value: str) -> ValueType:
+        """The type of a value; a tensor of float32 where nothing is known of it."""
+        return self.kinds.get(value, ValueType(FLOAT32, None))
+
     def op(self, operator: str, *inputs: str, **attributes: Any) -> str:
         """Writes a node of one output; gives its name. Attributes that are None are left out."""
         return self.ops(operator, inputs, 1, **attributes)[0]
@@ -113,10 +117,10 @@ class Graph:
 
     def give(self, value: str, name: str) -> None:
         """Makes a value known under a name of the program, from here on."""
-        for node in reversed(self.nodes[-1:]):
-            if value in node.output:
-                node.output[list(node.output).index(value)] = name
-                return
+        last = self.nodes[-1] if self.nodes else None
+        if last is not None and value in last.output:
+            last.output[list(last.output).index(value)] = name
+            return
         self.nodes.append(helper.make_node("Identity", [value], [name], name=self.store.fresh(f"{name}/Identity")))
 
     def results(self, names: Iterable[str]) -> Iterator[str]:

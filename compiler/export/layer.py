@@ -30,7 +30,7 @@ FLOAT, DOUBLE = TensorProto.FLOAT, TensorProto.DOUBLE
 def write_layer(graph: Graph, step: Analog, tiles: Tiles) -> None:
     """The nodes of a layer, from its input to its output."""
     graph.within(step.name)
-    kind = graph.kinds[step.input]
+    kind = graph.kind(step.input)
     source = cast(graph, step.input, element_of(kind.type), FLOAT)
     match step.unfolding:
         case Dense():
@@ -67,7 +67,7 @@ def finished(graph: Graph, step: Analog, sums: str, math: LayerMath, element: in
     """Scale, bias, addend and activation of a layer's sums, its columns along an axis."""
     value = _affine(graph, sums, math.scale, math.bias, element, axis)
     if step.addend is not None:
-        kind = graph.kinds[step.addend]
+        kind = graph.kind(step.addend)
         addend = cast(graph, cast(graph, step.addend, element_of(kind.type), FLOAT), FLOAT, element)
         value = graph.op("Add", value, addend)
     return value if math.activation is None else _activated(graph, value, math.activation, element)
@@ -105,7 +105,7 @@ def _convolution(graph: Graph, step: Analog, source: str, kind: ValueType, tiles
     positions = Positions(step.batch_axis, None if kind.shape is None else len(kind.shape) - 1)
     sums = fire(graph, step.name, source, geometry.layout, tiles, positions)
     if isinstance(unfolding, ShiftedWindows):
-        sums = placed_beside(graph, step, sums, tiles.columns(step.name), kind)
+        sums = placed_beside(graph, step, unfolding, sums, tiles.columns(step.name), kind)
     if not isinstance(unfolding, Places):
         return _end(graph, step, sums, tiles)
     effects, target = tiles.conditions.effects, tiles.program.target

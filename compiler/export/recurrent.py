@@ -15,7 +15,7 @@ from onnx import TensorProto
 from mho.export.activations import activated
 from mho.export.converters import formatted
 from mho.export.graph import Graph
-from mho.export.kinds import FLOAT32, element_of
+from mho.export.kinds import element_of
 from mho.export.layer import Positions, fire
 from mho.export.layouts import LastAxis
 from mho.export.operators import SELECT_SINCE, cast, clipped, require, size_of, split, unsqueezed
@@ -37,7 +37,7 @@ def write_recurrent(graph: Graph, step: Recurrent, tiles: Tiles) -> None:
     """
     graph.within(step.name)
     require(graph, SELECT_SINCE, f"layer {plain(step.name)}")
-    kind = graph.kinds[step.input]
+    kind = graph.kind(step.input)
     x = cast(graph, step.input, element_of(kind.type), FLOAT)
     if step.layout == 1:
         x = graph.op("Transpose", x, perm=[1, 0, 2])
@@ -201,7 +201,7 @@ class _Run:
         if name is None:
             shape = graph.op("Concat", self.sequence.batch, graph.integers(step.hidden), axis=0)
             return graph.op("Expand", graph.constant(0.0, "zero"), shape)
-        kind = graph.kinds.get(name, ValueType(FLOAT32, None))
+        kind = graph.kind(name)
         state = graph.op("Gather", name, graph.scalar(number), axis=step.layout)
         return cast(graph, state, element_of(kind.type), FLOAT)
 

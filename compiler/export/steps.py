@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from mho.export.digital import write_digital
 from mho.export.graph import Graph
-from mho.export.kinds import FLOAT32
 from mho.export.layer import write_layer
 from mho.export.operators import SELECT_SINCE, require
 from mho.export.recurrent import write_recurrent
@@ -44,28 +43,26 @@ def _branch(graph: Graph, step: Branch, tiles: Tiles) -> None:
         inner.body(f"{step.name}/{name}", (), body.outputs)
         for inner, body, name in zip(bodies, (step.then, step.otherwise), ("then", "else"), strict=True)
     )
-    kinds = [_known(bodies[0], name) for name in step.then.outputs]
+    kinds = [bodies[0].kind(name) for name in step.then.outputs]
     _written(graph, step, "If", (step.condition,), kinds, then_branch=then, else_branch=otherwise)
 
 
 def _loop(graph: Graph, step: Loop, tiles: Tiles) -> None:
-    carried = [ValueType(_known(graph, name).type, None) for name in step.carried]
+    carried = [ValueType(graph.kind(name).type, None) for name in step.carried]
     inner = _inside(graph, step.body, (NUMBER, TRUTH, *carried), tiles)
     body = inner.body(f"{step.name}/body", step.body.inputs, step.body.outputs, step.slices)
-    scanned = [ValueType(_known(inner, name).type, None) for name in step.body.outputs[1 + len(carried) :]]
+    scanned = [ValueType(inner.kind(name).type, None) for name in step.body.outputs[1 + len(carried) :]]
     inputs = (step.trips or "", step.condition or "", *step.carried)
     _written(graph, step, "Loop", inputs, [*carried, *scanned], body=body)
 
 
 def _scan(graph: Graph, step: Scan, tiles: Tiles) -> None:
     require(graph, SELECT_SINCE, f"loop {plain(step.name)}")
-    state = [ValueType(_known(graph, name).type, _known(graph, name).shape) for name in step.state]
-    slices = [
-        _without_axis(_known(graph, name), axis) for name, axis in zip(step.scanned, step.input_axes, strict=True)
-    ]
+    state = [graph.kind(name) for name in step.state]
+    slices = [_without_axis(graph.kind(name), axis) for name, axis in zip(step.scanned, step.input_axes, strict=True)]
     inner = _inside(graph, step.body, (*state, *slices), tiles)
     body = inner.body(f"{step.name}/body", step.body.inputs, step.body.outputs, step.slices)
-    stacked = [ValueType(_known(inner, name).type, None) for name in step.body.outputs[len(state) :]]
+    stacked = [ValueType(inner.kind(name).type, None) for name in step.body.outputs[len(state) :]]
     _written(
         graph,
         step,
@@ -105,10 +102,6 @@ def _written(
     assert list(node.output) == names
     node.output[:] = step.outputs
     graph.kinds |= zip(step.outputs, kinds, strict=True)
-
-
-def _known(graph: Graph, name: str) -> ValueType:
-    return graph.kinds.get(name, ValueType(FLOAT32, None))
 
 
 def _without_axis(kind: ValueType, axis: int) -> ValueType:

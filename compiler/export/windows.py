@@ -14,7 +14,7 @@ from mho.runtime.inspect import ValueType
 from mho.runtime.unfold import Pads, output_positions, window_pads
 from mho.targets.errors import ProgramError, plain
 from mho.targets.steps import Analog
-from mho.targets.unfolding import Places, ShiftedWindows, Window
+from mho.targets.unfolding import Dense, Places, ShiftedWindows, Window
 
 
 @dataclass(frozen=True)
@@ -40,29 +40,42 @@ class Geometry:
         Raises:
             ProgramError: the padding depends on a size that is not known.
         """
-        unfolding = step.unfolding
         sizes = _sizes(kind)
-        if isinstance(unfolding, Places):
-            return Geometry((), (), Sliding.single(len(unfolding.window.kernel)), sizes)
-        window = unfolding if isinstance(unfolding, Window) else unfolding.window  # type: ignore[union-attr]
-        left_open = window.pads is None and sizes is None and max(window.strides) > 1
-        if isinstance(unfolding, Window) and left_open and max(window.dilations) == 1:
-            same = Sliding(window.kernel, window.strides, window.dilations, None, window.auto_pad)
-            return Geometry((), (), same, sizes)
-        pads = known_pads(step, window, sizes)
-        if isinstance(unfolding, ShiftedWindows):
-            # So many more samples are always enough for the last wide window, and never for another one.
-            more = (s * (m - 1) for s, m in zip(window.strides, unfolding.copies, strict=True))
-            pads = tuple((before, after + extra) for (before, after), extra in zip(pads, more, strict=True))
-            strides = tuple(s * m for s, m in zip(window.strides, unfolding.copies, strict=True))
-            layout = Sliding(unfolding.kernel, strides, unfolding.pitch, _not_negative(pads))
-        else:
-            layout = Sliding(window.kernel, window.strides, window.dilations, _not_negative(pads))
-        return Geometry(window.spread, _not_negative(_opposite(pads)), layout, sizes)
+        match step.unfolding:
+            case Places() as places:
+                return Geometry((), (), Sliding.single(len(places.window.kernel)), sizes)
+            case ShiftedWindows() as shifted:
+                return _several(step, shifted, sizes)
+            case Window() as window:
+                return _one(step, window, sizes)
+            case Dense():
+                raise ProgramError(f"layer {plain(step.name)} is no convolution, and its input is taken for an image")
 
     def spread(self, graph: Graph, value: str, channels: int) -> str:
         """The input with zeros between its samples."""
         return spread_apart(graph, value, channels, self.steps)
+
+
+def _one(step: Analog, window: Window, sizes: tuple[int, ...] | None) -> Geometry:
+    """Of one window at a position; ONNX finds the padding where only it can."""
+    if window.pads is None and sizes is None and max(window.strides) > 1 == max(window.dilations):
+        same = Sliding(window.kernel, window.strides, window.dilations, None, window.auto_pad)
+        return Geometry((), (), same, sizes)
+    pads = known_pads(step, window, sizes)
+    layout = Sliding(window.kernel, window.strides, window.dilations, _not_negative(pads))
+    return Geometry(window.spread, _not_negative(_opposite(pads)), layout, sizes)
+
+
+def _several(step: Analog, shifted: ShiftedWindows, sizes: tuple[int, ...] | None) -> Geometry:
+    """Of shifted windows, whose last position may reach beyond the padding."""
+    window = shifted.window
+    # So many more samples are always enough for the last wide window, and never for another one.
+    more = (s * (m - 1) for s, m in zip(window.strides, shifted.copies, strict=True))
+    given = known_pads(step, window, sizes)
+    pads = tuple((before, after + extra) for (before, after), extra in zip(given, more, strict=True))
+    strides = tuple(s * m for s, m in zip(window.strides, shifted.copies, strict=True))
+    layout = Sliding(shifted.kernel, strides, shifted.pitch, _not_negative(pads))
+    return Geometry(window.spread, _not_negative(_opposite(pads)), layout, sizes)
 
 
 def spread_apart(graph: Graph, value: str, channels: int, steps: tuple[int, ...]) -> str:
@@ -97,24 +110,22 @@ def known_pads(step: Analog, window: Window, sizes: tuple[int, ...] | None) -> P
     return window_pads(sizes or (), window) if window.pads is None else window.pads
 
 
-def placed_beside(graph: Graph, step: Analog, sums: str, columns: int, kind: ValueType) -> str:
+def placed_beside(
+    graph: Graph, step: Analog, unfolding: ShiftedWindows, sums: str, columns: int, kind: ValueType
+) -> str:
     """[N, C · copies, *positions] of shifted windows as [N, C, *spatial_out]: see `mho.runtime.unfold`.
 
     The copies are put between the positions by a transposed convolution whose kernels hold a single one.
     """
-    unfolding = step.unfolding
-    assert isinstance(unfolding, ShiftedWindows)
     copies = unfolding.copies
     channels = columns // prod(copies)
     taps = np.tile(np.eye(prod(copies), dtype=np.float32), (channels, 1)).reshape(columns, 1, *copies)
     beside = graph.op("ConvTranspose", sums, graph.constant(taps, "taps"), strides=list(copies), group=channels)
-    return _ended(graph, step, beside, kind)
+    return _ended(graph, step, unfolding, beside, kind)
 
 
-def _ended(graph: Graph, step: Analog, value: str, kind: ValueType) -> str:
+def _ended(graph: Graph, step: Analog, unfolding: ShiftedWindows, value: str, kind: ValueType) -> str:
     """The output without what copies give beyond its end."""
-    unfolding = step.unfolding
-    assert isinstance(unfolding, ShiftedWindows)
     sizes = _sizes(kind)
     if sizes is not None:
         ends = output_positions((1, 1, *sizes), unfolding)[1:]
