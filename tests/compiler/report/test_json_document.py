@@ -77,7 +77,7 @@ def test_accuracy_stands_beside() -> None:
         "effects_off": [],
         "compensation": None,
         "recalibration_samples": 0,
-            "read_seed": None,
+        "read_seed": None,
     }
     assert data["accuracy"] == outcome_of(resnet9()) | defaults
 
