@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
+from os import PathLike
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -154,7 +156,10 @@ class Compiled:
                 state=state,
                 progress=progress or Quiet(),
             )
-            return validation.run(simulator, data, None if labels is None else np.asarray(labels))
+            found = validation.run(simulator, data, None if labels is None else np.asarray(labels))
+        if path is None or isinstance(model, str | PathLike):
+            return found
+        return replace(found, warnings=tuple(w.replace(str(path), path.name) for w in found.warnings))
 
     def export(
         self,
@@ -188,8 +193,11 @@ class Compiled:
         simulator = self._simulator("fast")
         conditions = self._conditions(effects, seed, time_s, read_seed, compensation, recalibrate is not None)
         recalibration = open_recalibration(simulator, recalibrate)
-        unit = None if recalibration is None else simulator.noisy(conditions, recalibration).unit
-        adjust = unit.adjust if isinstance(unit, AdjustedUnit) else None
+        adjust = None
+        if recalibration is not None:
+            unit = simulator.noisy(conditions, recalibration).unit
+            assert isinstance(unit, AdjustedUnit), "a machine that is recalibrated adjusts its sums"
+            adjust = unit.adjust
         write_model(exported(self.program, conditions, adjust), Path(path), external_data)
 
     def _simulator(self, engine: Engine) -> Simulator:
