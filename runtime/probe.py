@@ -8,7 +8,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from mho.runtime.sequencer import Unit
+from mho.runtime.recurrent import CELLS
+from mho.runtime.sequencer import FastUnit, Unit
+from mho.runtime.unfold import fold_pieces, unfold_addend, unfold_pieces
+from mho.targets.unfolding import Window
 
 Array = NDArray[Any]
 
@@ -42,7 +45,7 @@ class Power:
 
 
 class ProbedUnit:
-    """Implements `sequencer.Unit`: answers as `unit` does, and compares with `exact`.
+    """Implements `sequencer.FastUnit`: answers as `unit` does, in the same way, and compares with `exact`.
 
     Attributes:
         layers: layer → signal and error of its own, errors of earlier layers left out.
@@ -51,6 +54,8 @@ class ProbedUnit:
     def __init__(self, unit: Unit, exact: Unit) -> None:
         self._unit = unit
         self._exact = exact
+        self._fast = unit if isinstance(unit, FastUnit) else None
+        self.cells = CELLS if self._fast is None else self._fast.cells
         self.layers: dict[str, Power] = {}
 
     def fire(
@@ -58,5 +63,30 @@ class ProbedUnit:
     ) -> NDArray[np.float32]:
         """See `sequencer.Unit.fire`."""
         value = self._unit.fire(layer, rows, fires, addend)
-        self.layers.setdefault(layer, Power()).add(self._exact.fire(layer, rows, fires, addend), value)
+        self._compare(layer, self._exact.fire(layer, rows, fires, addend), value)
         return value
+
+    def fire_picture(
+        self, layer: str, x: Array, window: Window, first_fire: int, addend: Array | None
+    ) -> NDArray[np.float32] | None:
+        """See `sequencer.FastUnit.fire_picture`."""
+        value = None if self._fast is None else self._fast.fire_picture(layer, x, window, first_fire, addend)
+        if value is not None:
+            self._compare(layer, self._exact_picture(layer, x, window, first_fire, addend), value)
+        return value
+
+    def _exact_picture(self, layer: str, x: Array, window: Window, first_fire: int, addend: Array | None) -> Array:
+        more = None if addend is None else unfold_addend(addend, x.shape, window)
+        columns = (
+            self._exact.fire(
+                layer,
+                rows,
+                np.arange(first_fire + span.start, first_fire + span.stop),
+                more if more is None else more[span],
+            )
+            for rows, span in unfold_pieces(x, window)
+        )
+        return fold_pieces(columns, x.shape, window)
+
+    def _compare(self, layer: str, exact: Array, value: Array) -> None:
+        self.layers.setdefault(layer, Power()).add(exact, value)
