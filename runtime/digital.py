@@ -54,7 +54,7 @@ def open_session(graph: bytes | str, threads: int = 1) -> ort.InferenceSession:
     # onnxruntime's own format holds compiled graphs, which `checked_graph` cannot look into.
     options.add_session_config_entry("session.load_model_format", "ONNX")
     if isinstance(graph, bytes):
-        _register_arena()
+        register_arena()
         options.add_session_config_entry("session.use_env_allocators", "1")
     options.graph_optimization_level = getattr(onnxruntime.GraphOptimizationLevel, OPTIMISATION)
     try:
@@ -64,8 +64,8 @@ def open_session(graph: bytes | str, threads: int = 1) -> ort.InferenceSession:
 
 
 @cache
-def _register_arena() -> None:
-    """One bounded arena for the sessions of all digital graphs; a model file that a user names is not bounded."""
+def register_arena() -> None:
+    """One bounded arena for the sessions of all digital graphs and products; a user's model file is not bounded."""
     import onnxruntime as ort
 
     place = ort.OrtMemoryInfo("Cpu", ort.OrtAllocatorType.ORT_ARENA_ALLOCATOR, 0, ort.OrtMemType.DEFAULT)
