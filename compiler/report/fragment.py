@@ -23,7 +23,7 @@ MOST_LAYERS = 16
 MOST_PORTS = 4
 
 _FAINT = "opacity:.7"
-_LEFT = "text-align:left;padding:.15em .8em .15em 0;vertical-align:top"
+_LEFT = "overflow-wrap:anywhere;text-align:left;padding:.15em .8em .15em 0;vertical-align:top"
 _RIGHT = "text-align:right;padding:.15em .8em .15em 0;vertical-align:top;white-space:nowrap"
 _LINE = "border-bottom:1px solid rgba(128,128,128,.35)"
 _TABLE = "color:inherit;font-size:inherit;border-collapse:collapse;margin:.4em 0;font-variant-numeric:tabular-nums"
@@ -130,9 +130,10 @@ def _ports(ports: Sequence[Port], most: int = MOST_PORTS) -> str:
 
 
 def _port(port: Port) -> str:
+    name = shortened((port.name,))[port.name]
     if port.shape is None:
-        return plain(port.name)
-    return f"{plain(port.name)} [{', '.join('?' if d is None else plain(str(d)) for d in port.shape)}]"
+        return name
+    return f"{name} [{', '.join('?' if d is None else plain(str(d)) for d in port.shape)}]"
 
 
 def _tiles(program: Program) -> str:
