@@ -8,6 +8,7 @@ from dataclasses import replace
 from mho.runtime.digital import DigitalUnit
 from mho.runtime.effects import Conditions, cell_formats
 from mho.runtime.engines.choice import Engine, open_machine
+from mho.runtime.engines.scratch import Buffers
 from mho.runtime.exact import ExactUnit
 from mho.runtime.machine import Machine
 from mho.runtime.probe import ProbedUnit
@@ -35,6 +36,7 @@ class Simulator:
     def __init__(self, program: Program, engine: Engine = "fast") -> None:
         self.program = program
         self.engine = engine
+        self._buffers = Buffers()
         self._digital = DigitalUnit(program.tensors, threads=1 if engine == "reference" else available_cores())
         self._machine: Machine | None = None
         self._recalibration: tuple[bytes, Recalibration] | None = None
@@ -104,5 +106,5 @@ class Simulator:
     def _programmed(self, conditions: Conditions) -> Machine:
         if self._machine is None or self._machine.conditions != conditions:
             self._machine = self._corrected = None
-            self._machine = open_machine(self.program, conditions, self.engine)
+            self._machine = open_machine(self.program, conditions, self.engine, self._buffers)
         return self._machine

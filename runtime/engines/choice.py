@@ -6,6 +6,7 @@ from importlib.util import find_spec
 from typing import Literal, assert_never, get_args
 
 from mho.runtime.effects import Conditions
+from mho.runtime.engines.scratch import Buffers
 from mho.runtime.machine import Machine
 from mho.targets.errors import OptionError, plain
 from mho.targets.program import Program
@@ -16,8 +17,11 @@ Engine = Literal["fast", "reference", "cuda"]
 ENGINES: tuple[Engine, ...] = get_args(Engine)
 
 
-def open_machine(program: Program, conditions: Conditions, engine: Engine) -> Machine:
+def open_machine(program: Program, conditions: Conditions, engine: Engine, buffers: Buffers) -> Machine:
     """A program's machine under some conditions.
+
+    Args:
+        buffers: arrays for results, used again from machine to machine.
 
     Raises:
         OptionError: the conditions are impossible on the program's machine, or the engine is not to be had here.
@@ -26,7 +30,7 @@ def open_machine(program: Program, conditions: Conditions, engine: Engine) -> Ma
         case "fast":
             from mho.runtime.engines.fused import FusedMachine
 
-            return FusedMachine(program, conditions)
+            return FusedMachine(program, conditions, buffers)
         case "reference":
             return Machine(program, conditions)
         case "cuda":

@@ -14,7 +14,7 @@ from mho.runtime.engines.endings import NO_ENDING, Ending, ending_of
 from mho.runtime.engines.lstm import FAST_CELLS
 from mho.runtime.engines.pictures import NO_PLANES, Pictures
 from mho.runtime.engines.products import Convolving
-from mho.runtime.engines.scratch import BENCH
+from mho.runtime.engines.scratch import Buffers
 from mho.runtime.engines.strips import Strip, is_fine, is_plain, strips
 from mho.runtime.engines.vectors import NO_ROWS, Vectors
 from mho.runtime.layers import LayerMath, layer_math
@@ -32,10 +32,14 @@ class FusedMachine(Machine):
 
     A layer whose products are more than rows times weights and noise of single sums is fired as `Machine` does it.
     Weights are handed to onnxruntime and not kept beside it.
+
+    Args:
+        buffers: from which results are taken; machines of one program share them.
     """
 
-    def __init__(self, program: Program, conditions: Conditions) -> None:
+    def __init__(self, program: Program, conditions: Conditions, buffers: Buffers | None = None) -> None:
         super().__init__(program, conditions)
+        self._buffers = buffers or Buffers()
         self.workers = shared_workers()
         self.cells = FAST_CELLS
         self._vectors: dict[str, list[Vectors] | None] = {}
@@ -66,7 +70,7 @@ class FusedMachine(Machine):
             return None
         self.make_resident(layer)
         count, *spatial = position_shape(x.shape, window)
-        out = BENCH.buffers.empty((count, self.columns(layer), *spatial))
+        out = self._buffers.empty((count, self.columns(layer), *spatial))
         more = NO_PLANES if addend is None else np.ascontiguousarray(np.broadcast_to(addend, out.shape), np.float32)
         picture = np.ascontiguousarray(x, np.float32)
         self.workers.run(list(pictures.tasks(picture, first_fire, more, ending, out, self.workers.count)))
@@ -98,7 +102,7 @@ class FusedMachine(Machine):
         ending: Ending,
         shape: tuple[int, int],
     ) -> Array:
-        out = BENCH.buffers.empty(shape)
+        out = self._buffers.empty(shape)
         self.workers.run(list(replica.tasks(rows, fires, addend, ending, out, self.workers.count)))
         return out
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from math import prod
 from threading import local
 from typing import Any
@@ -24,6 +24,9 @@ KEPT_NUMBERS = 1 << 12
 
 Shapes = tuple[Sequence[tuple[int, ...]], Sequence[tuple[int, ...]]]
 """Of the inputs of products and of their sums."""
+
+MOST_KEPT = 1 << 28
+"""Numbers, 1 GiB, in all arrays that wait to be used again."""
 
 
 class Place:
@@ -88,35 +91,41 @@ class Buffers:
         size = prod(shape)
         if size < KEPT_NUMBERS:
             return np.empty(shape, np.float32)
-        for kept in self._kept:
-            if size <= kept.size <= 2 * size and _holders(kept) == _IDLE:
-                return kept[:size].reshape(shape)
-        fresh = np.empty(size, np.float32)
-        self._kept.append(fresh)
-        return fresh.reshape(shape)
+        found = next((kept for kept in idle(self._kept) if size <= kept.size <= 2 * size), None)
+        if found is None:
+            found = self._fresh(size)
+        return found[:size].reshape(shape)
+
+    def _fresh(self, size: int) -> Array:
+        if sum(kept.size for kept in self._kept) + size > MOST_KEPT:
+            idle = {id(kept) for kept in idle(self._kept)}
+            self._kept = [kept for kept in self._kept if id(kept) not in idle]
+        self._kept.append(np.empty(size, np.float32))
+        return self._kept[-1]
 
 
-def _holders(array: Array) -> int:
-    return sys.getrefcount(array)
+def idle(arrays: Sequence[Array]) -> Iterator[Array]:
+    """The arrays that a sequence alone holds, no view of them either."""
+    for array in arrays:
+        if sys.getrefcount(array) == _ALONE:
+            yield array
 
 
-def _idle() -> int:
-    """The count of an array that only a list holds, asked for as `Buffers.empty` does."""
-    kept = [np.empty(1, np.float32)]
-    for array in kept:
-        return _holders(array)
+def _count_alone() -> int:
+    """The count of references to an array as `idle` sees it, which differs from one version of Python to another."""
+    for array in [np.empty(1, np.float32)]:
+        return sys.getrefcount(array)
     return 0
 
 
-_IDLE = _idle()
+_ALONE = _count_alone()
 
 
 class Bench(local):
-    """What every thread has for itself."""
+    """The scratch of every thread."""
 
     def __init__(self) -> None:
         self.scratch = Scratch()
-        self.buffers = Buffers()
 
 
 BENCH = Bench()

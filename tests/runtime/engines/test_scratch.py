@@ -5,6 +5,7 @@ from __future__ import annotations
 from functools import partial
 
 import numpy as np
+import pytest
 
 from mho.runtime.engines.products import Products, Term
 from mho.runtime.engines.scratch import KEPT_NUMBERS, Buffers, Scratch, Shapes
@@ -26,6 +27,16 @@ def test_a_view_holds_a_buffer() -> None:
     view[:] = 1
     buffers.empty((2, KEPT_NUMBERS))[...] = 2
     assert (view == 1).all()
+
+
+def test_idle_buffers_go_when_too_many_are_kept(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("mho.runtime.engines.scratch.MOST_KEPT", 10 * KEPT_NUMBERS)
+    buffers = Buffers()
+    held = buffers.empty((4 * KEPT_NUMBERS,))
+    buffers.empty((KEPT_NUMBERS,))
+    buffers.empty((9 * KEPT_NUMBERS,))
+    assert [kept.size for kept in buffers._kept] == [4 * KEPT_NUMBERS, 9 * KEPT_NUMBERS]
+    assert held.base is buffers._kept[0]
 
 
 def shapes(count: int) -> Shapes:
