@@ -98,8 +98,8 @@ class Buffers:
 
     def _fresh(self, size: int) -> Array:
         if sum(kept.size for kept in self._kept) + size > MOST_KEPT:
-            idle = {id(kept) for kept in idle(self._kept)}
-            self._kept = [kept for kept in self._kept if id(kept) not in idle]
+            unused = {id(kept) for kept in idle(self._kept)}
+            self._kept = [kept for kept in self._kept if id(kept) not in unused]
         self._kept.append(np.empty(size, np.float32))
         return self._kept[-1]
 
