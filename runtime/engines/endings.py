@@ -7,9 +7,11 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from mho.runtime.effects import Effects
 from mho.runtime.formats import FLOAT16_LARGEST
-from mho.runtime.layers import LayerMath
+from mho.runtime.layers import LayerMath, layer_math
 from mho.runtime.loops import compiled, inlined
+from mho.targets.program import Program
 from mho.targets.steps import Activation
 
 LARGEST = np.float32(FLOAT16_LARGEST)
@@ -60,6 +62,16 @@ def ending_of(math: LayerMath, halves: bool) -> Ending:
     scale = none if math.scale is None else math.scale
     bias = none if math.bias is None else math.bias
     return Ending(scale, bias, function, np.float32(low), np.float32(high), np.float32(slope), halves)
+
+
+def layer_endings(program: Program, effects: Effects) -> dict[str, Ending | None]:
+    """Layer → its ending; None where its constants are wider than float32."""
+    halves = effects.digital_format and program.target.core.digital_format == "float16"
+    return {m.layer: None if _is_wide(m) else ending_of(m, halves) for m in layer_math(program)}
+
+
+def _is_wide(math: LayerMath) -> bool:
+    return any(column is not None and column.dtype != np.float32 for column in (math.scale, math.bias))
 
 
 NO_ENDING = Ending(np.empty(0, np.float32), np.empty(0, np.float32), NOTHING, *(np.float32(0),) * 3, False)

@@ -10,14 +10,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mho.runtime.effects import Conditions
-from mho.runtime.engines.endings import NO_ENDING, Ending, ending_of
+from mho.runtime.engines.endings import NO_ENDING, Ending, layer_endings
 from mho.runtime.engines.lstm import FAST_CELLS
 from mho.runtime.engines.pictures import NO_PLANES, Pictures
 from mho.runtime.engines.products import Convolving
 from mho.runtime.engines.scratch import Buffers
 from mho.runtime.engines.strips import Strip, is_fine, is_plain, strips
 from mho.runtime.engines.vectors import NO_ROWS, Vectors
-from mho.runtime.layers import LayerMath, layer_math
 from mho.runtime.machine import Machine
 from mho.runtime.unfold import position_shape, window_pads
 from mho.runtime.workers import shared_workers
@@ -44,8 +43,7 @@ class FusedMachine(Machine):
         self.cells = FAST_CELLS
         self._vectors: dict[str, list[Vectors] | None] = {}
         self._pictures: dict[tuple[str, Convolving], Pictures | None] = {}
-        halves = conditions.effects.digital_format and program.target.core.digital_format == "float16"
-        self._endings = {m.layer: None if _is_wide(m) else ending_of(m, halves) for m in layer_math(program)}
+        self._endings = layer_endings(program, conditions.effects)
 
     def fire(
         self, layer: str, rows: NDArray[np.float32], fires: NDArray[np.int64], addend: Array | None = None
@@ -136,10 +134,6 @@ class FusedMachine(Machine):
             self._linked[layer] = linked
             return None
         return [list(strips(replica, layer, self.program.target, self.conditions)) for replica in linked.replicas]
-
-
-def _is_wide(math: LayerMath) -> bool:
-    return any(column is not None and column.dtype != np.float32 for column in (math.scale, math.bias))
 
 
 @lru_cache(maxsize=1024)
