@@ -24,7 +24,7 @@ DOORS = {
         "runtime/inspect.py",
         "runtime/ort_values.py",
     },
-    "torch": {"runtime/engines/cuda.py"},
+    "torch": {"runtime/engines/cuda.py", "runtime/engines/torch_draws.py", "runtime/engines/torch_strips.py"},
     "jinja2": {"compiler/report/html.py"},
     "safetensors": {"targets/program_file.py", "targets/mapped_tensors.py"},
 }
