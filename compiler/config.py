@@ -35,7 +35,7 @@ def read_config(path: Path) -> Tables:
         raise OptionError(f"{plain(str(path))} does not exist") from error
     except (OSError, ValueError, RecursionError) as error:
         raise OptionError(f"{plain(str(path))} is not a TOML file: {plain(str(error))}") from error
-    problems = list(_unknown(table, plain(str(path))))
+    problems = list(unknown_options(table, plain(str(path))))
     if problems:
         raise OptionError(problems)
     return table
@@ -121,7 +121,8 @@ def _sentence(detail: Any) -> str:
     return f"option {key} = {brief(repr(detail['input']))}: {detail['msg'][0].lower()}{detail['msg'][1:]}"
 
 
-def _unknown(table: Mapping[str, Any], label: str) -> list[str]:
+def unknown_options(table: Mapping[str, Any], label: str) -> list[str]:
+    """What a configuration names that does not exist, in sentences."""
     defaults = Pipeline()
     passes = {f.name: {o.name for o in fields(getattr(defaults, f.name))} for f in fields(Pipeline)}
     problems = []

@@ -192,7 +192,7 @@ def _unpublished(plan: Plan) -> tuple[str, ...]:
 def _manifest(model: Model, options: dict[str, JsonScalar], seed: int, warnings: tuple[str, ...]) -> Manifest:
     return Manifest(
         mho=_version("mho"),
-        versions={name: _version(name) for name in LIBRARIES},
+        versions=library_versions(),
         model=model.name,
         model_digest=model.digest,
         options=options,
@@ -221,6 +221,11 @@ def _scalar(value: Any) -> JsonScalar:
 def _words(item: Any) -> str:
     """An item of an option; that of a list of lists as its words."""
     return " ".join(map(str, item)) if isinstance(item, list | tuple) else str(item)
+
+
+def library_versions() -> dict[str, str]:
+    """The versions of what decides a program's bytes and numbers."""
+    return {name: _version(name) for name in LIBRARIES}
 
 
 def _version(name: str) -> str:

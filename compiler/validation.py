@@ -15,14 +15,14 @@ from mho.conditions import compensation_of, effects_off, open_recalibration, req
 from mho.data import Data, read_data, refuse_useless, sha256_of
 from mho.metrics import METRICS, Metric, default_metric
 from mho.progress import Progress, Quiet
+from mho.reference import model_outputs
 from mho.report.accuracy import Accuracy, LayerQuality, Reference, Run
-from mho.runtime.digital import open_session, run_session
 from mho.runtime.effects import Conditions, Effects
 from mho.runtime.matching import match_samples
 from mho.runtime.recalibrate import Recalibration
 from mho.runtime.samples import Samples, Values, each_batch, run_samples
 from mho.runtime.simulator import Simulator
-from mho.targets.errors import ModelError, OptionError, ProgramError, plain
+from mho.targets.errors import OptionError, ProgramError, plain
 from mho.targets.program import Program
 from mho.targets.target import Compensation
 
@@ -156,33 +156,13 @@ class Validation:
                 samples, simulator.exact().run, self.progress.advance, simulator.program.outputs
             )
         self.progress.start("reference: onnxruntime", samples.count)
-        session = self._open(Path(self.model))
-        names = [port.name for port in simulator.program.outputs]
-        missing = set(names) - {o.name for o in session.get_outputs()}
-        if missing:
-            raise OptionError(f"{self.model} is another model: it has no output {plain(', '.join(sorted(missing)))}")
-
-        def run(inputs: Mapping[str, Array], start: int) -> dict[str, Any]:
-            try:
-                return dict(zip(names, run_session(session, inputs, names), strict=True))
-            except ProgramError as error:
-                raise OptionError(f"{self.model} is another model, which the data does not suit: {error}") from error
-
-        return "onnxruntime", run_samples(samples, run, self.progress.advance, simulator.program.outputs)
+        outputs = simulator.program.outputs
+        return "onnxruntime", model_outputs(Path(self.model), outputs, samples, self.progress.advance)
 
     def _warnings(self, program: Program) -> tuple[str, ...]:
         if self.model is None or sha256_of(Path(self.model)) == program.manifest.model_digest:
             return ()
         return (f"{self.model} is not the file that {plain(program.manifest.model)} was compiled from",)
-
-    def _open(self, model: Path) -> Any:
-        """An onnxruntime session on the model, with threads of its own."""
-        if not model.is_file():
-            raise ModelError(f"{model}: there is no such file to compare with")
-        try:
-            return open_session(str(model), threads=0)
-        except ProgramError as error:
-            raise ModelError(f"{model} cannot be compared with: {error}") from error
 
     def _layers(
         self, simulator: Simulator, samples: Samples, conditions: Conditions, recalibration: Recalibration | None

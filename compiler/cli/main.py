@@ -16,6 +16,7 @@ from mho.cli.faults import faults_command
 from mho.cli.inspect import check_command, report_command, show_command
 from mho.cli.machines import ops_command, targets_group
 from mho.cli.simulate import run_command, validate_command
+from mho.cli.sweep import sweep_command
 from mho.targets.errors import MhoError, OptionError
 
 EXIT_INPUT, EXIT_USAGE, EXIT_THRESHOLD, EXIT_BUG, EXIT_INTERRUPTED = 1, 2, 3, 70, 130
@@ -52,6 +53,7 @@ for command in (
     report_command,
     validate_command,
     run_command,
+    sweep_command,
     export_command,
     show_command,
     check_command,

@@ -8,7 +8,7 @@ from typing import Any
 
 import click
 
-UNITS_S = {"": 1.0, "s": 1.0, "m": 60.0, "min": 60.0, "h": 3600.0, "d": 86_400.0, "w": 604_800.0, "y": 31_536_000.0}
+from mho.times import seconds_of
 
 
 class Pairs(click.ParamType[dict[str, Any]]):
@@ -42,10 +42,10 @@ class Times(click.ParamType[tuple[float, ...]]):
         return tuple(dict.fromkeys(self._seconds(part, param, ctx) for part in str(value).split(",")))
 
     def _seconds(self, text: str, param: click.Parameter | None, ctx: click.Context | None) -> float:
-        match = re.fullmatch(r"(\d+(?:\.\d+)?)(s|min|m|h|d|w|y)?", text.strip())
-        if match is None:
+        seconds = seconds_of(text)
+        if seconds is None:
             self.fail(f"{text!r} is not a time such as 0s, 90s, 10m, 1h, 1d or 1y", param, ctx)
-        return float(match[1]) * UNITS_S[match[2] or ""]
+        return seconds
 
 
 class Effort(click.ParamType[str | float]):
