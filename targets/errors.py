@@ -49,6 +49,10 @@ class OptionError(MhoError):
     """The options contradict each other or the machine."""
 
 
+class StudyError(MhoError):
+    """The workers of a study cannot do their work; what they had finished is kept."""
+
+
 def first_problems(problems: Iterable[str]) -> tuple[str, ...]:
     """As many as fit a screen, none longer than a paragraph; a last sentence counts those left out."""
     found = tuple(problems)

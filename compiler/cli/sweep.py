@@ -28,11 +28,19 @@ EXIT_INPUT = 1
     "-o", "--output", type=click.Path(path_type=Path), help="The table, .csv or .parquet; STUDY.csv if not given."
 )
 @click.option("--jobs", type=click.IntRange(1), help="Processes on this machine; one a core if not given.")
+@click.option("--scheduler", metavar="ADDRESS", help="Of a Dask cluster that does the work instead, tcp://HOST:PORT.")
 @click.option("--dry-run", is_flag=True, help="List the points and stop.")
 @json_option
 @click.pass_context
 def sweep_command(
-    context: click.Context, study: Path, output: Path | None, jobs: int | None, dry_run: bool, as_json: bool
+    context: click.Context,
+    /,
+    study: Path,
+    output: Path | None,
+    jobs: int | None,
+    scheduler: str | None,
+    dry_run: bool,
+    as_json: bool,
 ) -> None:
     """Run the network of a STUDY under all its settings and gather the results in one table.
 
@@ -53,16 +61,16 @@ def sweep_command(
     require_writable(output)
     refuse_output(output, study, asked.model, asked.data, asked.calibration)
     records = Records(output.with_name(f"{output.name}.points"))
-    outcome = _run(asked, points, records, jobs)
+    outcome = _run(asked, points, records, jobs, scheduler)
     _write(outcome, output, as_json)
     context.exit(EXIT_INPUT if outcome.problems else 0)
 
 
-def _run(study: Study, points: tuple[Point, ...], records: Records, jobs: int | None) -> Outcome:
+def _run(study: Study, points: tuple[Point, ...], records: Records, jobs: int | None, scheduler: str | None) -> Outcome:
     from mho.studies.run import Runner
 
     try:
-        with console.progress() as progress, _workers(jobs) as workers:
+        with console.progress() as progress, _workers(jobs, scheduler) as workers:
             return Runner(study, records, progress).run(points, workers)
     except KeyboardInterrupt:
         click.echo(f"mho: what is finished lies in {records.folder}; the same command goes on from there", err=True)
@@ -70,10 +78,16 @@ def _run(study: Study, points: tuple[Point, ...], records: Records, jobs: int | 
 
 
 @contextmanager
-def _workers(jobs: int | None) -> Iterator[Workers]:
+def _workers(jobs: int | None, scheduler: str | None) -> Iterator[Workers]:
     from mho.runtime.threads import available_cores
+    from mho.studies.cluster import ClusterWorkers, require_dask
     from mho.studies.pool import LocalWorkers
 
+    if scheduler is not None:
+        require_dask()
+        with ClusterWorkers(scheduler) as cluster:
+            yield cluster
+        return
     with LocalWorkers(jobs or available_cores()) as workers:
         yield workers
 

@@ -15,19 +15,10 @@ from multiprocessing.context import SpawnProcess
 from types import TracebackType
 from typing import Any
 
-from mho.studies.tasks import Done, Task
-from mho.targets.errors import MhoError
+from mho.studies.tasks import MOST_ATTEMPTS, Done, Task, WorkerFault
+from mho.targets.errors import StudyError
 
-MOST_ATTEMPTS = 3
 THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMBA_NUM_THREADS")
-
-
-class StudyError(MhoError):
-    """Workers cannot do their work; what was finished is kept."""
-
-
-class WorkerFault(Exception):  # noqa: N818 - a bug that happened elsewhere, not a user's mistake
-    """A worker met a bug; the text is its traceback."""
 
 
 @dataclass
@@ -163,11 +154,10 @@ def serve(line: Any) -> None:
     while True:
         try:
             task: Task = line.recv()
-        except (EOFError, OSError):
-            return
-        places = {parcel.digest: parcel.path for parcel in task.parcels}
-        try:
+            places = {parcel.digest: parcel.path for parcel in task.parcels}
             answer: Done | str = bench.perform(task, places.__getitem__)
+        except EOFError:
+            return
         except Exception:  # noqa: BLE001 - a bug here is told where the study was started
             answer = traceback.format_exc()
         line.send(answer)

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
 
-from mho.data import sha256_of
 from mho.driver import library_versions
 from mho.progress import Progress, Quiet
+from mho.studies.parcels import file_parcel, model_parcel
 from mho.studies.points import Build, Figures, Point, digest_of
 from mho.studies.records import Records
 from mho.studies.study import Study
@@ -65,9 +64,9 @@ class Runner:
         self._records = records
         self._progress = progress or Quiet()
         self._versions = library_versions()
-        self._model = _parcel(study.model)
-        self._data = _parcel(study.data)
-        self._calibration = None if study.calibration is None else _parcel(study.calibration)
+        self._model = model_parcel(study.model)
+        self._data = file_parcel(study.data)
+        self._calibration = None if study.calibration is None else file_parcel(study.calibration)
         self._build_keys: dict[int, str] = {}
         self._state = _State()
 
@@ -150,10 +149,6 @@ class Runner:
 
     def _point_key(self, point: Point) -> str:
         return digest_of("point", self._build_key(point.build), point.reading, self._data.digest)
-
-
-def _parcel(path: Path) -> Parcel:
-    return Parcel(sha256_of(path), path)
 
 
 def constant_settings(study: Study) -> Mapping[str, str | None]:

@@ -9,6 +9,9 @@ from typing import Protocol
 
 from mho.studies.points import Build, Figures, Reading
 
+MOST_ATTEMPTS = 3
+"""So often a task is performed whose worker ends each time."""
+
 
 @dataclass(frozen=True)
 class Parcel:
@@ -17,10 +20,16 @@ class Parcel:
     Attributes:
         digest: SHA-256, hexadecimal.
         path: where it lies on the machine on which the study was started.
+        beside: files that it needs in the same folder, by name.
     """
 
     digest: str
     path: Path
+    beside: tuple[str, ...] = ()
+
+    def content(self) -> dict[str, bytes]:
+        """All of it, by name."""
+        return {name: (self.path.parent / name).read_bytes() for name in (self.path.name, *self.beside)}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -82,6 +91,10 @@ class Done:
     program: bytes = b""
     figures: Figures | None = None
     problems: tuple[str, ...] = ()
+
+
+class WorkerFault(Exception):  # noqa: N818 - a bug that happened elsewhere, not a user's mistake
+    """A worker met a bug; the text is its traceback."""
 
 
 class Workers(Protocol):
