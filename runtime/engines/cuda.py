@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from mho.runtime.effects import Conditions
 from mho.runtime.engines.endings import NO_ENDING, Ending, layer_endings
-from mho.runtime.engines.strips import is_fine, is_plain, strips
+from mho.runtime.engines.strips import plain_strips
 from mho.runtime.engines.torch_draws import draw_table
 from mho.runtime.engines.torch_strips import TensorStrip, end
 from mho.runtime.machine import Machine
@@ -106,17 +106,13 @@ class CudaMachine(Machine):
         return self._strips[layer]
 
     def _found(self, layer: str) -> list[list[TensorStrip]] | None:
-        target, conditions = self.program.target, self.conditions
-        if not is_fine(target):
-            return None
+        target, effects = self.program.target, self.conditions.effects
         linked = self.linked(layer)
-        if not all(is_plain(product) for replica in linked.replicas for product in replica):
+        found = plain_strips(linked, layer, target, self.conditions)
+        if found is None:
             self._linked[layer] = linked
             return None
-        return [
-            [TensorStrip.of(s, target, conditions.effects, self._device) for s in strips(r, layer, target, conditions)]
-            for r in linked.replicas
-        ]
+        return [[TensorStrip.of(strip, target, effects, self._device) for strip in replica] for replica in found]
 
 
 @contextmanager

@@ -15,7 +15,7 @@ from mho.runtime.engines.lstm import FAST_CELLS
 from mho.runtime.engines.pictures import NO_PLANES, Pictures
 from mho.runtime.engines.products import Convolving
 from mho.runtime.engines.scratch import Buffers
-from mho.runtime.engines.strips import Strip, is_fine, is_plain, strips
+from mho.runtime.engines.strips import Strip, plain_strips
 from mho.runtime.engines.vectors import NO_ROWS, Vectors
 from mho.runtime.machine import Machine
 from mho.runtime.unfold import position_shape, window_pads
@@ -127,13 +127,13 @@ class FusedMachine(Machine):
 
     def _strips(self, layer: str) -> list[list[Strip]] | None:
         """The strips of each replica; None, and the products kept for `Machine`, where a product is not plain."""
-        if layer in self._linked or not is_fine(self.program.target):
+        if layer in self._linked:
             return None
         linked = self.linked(layer)
-        if not all(is_plain(product) for replica in linked.replicas for product in replica):
+        found = plain_strips(linked, layer, self.program.target, self.conditions)
+        if found is None:
             self._linked[layer] = linked
-            return None
-        return [list(strips(replica, layer, self.program.target, self.conditions)) for replica in linked.replicas]
+        return found
 
 
 @lru_cache(maxsize=1024)

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from mho.runtime.crossbar import reads
 from mho.runtime.effects import Conditions, Effects
 from mho.runtime.engines.conversions import ROUNDER, Converters, Drive, Noise
-from mho.runtime.link import Product
+from mho.runtime.link import LinkedLayer, Product
 from mho.runtime.random import WORD, key, quantiles
 from mho.targets.isa import Span
 from mho.targets.target import Target
@@ -20,6 +20,7 @@ from mho.targets.target import Target
 Array = NDArray[np.float32]
 
 MOST_BITS = 22
+"""Codes of so many bits are rounded in float32 by an addition."""
 
 COLUMNS = 1024
 """A strip ends with the first conversion that reaches so many."""
@@ -117,9 +118,12 @@ def _rounding(bits: int | None) -> tuple[np.float32, np.float32]:
     return (np.float32(inf), np.float32(0)) if bits is None else (np.float32(2 ** (bits - 1) - 1), ROUNDER)
 
 
-def is_fine(target: Target) -> bool:
-    """Whether the converters' codes are few enough to be rounded in float32 by an addition."""
-    return all(bits is None or bits <= MOST_BITS for bits in (target.dac.bits, target.adc.bits))
+def plain_strips(linked: LinkedLayer, layer: str, target: Target, conditions: Conditions) -> list[list[Strip]] | None:
+    """The strips of each replica of a layer; None where one of its products is not plain."""
+    few = all(bits is None or bits <= MOST_BITS for bits in (target.dac.bits, target.adc.bits))
+    if not few or not all(is_plain(product) for replica in linked.replicas for product in replica):
+        return None
+    return [list(strips(replica, layer, target, conditions)) for replica in linked.replicas]
 
 
 def is_plain(product: Product) -> bool:
