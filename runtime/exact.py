@@ -51,9 +51,18 @@ class ExactUnit:
         """The product of a layer [positions, columns]."""
         if self._watch is not None:
             self._watch(layer, rows)
-        math = self._math[layer]
-        stored = self._program.tensors[f"matrix/{math.matrix}"]
-        return multiply(rows, stored, np.float64 if math.is_whole(stored) else np.float32, self._product)
+        stored = self.matrix(layer)
+        whole = self._math[layer].is_whole(stored)
+        return multiply(rows, stored, np.float64 if whole else np.float32, self._product)
+
+    def math(self, layer: str) -> LayerMath:
+        """What the layer does to its sums."""
+        return self._math[layer]
+
+    def matrix(self, layer: str) -> Array:
+        """The layer's matrix as it is stored [groups, rows / groups, columns / groups]."""
+        stored: Array = self._program.tensors[f"matrix/{self._math[layer].matrix}"]
+        return stored
 
     def finish(self, layer: str, sums: Array, addend: Array | None) -> Array:
         """The epilogue of a layer on its sums, which are overwritten."""

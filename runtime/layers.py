@@ -35,6 +35,11 @@ class LayerMath:
     activation: Activation | None = None
     gate: bool = False
 
+    @property
+    def is_wide(self) -> bool:
+        """Whether its constants are wider than float32."""
+        return any(column is not None and column.dtype != np.float32 for column in (self.scale, self.bias))
+
     def is_whole(self, stored: NDArray[Any]) -> bool:
         """Whether its sums are exact: the matrix is stored in whole numbers, so float64 holds what they add up to."""
         return stored.dtype.kind in "iu" and not self.gate

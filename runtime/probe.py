@@ -76,6 +76,10 @@ class ProbedUnit:
         return value
 
     def _exact_picture(self, layer: str, x: Array, window: Window, first_fire: int, addend: Array | None) -> Array:
+        if isinstance(self._exact, FastUnit):
+            found = self._exact.fire_picture(layer, x, window, first_fire, addend)
+            if found is not None:
+                return found
         more = None if addend is None else unfold_addend(addend, x.shape, window)
         columns = (
             self._exact.fire(

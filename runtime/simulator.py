@@ -7,9 +7,8 @@ from dataclasses import replace
 
 from mho.runtime.digital import DigitalUnit
 from mho.runtime.effects import Conditions, cell_formats
-from mho.runtime.engines.choice import Engine, open_machine
+from mho.runtime.engines.choice import Engine, open_exact, open_machine
 from mho.runtime.engines.scratch import Buffers
-from mho.runtime.exact import ExactUnit
 from mho.runtime.machine import Machine
 from mho.runtime.probe import ProbedUnit
 from mho.runtime.recalibrate import AdjustedUnit, Recalibration, fingerprint
@@ -79,13 +78,15 @@ class Simulator:
 
     def exact(self) -> Sequencer:
         """The program in exact arithmetic, without tiles."""
-        return self._sequencer(ExactUnit(self.program))
+        return self._sequencer(open_exact(self.program, self.engine))
 
     def probed(
         self, conditions: Conditions, recalibration: Recalibration | None = None
     ) -> tuple[Sequencer, ProbedUnit]:
         """The program on its tiles, each layer measured against exact arithmetic on the same inputs."""
-        unit = ProbedUnit(self._unit(conditions, recalibration, lambda samples: None), ExactUnit(self.program))
+        unit = ProbedUnit(
+            self._unit(conditions, recalibration, lambda samples: None), open_exact(self.program, self.engine)
+        )
         return self._sequencer(unit, cell_formats(self.program.target, conditions.effects)), unit
 
     def _sequencer(self, unit: Unit, cells: Mapping[str, NumberFormat] = FLOAT32_CELLS) -> Sequencer:

@@ -7,6 +7,7 @@ from typing import Literal, assert_never, get_args
 
 from mho.runtime.effects import Conditions
 from mho.runtime.engines.scratch import Buffers
+from mho.runtime.exact import ExactUnit
 from mho.runtime.machine import Machine
 from mho.targets.errors import OptionError, plain
 from mho.targets.program import Program
@@ -40,6 +41,15 @@ def open_machine(program: Program, conditions: Conditions, engine: Engine, buffe
             return CudaMachine(program, conditions)
         case _:
             assert_never(engine)
+
+
+def open_exact(program: Program, engine: Engine) -> ExactUnit:
+    """Exact arithmetic on a program's layers."""
+    if engine == "reference":
+        return ExactUnit(program)
+    from mho.runtime.engines.exact import FastExactUnit
+
+    return FastExactUnit(program)
 
 
 def require_engine(engine: str) -> None:

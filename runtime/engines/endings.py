@@ -44,7 +44,7 @@ class Ending(NamedTuple):
     halves: Any
 
 
-def ending_of(math: LayerMath, halves: bool) -> Ending:
+def ending_of(math: LayerMath, halves: bool = False) -> Ending:
     """The ending of a layer whose constants are float32."""
     function, low, high, slope = NOTHING, 0.0, 0.0, 0.0
     match math.activation:
@@ -67,11 +67,7 @@ def ending_of(math: LayerMath, halves: bool) -> Ending:
 def layer_endings(program: Program, effects: Effects) -> dict[str, Ending | None]:
     """Layer → its ending; None where its constants are wider than float32."""
     halves = effects.digital_format and program.target.core.digital_format == "float16"
-    return {m.layer: None if _is_wide(m) else ending_of(m, halves) for m in layer_math(program)}
-
-
-def _is_wide(math: LayerMath) -> bool:
-    return any(column is not None and column.dtype != np.float32 for column in (math.scale, math.bias))
+    return {m.layer: None if m.is_wide else ending_of(m, halves) for m in layer_math(program)}
 
 
 NO_ENDING = Ending(np.empty(0, np.float32), np.empty(0, np.float32), NOTHING, *(np.float32(0),) * 3, False)

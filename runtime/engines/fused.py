@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from functools import lru_cache
-from math import prod
 from typing import Any
 
 import numpy as np
@@ -12,13 +10,13 @@ from numpy.typing import NDArray
 from mho.runtime.effects import Conditions
 from mho.runtime.engines.endings import NO_ENDING, Ending, layer_endings
 from mho.runtime.engines.lstm import FAST_CELLS
-from mho.runtime.engines.pictures import NO_PLANES, Pictures
+from mho.runtime.engines.pictures import NO_PLANES, Pictures, steps_over
 from mho.runtime.engines.products import Convolving
 from mho.runtime.engines.scratch import Buffers
 from mho.runtime.engines.strips import Strip, plain_strips
 from mho.runtime.engines.vectors import NO_ROWS, Vectors
 from mho.runtime.machine import Machine
-from mho.runtime.unfold import position_shape, window_pads
+from mho.runtime.unfold import position_shape
 from mho.runtime.workers import shared_workers
 from mho.targets.program import Program
 from mho.targets.unfolding import Window
@@ -114,7 +112,7 @@ class FusedMachine(Machine):
 
     def _pictured(self, layer: str, shape: tuple[int, ...], window: Window) -> Pictures | None:
         """The layer as convolutions, or None where they cannot give what its tiles do."""
-        steps = _steps(shape, window)
+        steps = steps_over(shape, window)
         if steps is None:
             return None
         if (layer, steps) not in self._pictures:
@@ -134,12 +132,3 @@ class FusedMachine(Machine):
         if found is None:
             self._linked[layer] = linked
         return found
-
-
-@lru_cache(maxsize=1024)
-def _steps(shape: tuple[int, ...], window: Window) -> Convolving | None:
-    """How kernels step over an input of a shape, where a plain convolution does it."""
-    pads = window_pads(shape[2:], window)
-    plain = all(s == 1 for s in window.spread) and all(edge >= 0 for pad in pads for edge in pad)
-    some = prod(position_shape(shape, window)) > 0
-    return Convolving(window.strides, window.dilations, pads) if plain and some else None

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from functools import partial
+from functools import lru_cache, partial
 from math import prod
 
 import numpy as np
@@ -21,6 +21,7 @@ from mho.runtime.engines.products import Convolving, Products, Term
 from mho.runtime.engines.scratch import BENCH, Shapes
 from mho.runtime.engines.strips import Conversions, Source, Strip, sources_of
 from mho.runtime.engines.tasks import spans
+from mho.runtime.unfold import position_shape, window_pads
 from mho.runtime.workers import Task
 from mho.targets.isa import Span
 from mho.targets.target import Target
@@ -80,20 +81,20 @@ class PictureStrip:
         """Writes the strip's columns of `out` [samples, columns of the layer, *spatial out]."""
         sides = (len(x), x.shape[2:], out.shape[2:])
         place = BENCH.scratch.place(self.products, sides, partial(self.shapes, *sides))
-        channels = _planes(x)
+        channels = as_planes(x)
         for source, picture in zip(self.sources, place.inputs, strict=True):
-            drive_planes(channels, *source.rows, source.drive, _planes(picture))
+            drive_planes(channels, *source.rows, source.drive, as_planes(picture))
         place.multiply()
-        planes = _planes(out)
+        planes = as_planes(out)
         if not self.covered:
             planes[:, slice(*self.columns)] = 0
         sums = iter(place.sums)
         for number, piece in enumerate(self.pieces):
-            found = _planes(next(sums))
-            variance = _planes(next(sums)) if piece.varies else NO_PLANES
+            found = as_planes(next(sums))
+            variance = as_planes(next(sums)) if piece.varies else NO_PLANES
             adds = number > 0 or not self.covered
             convert_planes(found, variance, fire, *piece.physics, planes, adds)
-        end_planes(planes, *self.columns, _planes(addend) if addend.size else NO_PLANES, ending)
+        end_planes(planes, *self.columns, as_planes(addend) if addend.size else NO_PLANES, ending)
 
 
 @dataclass(frozen=True)
@@ -137,5 +138,15 @@ def _kernels(weights: Array, top: int, shape: tuple[int, ...]) -> Array:
     return np.ascontiguousarray(rows.T).reshape(-1, *shape)
 
 
-def _planes(picture: Array) -> Array:
+def as_planes(picture: Array) -> Array:
+    """[samples, channels, places] of [samples, channels, *spatial]."""
     return picture.reshape(*picture.shape[:2], -1)
+
+
+@lru_cache(maxsize=1024)
+def steps_over(shape: tuple[int, ...], window: Window) -> Convolving | None:
+    """How kernels step over an input of a shape, where a plain convolution does it."""
+    pads = window_pads(shape[2:], window)
+    plain = all(s == 1 for s in window.spread) and all(edge >= 0 for pad in pads for edge in pad)
+    some = prod(position_shape(shape, window)) > 0
+    return Convolving(window.strides, window.dilations, pads) if plain and some else None
