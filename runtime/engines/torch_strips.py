@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from numpy.typing import NDArray
 
@@ -25,11 +25,13 @@ class TensorPiece:
 
     Attributes:
         weights: [rows, columns of the piece]; variance: of them, or None.
+        full_scale: of the DACs, a tensor: what a GPU divides by a number of the host, it multiplies by the reciprocal.
         factor, step, unit, gain, offset: of the columns' converters; the last two are empty where all are alike.
     """
 
     rows: Span
     drive: Drive
+    full_scale: Tensor
     weights: Tensor
     variance: Tensor | None
     conversions: Conversions
@@ -52,6 +54,30 @@ class TensorPiece:
         if self.gain.numel():
             sums = sums * self.gain + self.offset
         return coded(sums * self.factor, found.converters) * self.step * self.unit
+
+
+class Given(Protocol):
+    """What a strip is fired on."""
+
+    def products(self, piece: TensorPiece) -> tuple[Tensor, Tensor | None]:
+        """The analog sums [positions, columns of the piece] and, where its weights vary, the variances of the sums."""
+        ...
+
+
+@dataclass(frozen=True)
+class Rows:
+    """Implements `Given`.
+
+    Attributes:
+        values: [positions, rows of the layer].
+    """
+
+    values: Tensor
+
+    def products(self, piece: TensorPiece) -> tuple[Tensor, Tensor | None]:
+        """See `Given`."""
+        driven = on_rows(self.values[:, slice(*piece.rows)], piece.full_scale, piece.drive)
+        return driven @ piece.weights, None if piece.variance is None else (driven * driven) @ piece.variance
 
 
 @dataclass(frozen=True)
@@ -77,22 +103,22 @@ class TensorStrip:
             columns = (moved(part) for part in (adc.factor, adc.step, adc.unit, adc.gain, adc.offset))
             variance = None if piece.variance is None else moved(piece.variance)
             drive = sources[number].drive
-            pieces.append(TensorPiece(piece.rows, drive, moved(piece.weights), variance, piece.conversions, *columns))
+            head = piece.rows, drive, moved(drive.full_scale), moved(piece.weights), variance
+            pieces.append(TensorPiece(*head, piece.conversions, *columns))
         return TensorStrip(strip.columns, tuple(pieces))
 
-    def fire(self, rows: Tensor, fires: Tensor, table: Tensor, out: Tensor) -> None:
+    def fire(self, given: Given, fires: Tensor, table: Tensor, out: Tensor) -> None:
         """Adds the sums of the strip to its columns of `out` [positions, columns of the layer]."""
         for piece in self.pieces:
-            driven = on_rows(rows[:, slice(*piece.rows)], piece.drive)
-            variance = None if piece.variance is None else (driven * driven) @ piece.variance
-            found = piece.converted(driven @ piece.weights, variance, fires, table)
+            sums, variance = given.products(piece)
+            found = piece.converted(sums, variance, fires, table)
             for first, end, there in piece.conversions.spans.tolist():
                 out[:, there : there + end - first] += found[:, first:end]
 
 
-def on_rows(values: Tensor, drive: Drive) -> Tensor:
+def on_rows(values: Tensor, full_scale: Tensor, drive: Drive) -> Tensor:
     """What DACs put on rows: see `conversions.drive_rows`."""
-    return coded(values / float(drive.full_scale) * float(drive.factor), drive) * float(drive.step)
+    return coded(values / full_scale * float(drive.factor), drive) * float(drive.step)
 
 
 def coded(values: Tensor, converter: Any) -> Tensor:

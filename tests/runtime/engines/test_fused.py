@@ -18,7 +18,7 @@ from mho.runtime.engines.lstm import FAST_CELLS
 from mho.runtime.machine import Machine
 from mho.runtime.matching import match_samples
 from mho.runtime.samples import run_samples
-from mho.runtime.sequencer import Sequencer
+from mho.runtime.sequencer import FastUnit, Sequencer
 from mho.runtime.unfold import fold, position_shape, unfold, unfold_addend
 from mho.runtime.workers import Workers
 from mho.targets.program import Program
@@ -31,6 +31,7 @@ from tests.plans import compile_model, draw, machine_of
 from tests.runtime.test_machine import CASES, conv, lstm
 
 Array = NDArray[Any]
+Opening = Callable[[Program, Conditions], FastUnit]
 
 EXACT = Effects.ideal()
 SUMS = replace(Effects(), adc=False, digital_format=False, dac=False)
@@ -49,7 +50,7 @@ class Compared:
     """
 
     reference: Machine
-    fast: FusedMachine
+    fast: FastUnit
     apart: dict[str, tuple[Array, float, float]] = field(default_factory=dict)
     cells: Any = field(default_factory=lambda: FAST_CELLS)
     pictures: int = 0
@@ -84,22 +85,22 @@ class Compared:
         self.apart[layer] = np.maximum(seen, columns), max(part, apart), max(most, largest)
 
 
-def compare(program: Program, data: dict[str, Array], effects: Effects) -> Compared:
+def compare(program: Program, data: dict[str, Array], effects: Effects, open_fast: Opening = FusedMachine) -> Compared:
     """All layers of a run under these effects, an hour after programming where devices drift."""
     conditions = Conditions(effects=effects, seed=3, time_s=3600.0)
-    compared = Compared(Machine(program, conditions), FusedMachine(program, conditions))
+    compared = Compared(Machine(program, conditions), open_fast(program, conditions))
     sequencer = Sequencer(program, compared, DigitalUnit(program.tensors))
     run_samples(match_samples(data, program.inputs), sequencer.run)
     return compared
 
 
-def check(program: Program, data: dict[str, Array]) -> Compared:
+def check(program: Program, data: dict[str, Array], open_fast: Opening = FusedMachine) -> Compared:
     """Sums equal to float32 rounding; codes equal but for one step aside, seldom."""
     for effects in (EXACT, SUMS):
-        for layer, (difference, _, largest) in compare(program, data, effects).apart.items():
+        for layer, (difference, _, largest) in compare(program, data, effects, open_fast).apart.items():
             assert difference.max() <= FLOAT32 * largest, (layer, effects)
     for effects in (CODES, NOISY_CODES):
-        compared = compare(program, data, effects)
+        compared = compare(program, data, effects, open_fast)
         for layer, (difference, apart, largest) in compared.apart.items():
             slack = 1.001 if effects is CODES else 2.0
             assert np.all(difference <= slack * steps(program, layer) + FLOAT32 * largest), layer
