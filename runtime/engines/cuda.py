@@ -28,7 +28,10 @@ if TYPE_CHECKING:
 Array = NDArray[Any]
 
 CHUNK_NUMBERS = 1 << 27
-"""Numbers, 512 MiB, that one layer has on the device at a time."""
+"""Numbers, 512 MiB, of a layer's input and sums on the device at a time.
+
+With draws and all that lies between it is up to three times as much.
+"""
 
 
 def gpu_present() -> bool:
@@ -149,7 +152,7 @@ class CudaMachine(Machine):
 
 
 def _parts(count: int, numbers: int) -> Iterator[slice]:
-    """Parts of positions or samples, each of which has so many numbers on the device."""
+    """Parts of `count` positions or samples that have `numbers` each on the device."""
     size = max(1, CHUNK_NUMBERS // numbers)
     for start in range(0, count, size):
         yield slice(start, min(start + size, count))

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from importlib.util import find_spec
-
 import numpy as np
 import pytest
 
@@ -25,7 +23,14 @@ def test_an_engine_that_does_not_exist() -> None:
         require_engine("quick")
 
 
-@pytest.mark.skipif(find_spec("torch") is not None, reason="PyTorch is installed")
-def test_cuda_without_torch() -> None:
-    with pytest.raises(OptionError, match="the engine cuda needs PyTorch, which is not installed here"):
+def test_cuda_without_torch(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("mho.runtime.engines.choice.find_spec", lambda name: None)
+    with pytest.raises(OptionError, match="the engine cuda needs PyTorch, which is not installed here: pip install"):
+        digits_on("hermes64").run(digits_test(2)[0], engine="cuda")
+
+
+def test_cuda_without_a_gpu(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("mho.runtime.engines.choice.find_spec", lambda name: object())
+    monkeypatch.setattr("mho.runtime.engines.cuda.gpu_present", lambda: False)
+    with pytest.raises(OptionError, match="the engine cuda needs an NVIDIA GPU, and PyTorch finds none here"):
         digits_on("hermes64").run(digits_test(2)[0], engine="cuda")

@@ -12,15 +12,18 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+import mho
 from mho.runtime.converters import convert
 from mho.runtime.digital import DigitalUnit
 from mho.runtime.effects import Conditions, Effects
+from mho.runtime.engines.choice import Engine, require_engine
 from mho.runtime.engines.conversions import ROUNDER, Drive, Noise
 from mho.runtime.machine import Machine
 from mho.runtime.matching import match_samples
 from mho.runtime.random import WORD, firing_normals, key
 from mho.runtime.samples import run_samples
 from mho.runtime.sequencer import FastUnit, Sequencer
+from mho.runtime.simulator import Simulator
 from mho.targets.errors import OptionError, ProgramError
 from mho.targets.program import Program
 from tests.compilations import digits_on, digits_test
@@ -241,10 +244,31 @@ def test_a_full_gpu_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
             outputs(program, data, on("cpu")(program, Conditions()))
 
 
+@pytest.fixture(params=DEVICES)
+def engine(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Engine:
+    """The engine cuda, on a device that is there."""
+    monkeypatch.setattr("mho.runtime.engines.choice.require_cuda", lambda: None)
+    monkeypatch.setattr("mho.runtime.engines.cuda.CudaMachine", on(request.param))
+    return "cuda"
+
+
+def test_the_engine_runs_measures_and_recalibrates(engine: Engine) -> None:
+    compiled, images = mho.Compiled(digits_on("hermes64").program), digits_test(40)[0]
+    for recalibrate in (None, images[:20]):
+        found, wanted = (
+            compiled.run(images, seed=5, engine=e, recalibrate=recalibrate)["logits"] for e in (engine, "fast")
+        )
+        assert np.abs(found - wanted).mean() < 0.02 * np.abs(wanted).max()
+    simulator, samples = Simulator(compiled.program, engine), match_samples({"x": images}, compiled.program.inputs)
+    sequencer, probed = simulator.probed(Conditions(seed=3))
+    run_samples(samples, sequencer.run)
+    assert set(probed.layers) == {"conv1", "conv2", "conv3", "dense1", "dense2"}
+
+
 @pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU")
 def test_without_a_gpu() -> None:
     with pytest.raises(OptionError, match="the engine cuda needs an NVIDIA GPU, and PyTorch finds none here"):
-        digits_on("hermes64").run(digits_test(2)[0], engine="cuda")
+        require_engine("cuda")
 
 
 def test_layers_that_are_not_plain_are_left_to_the_reference() -> None:
