@@ -4,10 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any
-
-INHERITED = "none"
-"""The precision of a part of torch that follows what is set for the whole."""
 
 
 @contextmanager
@@ -21,11 +17,9 @@ def exact_products() -> Iterator[None]:
     """
     import torch
 
-    matmul, cudnn = torch.backends.cuda.matmul, torch.backends.cudnn
-    # torch refuses to read the older of the two switches where the other has been set.
-    switch, exact = ("fp32_precision", "ieee") if hasattr(matmul, "fp32_precision") else ("allow_tf32", False)
-    before, enabled = getattr(matmul, switch), cudnn.enabled
-    setattr(matmul, switch, exact)
+    cudnn = torch.backends.cudnn
+    before, enabled = precision(), cudnn.enabled
+    set_precision("ieee" if has_parts() else "highest")
     cudnn.enabled = False
     try:
         yield
@@ -33,12 +27,32 @@ def exact_products() -> Iterator[None]:
         raise MemoryError("the GPU's memory is full") from error
     finally:
         cudnn.enabled = enabled
-        _restore(matmul, switch, before)
+        if has_parts():
+            # A part that says nothing follows the whole; one that would give the same goes on following.
+            set_precision("none")
+        if precision() != before:
+            set_precision(before)
 
 
-def _restore(matmul: Any, switch: str, before: Any) -> None:
-    """Sets a switch as it was, and leaves it to follow the whole where that gives the same."""
-    if switch == "fp32_precision":
-        matmul.fp32_precision = INHERITED
-    if getattr(matmul, switch) != before:
-        setattr(matmul, switch, before)
+def has_parts() -> bool:
+    """Whether this torch sets precision part by part, as from 2.9 on; it then refuses to tell the older switches."""
+    import torch
+
+    return hasattr(torch.backends.cuda.matmul, "fp32_precision")
+
+
+def precision() -> str:
+    """What torch allows a GPU's matrix products."""
+    import torch
+
+    return str(torch.backends.cuda.matmul.fp32_precision if has_parts() else torch.get_float32_matmul_precision())
+
+
+def set_precision(wanted: str) -> None:
+    """Sets what `precision` tells."""
+    import torch
+
+    if has_parts():
+        torch.backends.cuda.matmul.fp32_precision = wanted
+    else:
+        torch.set_float32_matmul_precision(wanted)

@@ -203,17 +203,15 @@ WISHES: dict[str, Callable[[], Any]] = {
 @pytest.mark.usefixtures("switches")
 @pytest.mark.parametrize("wish", WISHES)
 def test_the_user_s_precision_is_left_as_it_was(wish: str) -> None:
-    from mho.runtime.engines.torch_exact import exact_products
+    from mho.runtime.engines.torch_exact import exact_products, has_parts, precision
 
-    matmul = torch.backends.cuda.matmul
-    if not hasattr(matmul, "fp32_precision") and wish in ("fp32_precision", "of all"):
+    if not has_parts() and wish in ("fp32_precision", "of all"):
         pytest.skip("this torch has no such switch")
     WISHES[wish]()
     before = state()
     for error in (None, ZeroDivisionError()):
         with suppress(ZeroDivisionError), exact_products():
-            exact = matmul.fp32_precision == "ieee" if hasattr(matmul, "fp32_precision") else not matmul.allow_tf32
-            assert exact and not torch.backends.cudnn.enabled
+            assert precision() in ("ieee", "highest") and not torch.backends.cudnn.enabled
             if error is not None:
                 raise error
         assert state() == before
@@ -221,9 +219,9 @@ def test_the_user_s_precision_is_left_as_it_was(wish: str) -> None:
 
 @pytest.mark.usefixtures("switches")
 def test_a_precision_that_follows_that_of_all_goes_on_following() -> None:
-    from mho.runtime.engines.torch_exact import exact_products
+    from mho.runtime.engines.torch_exact import exact_products, has_parts
 
-    if not hasattr(torch.backends, "fp32_precision"):
+    if not has_parts():
         pytest.skip("this torch has no such switch")
     torch.backends.fp32_precision = "tf32"
     with exact_products():
