@@ -328,7 +328,7 @@ def firing_indices(step: Analog, shape: Sequence[int], turn: Turn) -> NDArray[np
     total = prod(shape)
     axis = step.unfolding.position_axis(step.batch_axis, len(shape) + 1)
     order = np.arange(total, dtype=np.int64)
-    if axis is not None:
+    if axis not in (None, 0):
         moved = order.reshape(shape[axis], *(n for i, n in enumerate(shape) if i != axis))
         order = np.moveaxis(moved, 0, axis).reshape(-1)
     return order + (turn.first_position(total) + turn.base)
