@@ -101,14 +101,16 @@ def _list(points: tuple[Point, ...], as_json: bool) -> None:
 
 
 def _write(outcome: Outcome, output: Path, as_json: bool) -> None:
+    from mho.studies.page import write_page
     from mho.studies.table import table_of, write_table
     from mho.targets.errors import first_problems, plain
 
-    table = table_of(outcome)
+    table, page = table_of(outcome), output.with_suffix(".html")
     write_table(table, output)
+    write_page(outcome, page, output)
     if as_json:
         rows = [dict(zip(table.columns, row, strict=True)) for row in table.rows]
-        console.emit_json({"table": str(output), "kept": outcome.kept, "points": rows})
+        console.emit_json({"table": str(output), "page": str(page), "kept": outcome.kept, "points": rows})
     for problem in first_problems(outcome.problems):
         click.echo(f"mho: {plain(problem)}", err=True)
-    click.echo(f"wrote {output}", err=True)
+    click.echo(f"wrote {output} and {page}", err=True)

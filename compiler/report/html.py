@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from base64 import b64encode
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from hashlib import sha256
 from importlib.resources import files
@@ -57,11 +57,11 @@ class ChipLine:
 
 def html_page(report: Report) -> str:
     """The page; a browser needs nothing else to show it."""
-    script = "\n".join(_read(name) for name in _SCRIPTS)
+    script = "\n".join(page_part(name) for name in _SCRIPTS)
     chips = _chips(report)
     return (
-        _environment()
-        .from_string(_read("template.html"))
+        environment()
+        .from_string(page_part("template.html"))
         .render(
             report=report,
             summary=report.summary,
@@ -69,7 +69,7 @@ def html_page(report: Report) -> str:
             columns=_columns(len(chips)),
             tile_sizes=_tile_sizes(report),
             on_demand=len(report.tiles) > MOST_TILES,
-            style=Markup(_read("page.css")),
+            style=Markup(page_part("page.css")),
             script=Markup(script),
             script_digest=b64encode(sha256(script.encode()).digest()).decode(),
             data=Markup(_embedded(report)),
@@ -83,11 +83,17 @@ def _tile_sizes(report: Report) -> str:
     return " or ".join(f"{rows} × {columns}" for _, rows, columns in sizes)
 
 
-def _read(name: str) -> str:
+def page_part(name: str) -> str:
+    """A file that the page is made of."""
     return files("mho.report").joinpath(name).read_text(encoding="utf-8")
 
 
-def _environment() -> Environment:
+def environment(filters: Mapping[str, Callable[..., str]] | None = None) -> Environment:
+    """What fills templates: all that they print is escaped, control characters first.
+
+    Args:
+        filters: beside those of the report.
+    """
     environment = Environment(
         autoescape=True, undefined=StrictUndefined, finalize=_printable, trim_blocks=True, lstrip_blocks=True
     )
@@ -101,6 +107,7 @@ def _environment() -> Environment:
         "percent": q.percent,
         "look": look,
         "paint": paint,
+        **(filters or {}),
     }
     environment.globals |= {
         "score": q.score,

@@ -19,7 +19,7 @@ MOST_BYTES = 2**16
 
 
 class Records:
-    """A folder with `points/KEY.json` for every finished point and `programs/KEY.mho` for every compiled program.
+    """A folder with `points/KEY.json` for every finished point and `programs/KEY.DIGEST.mho` for every program.
 
     Files appear whole or not at all; one that is damaged counts as none.
     """
@@ -52,22 +52,23 @@ class Records:
             file.write(json.dumps(asdict(figures), indent=1, allow_nan=False).encode() + b"\n")
 
     def program(self, key: str) -> Parcel | None:
-        """A compiled program; None where there is none. Its content is checked when it is read."""
-        path = self._program(key)
-        return Parcel(sha256_of(path), path) if path.is_file() else None
+        """A compiled program whose content is what its name says; None where there is none."""
+        for path in sorted((self.folder / "programs").glob(f"{key}.*.mho")):
+            digest = sha256_of(path)
+            if path.name == f"{key}.{digest}.mho":
+                return Parcel(digest, path)
+        return None
 
     def keep_program(self, key: str, content: bytes) -> Parcel:
         """Writes a compiled program."""
-        path = self._program(key)
+        digest = sha256(content).hexdigest()
+        path = self.folder / "programs" / f"{key}.{digest}.mho"
         with replacing(path) as file:
             file.write(content)
-        return Parcel(sha256(content).hexdigest(), path)
+        return Parcel(digest, path)
 
     def _point(self, key: str) -> Path:
         return self.folder / "points" / f"{key}.json"
-
-    def _program(self, key: str) -> Path:
-        return self.folder / "programs" / f"{key}.mho"
 
 
 _ADAPTER = TypeAdapter(Figures)

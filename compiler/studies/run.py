@@ -37,8 +37,17 @@ class Outcome:
 
     @property
     def problems(self) -> tuple[str, ...]:
-        """What is at fault, each point's first problem with the point."""
-        return tuple(f"{line.point.words}: {line.problems[0]}" for line in self.lines if line.problems)
+        """What is at fault, each sentence once with the first of the points that it is about."""
+        found: dict[str, list[Point]] = {}
+        for line in self.lines:
+            for problem in line.problems:
+                found.setdefault(problem, []).append(line.point)
+        return tuple(f"{_several(points)}: {problem}" for problem, points in found.items())
+
+
+def _several(points: list[Point]) -> str:
+    more = len(points) - 1
+    return points[0].words + (f" and {more:,} more" if more else "")
 
 
 @dataclass

@@ -16,7 +16,7 @@ def test_a_table_has_a_line_for_each_point(run: Shell, tmp_path: Path) -> None:
     lay_out(tmp_path)
     outcome = run("sweep", "study.toml", "-o", "results.csv", "--jobs", 2)
     assert outcome.code == 0, outcome.err
-    assert "wrote results.csv" in outcome.err
+    assert "wrote results.csv and results.html" in outcome.err
     lines = lines_of(tmp_path / "results.csv")
     assert [(line["time_s"], line["seed"]) for line in lines] == [
         ("0.0", "0"),
