@@ -96,6 +96,18 @@ SECTIONS: tuple[tuple[str, str, tuple[str, ...]], ...] = (
         ),
     ),
     (
+        "mho sweep",
+        "A network under many settings, on all cores or on a Dask cluster, into one table and one page "
+        "([docs/studies.md](docs/studies.md)). This study varies the converters' bits and the seed:",
+        (
+            "mho sweep --help",
+            "cat bits.toml",
+            "mho sweep bits.toml --dry-run",
+            "mho sweep bits.toml -o bits.csv",
+            "cut -d, -f11-17 bits.csv",
+        ),
+    ),
+    (
         "mho export",
         "What the machine computes as a plain ONNX model, for onnxruntime and every other tool: converters, programmed weights, drift and "
         "noise by standard operators ([docs/export.md](docs/export.md)).",
@@ -139,12 +151,23 @@ weight_scale = "columns"
 bitts = 8
 """
 
+BITS = """model = "digits.onnx"
+data = "digits.npz"
+calibration = "digits_calibration.npz"
+target = "hermes64"
+
+[axes]
+adc_bits = [4, 8]
+seed = [0, 1]
+"""
+
 
 def main() -> None:
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         lay_out(folder)
         (folder / "mine.toml").write_text(MINE, encoding="utf-8")
+        (folder / "bits.toml").write_text(BITS, encoding="utf-8")
         parts = [INTRO]
         for title, text, commands in SECTIONS:
             parts.append(f"\n## {title}\n" + (f"\n{text}\n" if text else ""))

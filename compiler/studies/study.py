@@ -148,7 +148,7 @@ def read_study(path: Path) -> Study:
     label = plain(str(path))
     table = _table(path, label)
     problems = _shape_problems(table)
-    groups, more = _groups(table if not problems else {})
+    groups, more = _groups({key: table[key] for key in ("axes", "zip") if isinstance(table.get(key), KEYS[key])})
     problems += more
     if isinstance(table.get("options"), dict):
         problems += [text.removeprefix("options: ") for text in unknown_options(table["options"], "options")]
