@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from mho.data import read_npz
 from mho.examples.builder import Builder
 from mho.examples.resnet import resnet18
+from tests.shared_models import ALL
 
 Array = NDArray[Any]
 
@@ -29,16 +30,18 @@ class Workload:
     Attributes:
         model: built in memory, or a file.
         data: by input; the first axis counts the samples.
+        state: output → input of the next sample.
     """
 
     name: str
     model: onnx.ModelProto | Path
     data: Mapping[str, Array]
+    state: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def calibration(self) -> dict[str, Array]:
         """The first samples."""
-        return {name: array[:CALIBRATION_SAMPLES] for name, array in self.data.items()}
+        return {n: array[:CALIBRATION_SAMPLES] if array.ndim else array for n, array in self.data.items()}
 
 
 def drawn(*shape: int) -> NDArray[np.float32]:
@@ -90,8 +93,8 @@ def five(shared: Path) -> dict[str, Callable[[], Workload]]:
 
 def trained(shared: Path) -> Iterator[Workload]:
     """The trained networks that have data, with at most 128 samples each."""
-    for path in sorted(shared.glob("models/*/model.onnx")):
-        data = path.parent / "data.npz"
-        if data.is_file():
-            arrays = {name: np.asarray(array)[:MOST_SAMPLES] for name, array in read_npz(data).items() if name != "y"}
-            yield Workload(path.parent.name, path, arrays)
+    for model in ALL:
+        if model.model(shared).is_file():
+            inputs, _ = model.load(shared)
+            data = {name: array[:MOST_SAMPLES] if array.ndim else array for name, array in inputs.items()}
+            yield Workload(model.name, model.model(shared), data, model.state)
