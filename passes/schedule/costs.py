@@ -24,6 +24,7 @@ from mho.targets.cost import (
     missing_energies,
 )
 from mho.targets.mapping import Component, CostFacts, CostLine
+from mho.targets.steps import Recurrent, walk
 from mho.targets.target import Target
 
 _ORDER = (
@@ -150,9 +151,11 @@ def _missing(machine: Machine, total: Work) -> dict[str, tuple[str, ...]]:
     tiles = bool(machine.tiling.tiles)
     works = (MVM_LATENCY, tiles), (DIGITAL_LATENCY, total.vectors > 0)
     ways = (HOP_LATENCY, total.hop_words > 0), (CHIP_LATENCY, total.chip_words > 0)
+    # A recurrent step holds its tiles from one time step to the next, while its state is on the way.
+    waits = ways if any(isinstance(step, Recurrent) for step in walk(machine.network.steps)) else ()
     return {
         "latency": (*unknown(*works, *ways), *untimed),
-        "interval": (*unknown(*works), *untimed),
+        "interval": (*unknown(*works, *waits), *untimed),
         "energy": (*missing_energies(machine.target, total), *places),
         "area": unknown((TILE_AREA, tiles)),
     }
