@@ -32,7 +32,7 @@ class Batch:
         self._finished: SimpleQueue[BaseException | None] = SimpleQueue()
 
     def work(self) -> None:
-        """Runs tasks as long as there are any; when one fails, those that have not begun are dropped."""
+        """Runs tasks as long as there are any, also when one fails: they are short, and are those of one layer."""
         _STATE.busy = True
         try:
             while self._waiting:
